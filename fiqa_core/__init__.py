@@ -1,0 +1,24 @@
+"""Face image quality assessment: FaceQAN, DifFIQA, eDifFIQA, and what is needed to compare them.
+
+The public names load on first use, so that `import fiqa_core` costs nothing before a kernel is asked for.
+"""
+from importlib import import_module
+
+_HOMES = {
+    "FaceQAN": "fiqa_core.methods.faceqan",
+    "DifFIQA": "fiqa_core.methods.diffiqa",
+    "DifFIQAR": "fiqa_core.methods.distilled",
+    "EDifFIQA": "fiqa_core.methods.distilled",
+    "build_model": "fiqa_core.recognisers",
+    "load_recogniser": "fiqa_core.recognisers",
+    "FiqaError": "fiqa_core.errors",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str):
+    """Import a public name from its home on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fiqa_core' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

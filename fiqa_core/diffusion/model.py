@@ -1,0 +1,113 @@
+"""`Diffusion`: the U-Net, its schedule and the size at which it works, with loading and saving."""
+import os
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from fiqa_core.diffusion import schedule
+from fiqa_core.diffusion.unet import GROUPS, UNet
+from fiqa_core.errors import FiqaError
+
+FACE = 112
+
+
+class Diffusion(nn.Module):
+    """A diffusion model that predicts the clean face x0, for faces of 112x112.
+
+    dim, multipliers, heads, head_dim: of the U-Net. size: side at which it works; 112, or a divisor of 112:
+    a face is then averaged down to it and results are repeated up, so that the smaller picture is exactly
+    what a recogniser sees that averages the same squares.
+
+    Raises FiqaError where the sizes do not fit together.
+    """
+
+    def __init__(self, dim: int = 128, multipliers=(1, 2, 4, 8), size: int = FACE, heads: int = 4,
+                 head_dim: int = 32):
+        super().__init__()
+        if dim % GROUPS:
+            raise FiqaError(f"diffusion.dim is {dim}, not a multiple of {GROUPS}", "use 8, 16, ... 128")
+        if FACE % size or size % 2 ** (len(multipliers) - 1):
+            raise FiqaError(f"diffusion.size is {size}, which 112 or the {len(multipliers)} levels do not divide",
+                            "use 56 or 112 with at most 4 levels, 28 with at most 3")
+        self.config = dict(dim=dim, multipliers=tuple(multipliers), size=size, heads=heads, head_dim=head_dim)
+        self.size = size
+        self.model = UNet(dim, tuple(multipliers), heads=heads, head_dim=head_dim)
+        for name, table in schedule.tables().items():
+            self.register_buffer(name, table)
+
+    def shrink(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, 3, 112, 112) in [0, 1] -> (B, 3, size, size) in [-1, 1]."""
+        images = images if self.size == FACE else F.avg_pool2d(images, FACE // self.size)
+        return 2 * images - 1
+
+    def enlarge(self, x: torch.Tensor) -> torch.Tensor:
+        """The way back: (B, 3, size, size) in [-1, 1] -> (B, 3, 112, 112) in [0, 1] by repetition."""
+        images = (x + 1) / 2
+        return images if self.size == FACE else F.interpolate(images, scale_factor=FACE // self.size, mode="nearest")
+
+    def add_noise(self, x: torch.Tensor, t: torch.Tensor | int, noise: torch.Tensor) -> torch.Tensor:
+        """x_t of the shrunken images x (B, 3, size, size); noise of the same shape."""
+        return schedule.add_noise(x, t, noise, self.alphas_cumprod)
+
+    def reconstruct(self, x: torch.Tensor, t: int, z: torch.Tensor, eta: float = 1.0) -> torch.Tensor:
+        """x_hat from x_t, see `schedule.reconstruct`."""
+        return schedule.reconstruct(self.model, x, t, self.alphas_cumprod, z, eta)
+
+    def save(self, path: Path) -> None:
+        """Write {"config", "state"}, whole or not at all."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        torch.save({"config": self.config, "state": self.state_dict()}, part)
+        os.replace(part, path)
+
+
+def _read(path: Path) -> dict:
+    if not Path(path).is_file():
+        raise FiqaError(f"{path} is missing", "train it (dvc repro train_diffusion) or give another path")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:                       # torch raises many kinds for a damaged or foreign file
+        raise FiqaError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}",
+                        "fetch or train it again") from None
+    return content if isinstance(content, dict) else {}
+
+
+def _fill(diffusion: Diffusion, state: dict, path: Path) -> Diffusion:
+    """Strict loading: a wrong key or shape is an error that names the first few of them."""
+    own = diffusion.state_dict()
+    wrong = [f"lacks {key}" for key in own if key not in state]
+    wrong += [f"has an unknown {key}" for key in state if key not in own]
+    wrong += [f"{key} is {tuple(state[key].shape)}, want {tuple(own[key].shape)}"
+              for key in own if key in state and state[key].shape != own[key].shape]
+    if wrong:
+        raise FiqaError(f"{path} does not fit the U-Net: {'; '.join(wrong[:3])} ({len(wrong)} differences)",
+                        "give the checkpoint of this architecture, or its dim and multipliers")
+    diffusion.load_state_dict(state)
+    return diffusion.eval().requires_grad_(False)
+
+
+def load_diffusion(path: Path) -> Diffusion:
+    """A model written by `Diffusion.save`, in eval mode and frozen.
+
+    The official checkpoint is recognised as well. Raises FiqaError for a missing, damaged or unfit file.
+    """
+    content = _read(path)
+    if "model" in content:
+        return load_official(path)
+    if "config" not in content or "state" not in content:
+        raise FiqaError(f"{path} is not a diffusion checkpoint", "give a file written by train_diffusion, or diff_pretrain.pt")
+    return _fill(Diffusion(**content["config"]), content["state"], path)
+
+
+def load_official(path: Path, **config) -> Diffusion:
+    """The published `diff_pretrain.pt`: raw weights `model` (13 tables and `model.*`), not the EMA copy.
+
+    config: arguments of `Diffusion` where the file is not of the published width. Raises FiqaError.
+    """
+    content = _read(path)
+    if "model" not in content:
+        raise FiqaError(f"{path} holds no `model`", "give the authors' diff_pretrain.pt, with step, model, opt, ema, scaler")
+    return _fill(Diffusion(**config), content["model"], path)

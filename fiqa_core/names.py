@@ -1,0 +1,10 @@
+"""Slug -> display name of every quality method: slugs name files and stages, display names fill tables."""
+
+METHODS = {
+    "faceqan": "FaceQAN",
+    "diffiqa": "DifFIQA",
+    "diffiqa_r": "DifFIQA(R)",
+    "ediffiqa_s": "eDifFIQA(S)",
+    "ediffiqa_m": "eDifFIQA(M)",
+    "ediffiqa_l": "eDifFIQA(L)",
+}

@@ -1,0 +1,77 @@
+"""`python -m fiqa_core repro`: switch the suite if asked, run `dvc repro`, say where the report is."""
+import json
+import shutil
+import subprocess
+import time
+
+from fiqa_core import project
+from fiqa_core.errors import FiqaError
+from fiqa_core.pipeline.settings import settings, suite_names, write_params
+from fiqa_core.progress import clock
+
+RUNNING = "Running stage '"
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--suite", choices=suite_names(), help="switch params.yaml to this suite first")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
+                        help="change one value of the suite (may be repeated)")
+    parser.add_argument("targets", nargs="*", help="stages to reproduce (default: all)")
+
+
+def run(args) -> int:
+    if args.set and not args.suite:
+        args.suite = settings("suite")
+    if args.suite:
+        write_params(args.suite, args.set)
+    start = time.monotonic()
+    print(f"== reproducing suite {settings('suite')!r} in {project.root()}\n"
+          "   finished stages are kept: after Ctrl-C, run the same command again", flush=True)
+    code = _repro(args.targets, start)
+    if code:
+        print(f"== stopped after {clock(time.monotonic() - start)} (the error is above); "
+              "mend it and run the same command again", flush=True)
+        return code
+    _summary(start)
+    return 0
+
+
+def _repro(targets: list[str], start: float) -> int:
+    """Run `dvc repro`, passing its lines through and numbering the stages; returns its exit code."""
+    if shutil.which("dvc") is None:
+        raise FiqaError("the command dvc is not on the PATH", "use `make repro`, or activate the environment first")
+    count = len(_dvc("stage", "list", "--name-only").split())
+    process = subprocess.Popen(["dvc", "repro", *targets], cwd=project.root(), text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    number = 0
+    try:
+        for line in process.stdout:
+            number += line.startswith((RUNNING, "Stage '"))
+            if line.startswith(RUNNING):
+                line = f"[{number} of {count}, {clock(time.monotonic() - start)} so far] {line}"
+            if not line.startswith(">") and line.strip() and "didn't change" not in line:
+                print(line, end="", flush=True)
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        return 130
+
+
+def _summary(start: float) -> None:
+    """The last lines a user reads: what came out, how long it took, what to open."""
+    path = project.results() / "summary.json"
+    print(f"\n== done in {clock(time.monotonic() - start)}, suite {settings('suite')!r}")
+    if path.is_file():
+        for method, values in json.loads(path.read_text())["pauc_0.3_iso"].items():
+            print(f"   {method:14s} mean pAUC(0.3) {values['mean']:.3f}  [{values['low']:.3f}, {values['high']:.3f}]")
+    print(f"   report: {project.root() / 'report' / 'index.html'}", flush=True)
+
+
+def _dvc(*arguments: str) -> str:
+    result = subprocess.run(["dvc", *arguments], cwd=project.root(), text=True, capture_output=True)
+    if result.returncode:
+        raise FiqaError(f"dvc {' '.join(arguments)} failed: {result.stderr.strip().splitlines()[-1]}",
+                        "check params.yaml and dvc.yaml; `python -m fiqa_core suite demo` restores the former")
+    return result.stdout
+
+

@@ -1,0 +1,105 @@
+"""params.yaml, the one place of every number a stage uses, and the suites that fill it.
+
+A suite file in `fiqa_core/suites` is either complete (`demo.yaml`) or names a `base` and lists only
+what differs. `write_params` merges and writes `params.yaml`, which DVC and the notebooks then read.
+"""
+from pathlib import Path
+
+import yaml
+
+from fiqa_core import project
+from fiqa_core.errors import FiqaError
+
+SUITES = Path(__file__).resolve().parent.parent / "suites"
+
+HEADER = """\
+# The active suite: every number the stages use. Written by `python -m fiqa_core suite {name}`.
+# Change values here for an experiment, or switch the suite: make repro SUITE=ci (demo, ci, lfw).
+"""
+
+
+def settings(section: str | None = None) -> dict:
+    """The whole of params.yaml, or one section of it ("methods.faceqan").
+
+    Raises FiqaError if the file is missing or has no such section.
+    """
+    path = project.root() / "params.yaml"
+    if not path.is_file():
+        raise FiqaError(f"{path} is missing", "restore it with: python -m fiqa_core suite demo")
+    value = _read(path)
+    for key in section.split(".") if section else ():
+        if not isinstance(value, dict) or key not in value:
+            raise FiqaError(f"{path} has no section {section}",
+                            f"known here: {', '.join(value) if isinstance(value, dict) else 'nothing'}")
+        value = value[key]
+    return value
+
+
+def suite_names() -> list[str]:
+    """Names of the suites that come with the workbook."""
+    return sorted(path.stem for path in SUITES.glob("*.yaml"))
+
+
+def load_suite(name: str) -> dict:
+    """A suite with its base merged in. Raises FiqaError for an unknown name."""
+    path = SUITES / f"{name}.yaml"
+    if not path.is_file():
+        raise FiqaError(f"there is no suite {name!r}", f"choose one of: {', '.join(suite_names())}")
+    suite = _read(path)
+    base = suite.pop("base", None)
+    return merge(load_suite(base), suite) if base else suite
+
+
+def merge(base: dict, changes: dict) -> dict:
+    """`base` with `changes` laid over it: mappings merge, everything else is replaced, `null` removes a key."""
+    merged = dict(base)
+    for key, value in changes.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def write_params(name: str, overrides: list[str] = ()) -> Path:
+    """Make suite `name` the active one, with "section.key=value" overrides; returns the file written."""
+    suite = load_suite(name)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise FiqaError(f"{override!r} is not of the form section.key=value",
+                            "for instance: faces.folder=corpora/lfw/images")
+        _set(suite, key, yaml.safe_load(value))
+    path = project.root() / "params.yaml"
+    path.write_text(HEADER.format(name=name) + yaml.safe_dump(suite, sort_keys=False, width=110,
+                                                               default_flow_style=None))
+    return path
+
+
+def options(function, section: str, **given):
+    """Call `function(**given, **section of params.yaml)`; an unknown key is a FiqaError naming the section."""
+    chosen = settings(section)
+    try:
+        return function(**given, **chosen)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        raise FiqaError(f"params.yaml, {section}: {error}", "remove or rename that key") from error
+
+
+def _set(suite: dict, dotted: str, value) -> None:
+    *path, last = dotted.split(".")
+    for key in path:
+        if not isinstance(suite.get(key), dict):
+            raise FiqaError(f"the suite has no section {dotted}", f"top level: {', '.join(suite)}")
+        suite = suite[key]
+    suite[last] = value
+
+
+def _read(path: Path) -> dict:
+    try:
+        return yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise FiqaError(f"{path} is not valid YAML: {error}", "correct it, or: python -m fiqa_core suite demo") from None

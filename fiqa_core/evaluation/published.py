@@ -1,0 +1,81 @@
+"""The numbers the papers print, as tables: what every notebook shows beside its own measurement.
+
+One long-form CSV per paper artefact, the same columns in all of them. The quantity "pAUC" is the
+papers' own: the mean of FNMR(u)/FNMR(0) on a 5 % grid of discard fractions u, at FMR 1e-3.
+"""
+import numpy as np
+import pandas as pd
+
+from fiqa_core import project
+from fiqa_core.errors import FiqaError
+
+COLUMNS = ("source", "recogniser", "method", "benchmark", "setting", "quantity", "discard_limit",
+           "value", "unit", "mark")
+QUANTITIES = ("pAUC", "FNMR(0)", "run time mean", "run time sd", "parameters", "quality score")
+MARKS = {"": "", "star": "best of the authors' own five variants in its column",
+         "dagger": "SER-FIQ took part in choosing XQLFW's images",
+         "digitised": "read from the pixels of a figure, not printed"}
+
+
+def load_published(name: str) -> pd.DataFrame:
+    """Table `name` of the papers' numbers, e.g. "ediffiqa_pauc"; one row per printed value.
+
+    Columns: source (paper and table or figure), recogniser, method, benchmark, setting, quantity (one
+    of QUANTITIES), discard_limit (float, NaN where it has no meaning), value (float, in `unit`), unit,
+    mark (a key of MARKS). Empty text means "does not apply". Raises FiqaError if the table is missing or
+    malformed.
+    """
+    folder = project.data() / "published"
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.csv"))) or "none"
+        raise FiqaError(f"there is no published table {path} (known: {known})",
+                        "use one of the known names, or fetch the inputs: dvc repro data.dvc")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise FiqaError(f"{path} is not a table: {error}", "fetch the inputs again: dvc repro data.dvc") from error
+    if tuple(table.columns) != COLUMNS:
+        raise FiqaError(f"{path} has the columns {', '.join(table.columns)}",
+                        f"it must have exactly {', '.join(COLUMNS)}")
+    for column in ("discard_limit", "value"):
+        table[column] = numbers(table[column], path, column)
+    check(table, path)
+    return table
+
+
+def numbers(text: pd.Series, path, column: str) -> pd.Series:
+    """`text` as float64, empty text as NaN. Raises FiqaError that names the first line it cannot read."""
+    values = pd.to_numeric(text, errors="coerce").astype("float64")
+    bad = np.flatnonzero(values.isna() & (text != ""))
+    if len(bad):
+        raise FiqaError(f"{path}, line {bad[0] + 2}: {column} is {text.iloc[bad[0]]!r}, not a number",
+                        "correct the value, or fetch the inputs again: dvc repro data.dvc")
+    return values
+
+
+def check(table: pd.DataFrame, path) -> None:
+    """Raise FiqaError on a missing value, an unknown quantity or mark, or a value given twice."""
+    keys = [c for c in COLUMNS if c not in ("value", "unit", "mark")]
+    wrong = {"no value": table["value"].isna(),
+             "an unknown quantity": ~table["quantity"].isin(QUANTITIES),
+             "an unknown mark": ~table["mark"].isin(tuple(MARKS)),
+             "a value that is there already": table.duplicated(keys)}
+    for what, rows in wrong.items():
+        if rows.any():
+            raise FiqaError(f"{path}, line {np.flatnonzero(rows)[0] + 2}: {what}",
+                            "correct the line, or fetch the inputs again: dvc repro data.dvc")
+
+
+def pick(table: pd.DataFrame, **wanted) -> pd.DataFrame:
+    """Rows of `table` whose columns equal `wanted` (a value, or a list of accepted values), index reset.
+
+    >>> pick(pd.DataFrame({"k": [2, 5], "ms": [1.0, 3.0]}), k=5)["ms"].tolist()
+    [3.0]
+    """
+    for column, value in wanted.items():
+        if column not in table:
+            raise FiqaError(f"the table has no column {column}", f"choose among {', '.join(table.columns)}")
+        accepted = value if isinstance(value, (list, tuple, set)) else [value]
+        table = table[table[column].isin(list(accepted))]
+    return table.reset_index(drop=True)

@@ -1,0 +1,152 @@
+"""Displacement fields that turn the average head into a person, with an expression and an age.
+
+Every field is a function of the position on the average face (cm) and is multiplied by one number:
+a standard normal identity parameter, or an expression between 0 and 1. A field is written as
+(dx, dy, dz) in cm for the value 1; `side` is -1 on the left of the picture and +1 on the right.
+"""
+from functools import cache
+
+import torch
+
+from fiqa_core.rendering.head import average_head, both, bump, ear_shape, step
+from fiqa_core.rendering.identity import SHAPE
+
+EXPRESSIONS = ("mouth_open", "smile", "ageing", "hair_volume", "hair_length")
+
+
+def _frame():
+    head = average_head()
+    x, y = head.face_x, head.face_y
+    return head, x, y, x.sign() * (1 - torch.exp(-(x / 0.4) ** 2)), head.front
+
+
+def _skull_fields() -> dict:
+    head, x, y, side, front = _frame()
+    px, py, pz = head.points
+    upper, lower = 1 - step(y, -1.0, 5.0), step(y, 4.0, 5.0)
+    body = 1 - step(y, 13.0, 4.0)
+    return {
+        "head_width": (0.028 * px * body, 0, 0),
+        "head_height": (0, 0.022 * py * body, 0),
+        "head_depth": (0, 0, 0.030 * pz * body),
+        "temple_width": (0.035 * px * torch.exp(-((y + 3.5) / 3) ** 2), 0, 0),
+        "forehead_slope": (0, 0, 0.35 * front * torch.exp(-((y + 6) / 2.4) ** 2)),
+        "brow_ridge": (0, 0, 0.16 * front * both(x, y, (2.2, -1.9), (2.4, 0.8))),
+        "neck_width": (0.07 * px * step(y, 11.6, 2.0) * body, 0, 0),
+        "ear_size": (0.28 * side * ear_shape(y, head.angle), 0, -0.15 * ear_shape(y, head.angle)),
+        "ear_angle": (0.30 * side * ear_shape(y, head.angle), 0, 0.30 * ear_shape(y, head.angle)),
+        "asymmetry": (0.14 * front * lower, 0.05 * x * front * (lower - upper) * 0.6, 0),
+    }
+
+
+def _jaw_fields() -> dict:
+    head, x, y, side, front = _frame()
+    px = head.points[0]
+    body = 1 - step(y, 13.0, 4.0)
+    jaw = step(y, 4.5, 5.0) * body
+    corner = both(x, y, (5.6, 7.6), (1.3, 1.8))
+    cheeks = both(x, y, (4.2, 5.2), (1.5, 1.7))
+    chin = bump(x, y, (0, 10.6), (2.0, 1.4))
+    return {
+        "cheekbone_width": (0.28 * side * both(x, y, (6.3, 2.4), (1.6, 1.9)), 0, 0),
+        "cheekbone_depth": (0, 0, 0.22 * front * both(x, y, (4.4, 2.8), (1.6, 1.4))),
+        "cheek_fullness": (0.22 * side * cheeks, 0, 0.32 * front * cheeks),
+        "jaw_width": (0.052 * px * jaw, 0, 0),
+        "jaw_corner": (0.34 * side * corner, 0.22 * corner, 0),
+        "chin_height": (0, 0.36 * step(y, 8.3, 2.6) * body, 0),
+        "chin_depth": (0, 0, 0.36 * chin),
+        "chin_width": (0.32 * side * both(x, y, (2.2, 10.7), (1.3, 1.1)), 0, 0),
+        "chin_cleft": (0, 0, -0.13 * bump(x, y, (0, 10.4), (0.30, 0.7))),
+    }
+
+
+def _nose_fields() -> dict:
+    _, x, y, side, front = _frame()
+    nose = torch.exp(-(x.abs() / 1.5) ** 4)
+    ridge = torch.exp(-(x.abs() / 0.85) ** 2.2)
+    tip = bump(x, y, (0, 4.0), (0.9, 0.8))
+    wings = both(x, y, (1.3, 4.2), (0.6, 0.7))
+    length = nose * step(y, 1.0, 3.0) * (1 - step(y, 5.2, 1.0))
+    return {
+        "nose_length": (0, 0.26 * length, 0),
+        "nose_bridge": (0, 0, 0.20 * ridge * bump(x, y, (0, 0.6), (2, 1.4))),
+        "nose_depth": (0, 0, 0.26 * ridge * ((y + 0.5) / 4.5).clamp(0, 1) * (1 - step(y, 4.9, 0.8))),
+        "nose_tip_tilt": (0, -0.24 * tip, 0.10 * tip),
+        "nose_width": (0.20 * side * wings, 0, 0.06 * wings),
+        "nose_bridge_width": (0.11 * side * both(x, y, (0.8, 1.6), (0.5, 1.4)), 0,
+                              0.12 * front * both(x, y, (0.85, 1.4), (0.4, 1.4))),
+        "nose_hump": (0, 0, 0.17 * ridge * bump(x, y, (0, 1.9), (2, 0.8))),
+        "nose_tip_size": (0.14 * side * both(x, y, (0.5, 4.0), (0.4, 0.6)), 0, 0.12 * tip),
+    }
+
+
+def _eye_fields() -> dict:
+    _, x, y, side, front = _frame()
+    region = both(x, y, (3.1, -0.6), (1.7, 1.5))
+    narrow = both(x, y, (3.15, 0), (1.6, 0.9))
+    offset_x = x - 3.15 * x.sign()
+    return {
+        "eye_spacing": (0.16 * side * region, 0, 0),
+        "eye_size": (0.075 * offset_x * narrow, 0, 0),
+        "eye_opening": (0, 0.13 * y * narrow, 0),
+        "eye_tilt": (0, -0.085 * offset_x * side * narrow, 0),
+        "eye_depth": (0, 0, -0.20 * front * region),
+        "eye_height": (0, 0.20 * front * region, 0),
+    }
+
+
+def _mouth_fields() -> dict:
+    _, x, y, _, front = _frame()
+    region = bump(x, y, (0, 7.4), (2.6, 1.3))
+    return {
+        "mouth_width": (0.085 * x * region, 0, 0),
+        "mouth_height": (0, 0.22 * front * region, 0),
+        "upper_lip": (0, -0.16 * bump(x, y, (0, 6.55), (2.0, 0.45)), 0.11 * bump(x, y, (0, 6.8), (1.8, 0.4))),
+        "lower_lip": (0, 0.18 * bump(x, y, (0, 8.35), (1.8, 0.5)), 0.13 * bump(x, y, (0, 8.0), (1.7, 0.45))),
+        "lip_depth": (0, 0, 0.20 * region),
+    }
+
+
+def _expression_fields() -> dict:
+    head, x, y, side, front = _frame()
+    px, _, pz = head.points
+    angle = head.angle.abs()
+    within_mouth = torch.exp(-(x.abs() / 2.45).clamp(min=0) ** 4)
+    below_lips = step(y, 7.3, 0.30) * within_mouth + step(y, 7.8, 1.6) * (1 - within_mouth)
+    jaw = below_lips * torch.exp(-(x / 5.5) ** 4) * (1 - step(y, 12.0, 2.5)) * front
+    corners = both(x, y, (2.5, 7.2), (0.9, 0.9))
+    apples = both(x, y, (3.9, 4.3), (1.3, 1.1))
+    jowls = both(x, y, (4.0, 8.8), (1.4, 1.3))
+    folds = both(x, y, (2.7, 6.0), (0.35, 1.3))
+    hair = (1 - step(y, -5.5, 3.0)) * front + (1 - front) * (1 - step(y, 4.0, 4.0)) * step(angle, 1.75, 0.4)
+    curtain = step(angle, 1.62, 0.35) * step(y, -3.0, 4.0) * (1 - step(y, 19.0, 3.0))
+    return {
+        "mouth_open": (0, 1.9 * jaw, -0.5 * jaw),
+        "smile": (0.55 * side * corners, -0.55 * corners - 0.25 * apples, 0.40 * apples - 0.15 * corners),
+        "ageing": (0.10 * side * jowls, 0.55 * jowls + 0.15 * both(x, y, (3.4, 4), (1.6, 1.8)),
+                   0.15 * jowls - 0.16 * folds - 0.12 * both(x, y, (3, 1.2), (1.0, 0.4))),
+        "hair_volume": (0.05 * px * hair, -0.75 * hair * (1 - step(y, -6.0, 5.0)), 0.06 * pz * hair),
+        "hair_length": (1.9 * head.angle.sign() * curtain, 0, -0.4 * curtain * (1 - front)),
+    }
+
+
+@cache
+def basis(names: tuple = SHAPE + EXPRESSIONS) -> torch.Tensor:
+    """Displacement fields as one matrix (len(names), 3*ROWS*COLUMNS) float32, in cm per unit."""
+    fields = _skull_fields() | _jaw_fields() | _nose_fields() | _eye_fields() | _mouth_fields()
+    fields |= _expression_fields()
+    flat = torch.zeros_like(average_head().face_x)
+    rows = [torch.stack([part + flat for part in fields[name]]).reshape(-1) for name in names]
+    return torch.stack(rows)
+
+
+def head_points(shape: torch.Tensor, expression: torch.Tensor) -> torch.Tensor:
+    """Points (B, 3, ROWS, COLUMNS) in cm of B heads.
+
+    shape (B, len(SHAPE)) standard normal identity values; expression (B, len(EXPRESSIONS)), 0..1 each
+    except hair_volume and hair_length, which may be any small number. Any device, float32.
+    """
+    weights = torch.cat([shape, expression], 1)
+    head = average_head().points.to(weights.device)
+    moved = torch.addmm(head.reshape(1, -1), weights, basis().to(weights.device))
+    return moved.reshape(-1, *head.shape)

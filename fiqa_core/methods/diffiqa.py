@@ -2,7 +2,7 @@
 
 A face is disturbed by the forward and restored by the backward process of a diffusion model; the closer the
 embeddings of both results, and of those of the mirrored face, stay to the face's own, the better it is.
-Symbols are the paper's (arXiv 2305.05768, section 3).
+Symbols are the paper's (arXiv 2305.05768).
 """
 import torch
 import torch.nn.functional as F

@@ -1,7 +1,7 @@
 """FaceQAN: a good face is hard to push away from its own embedding (Babnik, Peer, Struc, ICPR 2022).
 
 Small adversarial perturbations lower the similarity between a face and its perturbed copies; the less they
-succeed, the better the face. Symbols are the paper's (arXiv 2212.02127, section III).
+succeed, the better the face. Symbols are the paper's (arXiv 2212.02127).
 """
 import torch
 import torch.nn.functional as F

@@ -1,0 +1,66 @@
+"""A recogniser: images in, embeddings out. Its normalisation, colour order and crop travel with it."""
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Recogniser(nn.Module):
+    """Images (B, 3, 112, 112) float32 RGB in [0, 1], aligned, to raw embeddings (B, embedding_size).
+
+    network         takes the prepared images; where it returns a tuple, `output` says which is the embedding
+    embedding_size  D
+    name            for tables
+    colour          "rgb" or "bgr", what the network was trained with
+    mean, std       of a channel, or three each, in units of [0, 1] and in the network's colour order
+    size            (height, width) the network wants: 56 from 112 is the exact mean of 2x2 pixels, any other
+                    smaller size an antialiased bilinear resize
+    columns         (first, last + 1) of the columns the network sees, None for all
+    config          what rebuilds the network; saved with it
+    Gradients flow to the images. The embedding is not normalised unless the network itself does it.
+    """
+
+    def __init__(self, network, embedding_size, name="", colour="rgb", mean=0.5, std=0.5, size=(112, 112),
+                 columns=None, output=0, config=None):
+        super().__init__()
+        self.network = network
+        self.embedding_size, self.name, self.colour = embedding_size, name, colour
+        self.size, self.columns, self.output, self.config = tuple(size), columns, output, config
+        # Not part of the state: a checkpoint holds the network alone.
+        self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).reshape(-1, 1, 1), persistent=False)
+
+    def prepare(self, images):
+        """Images as the network wants them: cropped, resized, its colour order, normalised."""
+        if self.columns is not None:
+            images = images[..., self.columns[0]:self.columns[1]]
+        images = resize(images, self.size)
+        if self.colour == "bgr":
+            images = images.flip(1)
+        return (images - self.mean) / self.std
+
+    def outputs(self, images):
+        """Everything the network returns, as a tuple."""
+        result = self.network(self.prepare(images))
+        return result if isinstance(result, tuple) else (result,)
+
+    def forward(self, images):
+        return self.outputs(images)[self.output]
+
+    def freeze(self):
+        """Evaluation mode without parameter gradients; returns itself."""
+        return self.eval().requires_grad_(False)
+
+
+def resize(images, size):
+    """Images (B, C, H, W) at `size` (height, width); whole ratios average exact blocks of pixels."""
+    height, width = images.shape[-2:]
+    if (height, width) == size:
+        return images
+    if height % size[0] == 0 and width % size[1] == 0:
+        return F.avg_pool2d(images, (height // size[0], width // size[1]))
+    return F.interpolate(images, size, mode="bilinear", antialias=True)
+
+
+def cosine(a, b):
+    """Cosine similarity of embeddings a and b, (..., D) each and broadcast, in [-1, 1]."""
+    return F.cosine_similarity(a, b, dim=-1)

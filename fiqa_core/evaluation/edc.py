@@ -1,0 +1,219 @@
+"""Error-versus-discard curves (EDC) and their partial area (pAUC) under named presets.
+
+EDC: the false non-match rate among the genuine comparisons that remain when the fraction x of lowest
+quality is discarded (Grother & Tabassi, TPAMI 29(4), 2007, there "error versus reject"; ISO/IEC 29794-1:2024).
+The presets differ in what is discarded, when the threshold is set, and how the area is taken:
+
+iso      genuine pairs only, all pairs of one quality together, one threshold fixed before any discard,
+         exact area under the step curve, normalised by limit * FNMR(0)
+paper    the numbers printed in DifFIQA, eDifFIQA, AI-KD and FROQ: genuine and impostor pairs leave jointly
+         in 5 % steps, the threshold is found anew at every step by MagFace's divide-by-ten rule,
+         pAUC is the mean of FNMR(u) / FNMR(0) over the steps u below the limit
+nearest  CR-FIQA's script: as `paper`, with the similarity whose FMR is nearest to the target as
+         threshold and trapezoids for the area
+
+Never put values of two presets into one column.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from fiqa_core.errors import FiqaError
+from fiqa_core.evaluation.thresholds import (ROUNDING, match_rate, nearest_threshold, paper_threshold,
+                                             threshold_at_fmr)
+
+PRESETS = ("iso", "paper", "nearest")
+LEVELS = np.arange(20) * 0.05        # discard fractions of the grid presets: 0, 0.05, ..., 0.95
+
+
+@dataclass(frozen=True)
+class ErrorDiscardCurve:
+    """One error-versus-discard curve; holds its last value between points.
+
+    discard    (K,) ascending fractions of discarded comparisons, discard[0] == 0
+    fnmr       (K,) false non-match rate of the comparisons kept; NaN where a grid level is undefined
+    thresholds (K,) similarity from which a pair is accepted, at each point; constant under `iso`
+    preset     "iso", "paper" or "nearest"
+    fmr        false match rate really reached by `threshold` on all impostors; `target` was asked for
+    genuine, impostor  number of comparisons; `errors` genuine ones below the threshold at discard 0
+    failures   genuine comparisons with an image of quality -inf (failure to extract)
+    """
+
+    discard: np.ndarray
+    fnmr: np.ndarray
+    thresholds: np.ndarray
+    preset: str
+    target: float
+    fmr: float
+    genuine: int
+    impostor: int
+    errors: int
+    failures: int = 0
+
+    @property
+    def threshold(self) -> float:
+        """Similarity from which a pair is accepted before any discard."""
+        return float(self.thresholds[0])
+
+    @property
+    def fnmr0(self) -> float:
+        """FNMR with nothing discarded."""
+        return float(self.fnmr[0])
+
+    def at(self, x: float | np.ndarray) -> float | np.ndarray:
+        """FNMR at discard fraction(s) `x` in [0, 1): the value of the last point at or below x."""
+        place = np.searchsorted(self.discard, np.asarray(x) + ROUNDING, side="right") - 1
+        return self.fnmr[np.maximum(place, 0)]
+
+    def steps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Points (discard, fnmr) for plotting with where="post", closed by (1, 0)."""
+        return np.append(self.discard, 1.0), np.append(self.fnmr, 0.0)
+
+    def pauc_raw(self, limit: float) -> float:
+        """Area under the curve on [0, limit], in FNMR times discard fraction, as the preset integrates."""
+        check_limit(limit)
+        if self.preset == "iso":
+            return step_area(self.discard, self.fnmr, limit)
+        if self.preset == "nearest":
+            part = self.discard <= limit + ROUNDING
+            return float(np.trapezoid(self.fnmr[part], self.discard[part]))
+        levels = self.fnmr[self.discard <= max(limit - 0.025, 0) + ROUNDING]
+        levels = levels[~np.isnan(levels)]
+        return limit * float(levels.mean()) if len(levels) else np.nan
+
+    def pauc(self, limit: float) -> float:
+        """pauc_raw over limit * FNMR(0): 1 is no better than not discarding. NaN where FNMR(0) is 0."""
+        return self.pauc_raw(limit) / (limit * self.fnmr0) if self.fnmr0 > 0 else np.nan
+
+    def best(self, limit: float, linear: bool = False) -> float:
+        """Area of a perfect ranking in the unit of pauc_raw: every error leaves before anything else.
+
+        m + (1 - f0) ln(1 - m) with m = min(limit, f0), exact for many pairs (evaluated for step areas; a
+        5 % grid adds up to 0.05 f0 to every method alike). `linear=True` gives the bound f0²/2 -
+        max(0, f0 - limit)²/2 of the dasec tool and NIST's "perfect" line, which no ranking can reach.
+        """
+        check_limit(limit)
+        f0 = self.fnmr0
+        if linear:
+            return f0 ** 2 / 2 - max(0.0, f0 - limit) ** 2 / 2
+        m = min(limit, f0)
+        return m + (1 - f0) * np.log1p(-m) if m < 1 else 1.0
+
+    def adjusted(self, limit: float, linear: bool = False) -> float:
+        """pauc_raw - best: the area above a perfect ranking (Olsen et al. 2016; Schlett et al. 2023)."""
+        return self.pauc_raw(limit) - self.best(limit, linear)
+
+    def relative(self, limit: float) -> float:
+        """Place between a perfect ranking (0) and random discard (1); NaN where both coincide."""
+        room = limit * self.fnmr0 - self.best(limit)
+        return self.adjusted(limit) / room if room > 0 else np.nan
+
+
+def edc(similarity: np.ndarray, genuine: np.ndarray, pair_quality: np.ndarray,
+        preset: str = "iso", fmr: float = 1e-3) -> ErrorDiscardCurve:
+    """Error-versus-discard curve of one quality method on one set of comparisons.
+
+    similarity    (P,) float, higher is more alike; cosines for `paper` and `nearest` (clipped to [-1, 1])
+    genuine       (P,) bool or 0/1, 1 for pairs of one identity
+    pair_quality  (P,) float, higher is better; the minimum of the two images' (see templates.pair_quality).
+                  -inf marks failure to extract: the pair leaves first and its similarity counts as -1.
+                  Under `iso` the values of impostor pairs are not used and may be NaN.
+    fmr           target false match rate
+    Raises FiqaError for unequal lengths, NaN, no genuine pair, too few impostors for `fmr`.
+
+    >>> curve = edc([.9, .1, .8, .0, .1, .2], [1, 1, 1, 0, 0, 0], [3, 1, 2, 1, 1, 1], fmr=0.4)
+    >>> curve.discard.round(3).tolist(), curve.fnmr.round(3).tolist(), round(curve.pauc(0.5), 3)
+    ([0.0, 0.333, 0.667], [0.333, 0.0, 0.0], 0.667)
+    """
+    if preset not in PRESETS:
+        raise FiqaError(f"preset {preset!r} is unknown", f"choose one of {', '.join(PRESETS)}")
+    similarity, genuine, quality = checked(similarity, genuine, pair_quality, preset)
+    if preset == "iso":
+        return iso_curve(similarity, genuine, quality, fmr)
+    return grid_curve(similarity, genuine, quality, preset, fmr)
+
+
+def iso_curve(similarity, genuine, quality, fmr) -> ErrorDiscardCurve:
+    """Preset `iso` on checked arrays: one threshold from all impostors, exact steps of genuine pairs."""
+    impostor = similarity[~genuine]
+    threshold = threshold_at_fmr(impostor, fmr)
+    errors, quality = similarity[genuine] < threshold, quality[genuine]
+    discard, fnmr = discard_steps(errors, quality)
+    return ErrorDiscardCurve(discard, fnmr, np.full(len(discard), threshold), "iso", fmr,
+                             match_rate(impostor, threshold), len(errors), len(impostor),
+                             int(errors.sum()), int(np.sum(quality == -np.inf)))
+
+
+def discard_steps(errors: np.ndarray, quality: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Breakpoints (discard, rate of `errors` kept) where a new quality value begins; ties leave together."""
+    order = np.argsort(quality, kind="stable")
+    starts = tie_starts(quality[order])
+    errors = errors[order]
+    before = np.cumsum(errors)[starts] - errors[starts]
+    return starts / len(errors), (errors.sum() - before) / (len(errors) - starts)
+
+
+def tie_starts(ascending: np.ndarray) -> np.ndarray:
+    """Index of the first element of each run of equal values."""
+    return np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
+
+
+def step_area(discard: np.ndarray, fnmr: np.ndarray, limit: float) -> float:
+    """Area on [0, limit] under the step curve that holds fnmr[i] from discard[i] to discard[i + 1]."""
+    return float(fnmr @ np.diff(np.minimum(np.append(discard, 1.0), limit)))
+
+
+def grid_curve(similarity, genuine, quality, preset, fmr) -> ErrorDiscardCurve:
+    """Presets `paper` and `nearest` on checked arrays: joint discard in 5 % steps, threshold per step.
+
+    Ties leave in the order of the pairs (stable sort), which the originals leave to chance.
+    """
+    rule = {"paper": paper_threshold, "nearest": nearest_threshold}[preset]
+    order = np.argsort(quality, kind="stable")
+    similarity, genuine = np.clip(similarity, -1, 1)[order], genuine[order]
+    thresholds, fnmr = np.full(len(LEVELS), np.nan), np.full(len(LEVELS), np.nan)
+    for i, start in enumerate(level_starts(len(similarity))):
+        kept, mated = similarity[start:], genuine[start:]
+        thresholds[i] = rule(kept, mated, fmr)
+        if mated.any() and not np.isnan(thresholds[i]):
+            fnmr[i] = np.mean(kept[mated] < thresholds[i])
+    impostor = similarity[~genuine]
+    if np.isnan(thresholds[0]):
+        raise FiqaError(f"{len(impostor)} impostor comparisons are too few for preset {preset} at fmr {fmr:g}",
+                        f"give more than {round(0.1 / fmr)} of them, or a larger fmr")
+    errors = int(np.sum(similarity[genuine] < thresholds[0]))
+    return ErrorDiscardCurve(LEVELS.copy(), fnmr, thresholds, preset, fmr, match_rate(impostor, thresholds[0]),
+                             int(genuine.sum()), len(impostor), errors,
+                             int(np.sum(quality[order][genuine] == -np.inf)))
+
+
+def level_starts(count: int) -> np.ndarray:
+    """Position of the first kept pair at each grid level, of `count` pairs in ascending quality."""
+    return np.floor(LEVELS * count + ROUNDING).astype(int)
+
+
+def checked(similarity, genuine, pair_quality, preset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The three columns as float64, bool and float64; failures to extract get similarity -1."""
+    similarity = np.asarray(similarity, dtype=np.float64)
+    genuine = np.asarray(genuine).astype(bool)
+    quality = np.asarray(pair_quality, dtype=np.float64)
+    if not similarity.ndim == genuine.ndim == quality.ndim == 1 or not (
+            len(similarity) == len(genuine) == len(quality)):
+        raise FiqaError(f"similarity {similarity.shape}, genuine {genuine.shape} and pair_quality "
+                        f"{quality.shape} do not match", "give three one-dimensional arrays of one length")
+    if not genuine.any():
+        raise FiqaError("genuine marks no pair as genuine", "an EDC needs mated comparisons: check the labels")
+    if np.isnan(similarity).any():
+        raise FiqaError(f"similarity is NaN for {np.isnan(similarity).sum()} pairs",
+                        "give -1 to pairs with an image that yields no embedding")
+    missing = np.isnan(quality) & (genuine if preset == "iso" else True)
+    if missing.any():
+        raise FiqaError(f"pair_quality is NaN for {missing.sum()} pairs, index {np.argmax(missing)} first",
+                        "score every image; an image that cannot be processed gets -inf and leaves first")
+    return np.where(quality == -np.inf, -1.0, similarity), genuine, quality
+
+
+def check_limit(limit: float) -> None:
+    """Raise FiqaError unless `limit` is a discard fraction in (0, 1]."""
+    if not 0 < limit <= 1:
+        raise FiqaError(f"discard limit is {limit}", "give a fraction above 0 and at most 1, 0.3 say")

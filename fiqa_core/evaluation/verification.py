@@ -1,0 +1,126 @@
+"""How well a recogniser verifies before any quality enters: DET points, EER, 10-fold accuracy, d'.
+
+Throughout: similarity (P,) float, genuine (P,) bool or 0/1, a pair is accepted when similarity >= threshold.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from fiqa_core.errors import FiqaError
+from fiqa_core.evaluation.thresholds import match_rate, threshold_at_fmr
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Summary of one recogniser on one benchmark; rates are fractions.
+
+    accuracy, accuracy_sd  mean and standard deviation over the folds (LFW protocol)
+    eer                    equal error rate
+    fnmr_fmr1e2, fnmr_fmr1e3  FNMR at FMR 1e-2 and 1e-3, NaN with too few impostors
+    threshold              similarity accepted at FMR 1e-3 (NaN likewise)
+    dprime                 distance of the class means in units of the pooled standard deviation
+    """
+
+    accuracy: float
+    accuracy_sd: float
+    eer: float
+    fnmr_fmr1e2: float
+    fnmr_fmr1e3: float
+    threshold: float
+    dprime: float
+    genuine: int
+    impostor: int
+
+
+def verification(similarity: np.ndarray, genuine: np.ndarray, fold: np.ndarray | None = None) -> Verification:
+    """All summary values at once; `fold` (P,) integers, -1 or None where unknown (see `accuracy`)."""
+    similarity, genuine = separated(similarity, genuine)
+    accuracies = accuracy(similarity, genuine, fold)
+    mated, impostor = similarity[genuine], similarity[~genuine]
+    enough = {fmr: fmr * len(impostor) >= 1 - 1e-9 for fmr in (1e-2, 1e-3)}
+    cuts = {fmr: threshold_at_fmr(impostor, fmr) if enough[fmr] else np.nan for fmr in enough}
+    fnmr = {fmr: 1 - match_rate(mated, cut) if enough[fmr] else np.nan for fmr, cut in cuts.items()}
+    return Verification(float(accuracies.mean()), float(accuracies.std(ddof=1)), equal_error_rate(similarity, genuine),
+                        fnmr[1e-2], fnmr[1e-3], cuts[1e-3], dprime(similarity, genuine), len(mated), len(impostor))
+
+
+def separated(similarity: np.ndarray, genuine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Arrays as float64 and bool. Raises FiqaError for unequal lengths, NaN or a missing class."""
+    similarity, genuine = np.asarray(similarity, dtype=np.float64), np.asarray(genuine).astype(bool)
+    if similarity.shape != genuine.shape or similarity.ndim != 1:
+        raise FiqaError(f"similarity {similarity.shape} and genuine {genuine.shape} do not match",
+                        "give two one-dimensional arrays of one length")
+    if np.isnan(similarity).any():
+        raise FiqaError(f"similarity is NaN for {np.isnan(similarity).sum()} pairs", "give -1 to such pairs")
+    if genuine.all() or not genuine.any():
+        raise FiqaError("genuine holds one class only", "verification needs genuine and impostor comparisons")
+    return similarity, genuine
+
+
+def error_rates(similarity: np.ndarray, genuine: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """DET points: thresholds (K,) ascending, FMR and FNMR (K,) at each; ROC is (FMR, 1 - FNMR).
+
+    One point for every distinct similarity and one above the highest, where nothing is accepted.
+    """
+    similarity, genuine = separated(similarity, genuine)
+    mated, impostor = np.sort(similarity[genuine]), np.sort(similarity[~genuine])
+    thresholds = np.unique(similarity)
+    thresholds = np.append(thresholds, np.nextafter(thresholds[-1], np.inf))
+    fnmr = np.searchsorted(mated, thresholds, side="left") / len(mated)
+    fmr = 1 - np.searchsorted(impostor, thresholds, side="left") / len(impostor)
+    return thresholds, fmr, fnmr
+
+
+def equal_error_rate(similarity: np.ndarray, genuine: np.ndarray) -> float:
+    """Rate where FMR and FNMR cross, on the straight line between the two points around the crossing."""
+    _, fmr, fnmr = error_rates(similarity, genuine)
+    gap = fmr - fnmr                                     # falls from 1 to -1 along the thresholds
+    after = int(np.argmax(gap <= 0))
+    share = gap[after - 1] / (gap[after - 1] - gap[after])
+    return float(fnmr[after - 1] + share * (fnmr[after] - fnmr[after - 1]))
+
+
+def accuracy(similarity: np.ndarray, genuine: np.ndarray, fold: np.ndarray | None = None) -> np.ndarray:
+    """Accuracy on each fold with the threshold that is best on the other folds (LFW protocol).
+
+    fold  (P,) integers; None or a negative value anywhere: ten consecutive blocks of each class instead.
+    Genuine and impostor pairs weigh alike, so more impostors than genuine pairs do not move the result;
+    on LFW's balanced folds this is the plain share of correct decisions. Returns (folds,) in fold order.
+    Source: Huang et al., Labeled Faces in the Wild (2007), image-restricted protocol.
+    """
+    similarity, genuine = separated(similarity, genuine)
+    fold = consecutive_folds(genuine) if fold is None or np.min(fold) < 0 else np.asarray(fold)
+    names = np.unique(fold)
+    if len(names) < 2:
+        raise FiqaError("fold names a single fold", "give at least two folds, or None for ten blocks")
+    return np.array([fold_accuracy(similarity, genuine, fold == name) for name in names])
+
+
+def consecutive_folds(genuine: np.ndarray, count: int = 10) -> np.ndarray:
+    """Fold of each pair when none is known: consecutive blocks within genuine and within impostor pairs."""
+    fold = np.empty(len(genuine), dtype=np.int64)
+    for members in (genuine, ~genuine):
+        fold[members] = np.arange(members.sum()) * count // max(members.sum(), 1)
+    return fold
+
+
+def fold_accuracy(similarity: np.ndarray, genuine: np.ndarray, held: np.ndarray) -> float:
+    """Balanced accuracy on the `held` pairs at the threshold that is best on the others."""
+    threshold = best_threshold(similarity[~held], genuine[~held])
+    rates = [np.mean((similarity[held & side] >= threshold) == accepted)
+             for side, accepted in ((genuine, True), (~genuine, False)) if (held & side).any()]
+    return float(np.mean(rates))
+
+
+def best_threshold(similarity: np.ndarray, genuine: np.ndarray) -> float:
+    """Threshold of highest balanced accuracy, midway between two neighbours, the lowest of equals."""
+    thresholds, fmr, fnmr = error_rates(similarity, genuine)
+    place = int(np.argmin(fmr + fnmr))
+    return float(thresholds[place] if place == 0 else thresholds[place - 1:place + 1].mean())
+
+
+def dprime(similarity: np.ndarray, genuine: np.ndarray) -> float:
+    """(mean genuine - mean impostor) / sqrt((var genuine + var impostor) / 2), Daugman's decidability."""
+    mated, impostor = similarity[genuine], similarity[~genuine]
+    spread = np.sqrt((mated.var() + impostor.var()) / 2)
+    return float((mated.mean() - impostor.mean()) / spread) if spread > 0 else np.nan

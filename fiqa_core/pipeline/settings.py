@@ -72,9 +72,11 @@ def write_params(name: str, overrides: list[str] = ()) -> Path:
             raise FiqaError(f"{override!r} is not of the form section.key=value",
                             "for instance: faces.folder=corpora/lfw/images")
         _set(suite, key, yaml.safe_load(value))
+    text = yaml.safe_dump(suite, sort_keys=False, width=110, default_flow_style=None)
+    if not overrides and "base" not in _read(SUITES / f"{name}.yaml"):
+        text = (SUITES / f"{name}.yaml").read_text()      # a complete suite keeps its comments
     path = project.root() / "params.yaml"
-    path.write_text(HEADER.format(name=name) + yaml.safe_dump(suite, sort_keys=False, width=110,
-                                                               default_flow_style=None))
+    path.write_text(HEADER.format(name=name) + text)
     return path
 
 

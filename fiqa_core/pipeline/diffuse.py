@@ -1,0 +1,60 @@
+"""Stage `diffusion`: train DifFIQA's diffusion model, one per cross-fitted part of the training faces."""
+import numpy as np
+import pandas as pd
+import torch
+
+from fiqa_core import project
+from fiqa_core.device import default_device
+from fiqa_core.diffusion.model import Diffusion, load_diffusion
+from fiqa_core.diffusion.training import train_diffusion
+from fiqa_core.images import to_batch, to_pixels
+from fiqa_core.pipeline.partial import forget, partial_path
+from fiqa_core.pipeline.prepare import load_training, models
+from fiqa_core.pipeline.settings import settings
+
+
+def train_diffusion_models() -> pd.DataFrame:
+    """Write build/diffusion/<model>.pt and results/diffusion/training.csv (model, step, loss); returns the log.
+
+    Model h never sees training images whose `crossfit` is h: those are of people it will score.
+    """
+    faces, config, logs = load_training(), settings("diffusion"), []
+    for model in models(faces):
+        allowed = (faces.images["crossfit"] != model).to_numpy()
+        checkpoint = partial_path(f"diffusion-{model}", "04_diffusion", faces, config=config, seed=settings("seed"))
+        log = checkpoint.with_name(checkpoint.name + ".csv")
+        diffusion = train_diffusion(faces.pixels[allowed], {"seed": settings("seed") + model, **config}, checkpoint,
+                                    default_device(), log)
+        path = diffusion_path(model)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        diffusion.save(path)
+        logs.append(pd.read_csv(log).assign(model=model))
+        forget(checkpoint), forget(log)
+    table = pd.concat(logs, ignore_index=True)
+    path = project.results() / "diffusion" / "training.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+    return table
+
+
+def diffusion_path(model: int):
+    return project.build() / "diffusion" / f"{model}.pt"
+
+
+def pipeline_diffusion(model: int = 0) -> Diffusion:
+    """The trained diffusion model with index `model`, on the default device."""
+    return load_diffusion(diffusion_path(model)).to(default_device())
+
+
+def forward_and_backward(count: int, timestep: int = 5) -> dict[str, np.ndarray]:
+    """`count` training faces, their noisy versions x_t and reconstructions, each (count, 112, 112, 3) uint8."""
+    faces, diffusion, device = load_training(), pipeline_diffusion(), default_device()
+    chosen = np.linspace(0, len(faces) - 1, count).astype(int)
+    x = diffusion.shrink(to_batch(np.asarray(faces.pixels[chosen]), device))
+    generator = torch.Generator().manual_seed(settings("seed"))
+    noise = torch.randn(count, timestep, *x.shape[1:], generator=generator).to(device)
+    with torch.no_grad():
+        x_t = diffusion.add_noise(x, timestep, noise[:, 0])
+        restored = diffusion.reconstruct(x_t, timestep, noise[:, 1:])
+    pictures = {"picture": x, "x_t": x_t, "reconstruction": restored}
+    return {name: to_pixels(diffusion.enlarge(value).clamp(0, 1)) for name, value in pictures.items()}

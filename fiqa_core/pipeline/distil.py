@@ -1,0 +1,40 @@
+"""Stage `distil`: train one distilled method on DifFIQA's labels, per cross-fitted model."""
+import pandas as pd
+
+from fiqa_core import project
+from fiqa_core.device import default_device
+from fiqa_core.methods.distillation import distil
+from fiqa_core.methods.files import KINDS, kind_of, save_quality
+from fiqa_core.pipeline.label import load_labels
+from fiqa_core.pipeline.partial import forget, partial_path
+from fiqa_core.pipeline.prepare import load_training, models
+from fiqa_core.pipeline.recognise import pipeline_recogniser
+from fiqa_core.pipeline.score import quality_path
+from fiqa_core.pipeline.settings import settings
+
+
+def distil_method(slug: str) -> pd.DataFrame:
+    """Write build/quality/<slug>/<model>.pt and results/distilled/<slug>/training.csv; returns the losses.
+
+    The backbone starts as recogniser `backbone` of `distilled.<slug>` in params.yaml, the rest of that
+    section overrides the paper's numbers (methods.distillation.PAPER).
+    """
+    faces, config, logs = load_training(), dict(settings(f"distilled.{slug}")), []
+    backbone = config.pop("backbone")
+    config = {"seed": settings("seed"), **config}
+    for model in models(faces):
+        rows = faces.images.reset_index().merge(load_labels(model), on="image_id")
+        checkpoint = partial_path(f"distil-{slug}-{model}", "07_distil", faces, config=config)
+        log = checkpoint.with_name(checkpoint.name + ".csv")
+        recogniser = pipeline_recogniser(backbone)
+        untrained = KINDS[kind_of(slug)](recogniser)
+        trained = distil(untrained, faces.pixels[rows["index"].to_numpy()], rows["score"].to_numpy(),
+                         rows["identity"].to_numpy(), config, checkpoint, default_device(), log)
+        save_quality(trained, kind_of(slug), recogniser, quality_path(slug, model))
+        logs.append(pd.read_csv(log).assign(model=model))
+        forget(checkpoint), forget(log)
+    table = pd.concat(logs, ignore_index=True)
+    path = project.results() / "distilled" / slug / "training.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+    return table

@@ -1,0 +1,49 @@
+"""Stage `evaluate`: all curves, areas, intervals and correlations, once, for every table that follows."""
+import numpy as np
+import pandas as pd
+
+from fiqa_core import project
+from fiqa_core.benchmarks import FaceSet
+from fiqa_core.device import default_device
+from fiqa_core.evaluation.benchmarking import evaluate, verification_table
+from fiqa_core.evaluation.csv import write_csv
+from fiqa_core.methods.files import kind_of, load_quality_as_recogniser
+from fiqa_core.names import METHODS
+from fiqa_core.pipeline.embed import load_embeddings
+from fiqa_core.pipeline.prepare import load_benchmarks
+from fiqa_core.pipeline.recognise import compared_recognisers
+from fiqa_core.pipeline.score import load_scores, quality_path
+from fiqa_core.pipeline.settings import settings
+from fiqa_core.recognisers.embedding import embed
+
+
+def evaluate_benchmarks() -> dict[str, pd.DataFrame]:
+    """Write results/evaluation/{pauc,edc,means,differences,verification,ranks,causes,double_role}.csv; returns them."""
+    benchmarks, names = load_benchmarks(), compared_recognisers()
+    embeddings = {(name, benchmark): load_embeddings(slug, benchmark)
+                  for slug, name in names.items() for benchmark in benchmarks}
+    tables = evaluate(benchmarks, embeddings, load_scores(), settings("evaluation"))
+    tables["double_role"] = double_role(benchmarks)
+    for name, table in tables.items():
+        write_csv(table, project.results() / "evaluation" / f"{name}.csv")
+    return tables
+
+
+def double_role(benchmarks: dict) -> pd.DataFrame:
+    """Verification by eDifFIQA's own embeddings: it was trained to stay a recogniser (eDifFIQA, section 3)."""
+    slugs = [slug for slug in settings("distilled") if kind_of(slug) == "eDifFIQA"]
+    embeddings = {(METHODS[slug], benchmark): _own_embeddings(slug, faces)
+                  for slug in slugs for benchmark, faces in benchmarks.items()}
+    return verification_table(benchmarks, embeddings)
+
+
+def _own_embeddings(slug: str, faces: FaceSet) -> np.ndarray:
+    """Embeddings (N, D) of each image by the cross-fitted model that scores it."""
+    parts, crossfit = {}, faces.images["crossfit"].to_numpy()
+    for model in np.unique(crossfit):
+        recogniser = load_quality_as_recogniser(slug, quality_path(slug, model))
+        parts[model] = embed(recogniser, faces.pixels[crossfit == model], default_device(), **settings("embed"))
+    vectors = np.empty((len(faces), next(iter(parts.values())).shape[1]), dtype=np.float32)
+    for model, part in parts.items():
+        vectors[crossfit == model] = part
+    return vectors

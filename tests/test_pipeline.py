@@ -1,0 +1,149 @@
+"""Settings, suites, digests, the notebook runner and the shape of the stage graph."""
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fiqa_core.errors import FiqaError
+from fiqa_core.pipeline import digest, partial, runner, settings
+from fiqa_core.pipeline.label import draw_identities
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty project: dvc.yaml, params.yaml and a folder of notebooks."""
+    monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    settings.write_params("demo")
+    return tmp_path
+
+
+def write_notebook(path, *cells, parameters="x = 1"):
+    cells = [("parameters", parameters), *(("", cell) for cell in cells)]
+    content = {"nbformat": 4, "nbformat_minor": 5,
+               "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+               "cells": [{"cell_type": "code", "id": f"c{i}", "metadata": {"tags": [tag]} if tag else {}, "outputs": [],
+                          "execution_count": None, "source": text} for i, (tag, text) in enumerate(cells)]}
+    path.write_text(json.dumps(content))
+
+
+def test_params_are_the_demo_suite_word_for_word(folder):
+    assert (ROOT / "params.yaml").read_text() == (folder / "params.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", settings.suite_names())
+def test_every_suite_fills_every_matrix(name):
+    suite = settings.load_suite(name)
+    assert suite["suite"] == name
+    demo = settings.load_suite("demo")
+    assert set(demo) == set(suite)
+    for section in ("recognisers", "distilled", "methods"):
+        assert suite[section], f"{section} is empty: DVC would skip its stages without a word"
+    assert suite["scoring"]["recogniser"] in suite["recognisers"]
+
+
+def test_merge_lays_changes_over_and_null_removes():
+    base = {"a": {"b": 1, "c": 2}, "d": [1, 2], "e": 5}
+    assert settings.merge(base, {"a": {"b": 9}, "d": [3], "e": None}) == {"a": {"b": 9, "c": 2}, "d": [3]}
+    assert base["a"]["b"] == 1
+
+
+def test_override_changes_one_value(folder):
+    settings.write_params("demo", ["methods.faceqan.repeats=3"])
+    assert settings.settings("methods.faceqan.repeats") == 3
+    assert settings.settings("methods.faceqan.iterations") == 5
+
+
+@pytest.mark.parametrize("override, said", [("methods.faceqan", "section.key=value"), ("no.such=1", "no section")])
+def test_bad_override_is_explained(folder, override, said):
+    with pytest.raises(FiqaError, match=said):
+        settings.write_params("demo", [override])
+
+
+def test_unknown_suite_and_section_are_explained(folder):
+    with pytest.raises(FiqaError, match="demo"):
+        settings.load_suite("nothing")
+    with pytest.raises(FiqaError, match="methods.nothing"):
+        settings.settings("methods.nothing")
+    (folder / "params.yaml").write_text("a: [")
+    with pytest.raises(FiqaError, match="not valid YAML"):
+        settings.settings()
+
+
+def test_digest_ignores_prose_but_not_code(folder):
+    path = folder / "notebooks" / "n.ipynb"
+    write_notebook(path, "from fiqa_core.evaluation.edc import edc")
+    first = digest.digest(path)
+    assert "fiqa_core.evaluation.edc" in first and "fiqa_core.errors" in first
+    content = json.loads(path.read_text())
+    content["cells"].append({"cell_type": "markdown", "id": "m", "metadata": {}, "source": "prose"})
+    content["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "1"}]
+    path.write_text(json.dumps(content))
+    assert digest.digest(path) == first
+    content["cells"][1]["source"] = "y = 2"
+    path.write_text(json.dumps(content))
+    assert digest.digest(path) != first
+
+
+def test_digest_follows_lazy_public_names():
+    assert "fiqa_core.methods.faceqan" in digest.reachable("from fiqa_core import FaceQAN")
+    assert "fiqa_core.rendering" not in digest.reachable("from fiqa_core.evaluation.edc import edc")
+
+
+def test_every_stage_names_its_notebook_digest():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    for name, stage in stages.items():
+        words = stage.get("do", stage)["cmd"].split()
+        if words[3] == "run":
+            assert f"build/code/{words[4]}.txt" in stage.get("do", stage)["deps"], name
+            if "$" not in words[4]:
+                assert (ROOT / "notebooks" / f"{words[4]}.ipynb").is_file()
+
+
+def test_every_artefact_notebook_is_a_stage():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    numbered = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb") if int(path.stem[:2]) >= 10}
+    assert set(stages["artefact"]["foreach"]) == numbered
+
+
+def test_runner_executes_and_returns_the_copy(folder):
+    write_notebook(folder / "notebooks" / "n.ipynb", "open('made.txt', 'w').write(str(x))")
+    target = runner.run_notebook("n", {"x": 7})
+    assert (folder / "notebooks" / "made.txt").read_text() == "7"
+    assert target == folder / "build" / "notebooks" / "n-7.ipynb" and target.is_file()
+
+
+def test_runner_names_the_failing_cell(folder):
+    write_notebook(folder / "notebooks" / "n.ipynb", "1 / 0")
+    with pytest.raises(FiqaError, match="ZeroDivisionError"):
+        runner.run_notebook("n", {})
+
+
+def test_runner_refuses_unknown_notebooks_and_parameters(folder):
+    with pytest.raises(FiqaError, match="does not exist"):
+        runner.run_notebook("none", {})
+    write_notebook(folder / "notebooks" / "n.ipynb", "1")
+    with pytest.raises(FiqaError, match="no parameter y"):
+        runner.run_notebook("n", {"y": 1})
+
+
+def test_partial_work_is_found_only_by_the_same_parameters(folder):
+    same = [partial.partial_path("w", "n", config={"a": value}) for value in (1, 1, 2)]
+    assert same[0] == same[1] != same[2]
+    same[0].mkdir()
+    partial.forget(same[0]), partial.forget(same[2])
+    assert not same[0].exists()
+
+
+def test_draw_identities_takes_whole_people_with_many_images_first():
+    import pandas as pd
+    images = pd.DataFrame({"identity": list("aaaa") + list("bbbb") + list("cc") + list("d")})
+    mask = draw_identities(images, pd.Series(True, images.index), 5, seed=0)
+    assert set(images.identity[mask]) == {"a", "b"}
+    allowed = images.identity != "a"
+    assert "a" not in set(images.identity[draw_identities(images, allowed, 3, seed=0)])

@@ -25,19 +25,19 @@ _RINGS = np.array([
     [-10.2,   0.0,   4.90,  5.60,   6.30,  2.0,  8],
     [ -7.6,   0.0,   6.70,  8.15,   8.70,  2.1,  9],
     [ -4.8,   0.0,   7.40,  9.20,   9.80,  2.2, 10],
-    [ -2.4,   0.0,   7.55,  9.60,   9.90,  2.3, 11],
-    [ -1.0,   0.0,   7.50,  9.55,   9.70,  2.35, 8],
-    [  0.0,   0.0,   7.45,  9.25,   9.50,  2.4,  6],
-    [  1.5,   0.3,   7.35,  9.20,   9.10,  2.4,  8],
-    [  3.3,   0.8,   7.15,  9.30,   8.60,  2.4, 10],
-    [  4.2,   1.2,   7.02,  9.35,   8.20,  2.4,  9],
-    [  5.2,   1.6,   6.86,  9.40,   7.70,  2.35,12],
-    [  6.4,   2.2,   6.62,  9.45,   7.20,  2.3,  8],
-    [  7.15,  2.6,   6.46,  9.45,   6.90,  2.3,  6],
-    [  7.45,  2.76,  6.40,  9.42,   6.80,  2.3,  9],
-    [  8.4,   3.2,   6.18,  9.35,   6.60,  2.25, 7],
-    [  9.5,   3.8,   5.90,  9.15,   6.50,  2.2,  7],
-    [ 10.6,   4.4,   5.58,  8.95,   6.40,  2.15, 7],
+    [ -2.4,   0.0,   7.55,  9.60,   9.90,  2.25,11],
+    [ -1.0,   0.0,   7.50,  9.55,   9.70,  2.2,  8],
+    [  0.0,   0.0,   7.45,  9.25,   9.50,  2.2,  6],
+    [  1.5,   0.3,   7.35,  9.20,   9.10,  2.2,  8],
+    [  3.3,   0.8,   7.15,  9.30,   8.60,  2.2, 10],
+    [  4.2,   1.2,   7.02,  9.35,   8.20,  2.2,  9],
+    [  5.2,   1.6,   6.86,  9.40,   7.70,  2.15,12],
+    [  6.4,   2.2,   6.62,  9.45,   7.20,  2.1,  8],
+    [  7.15,  2.6,   6.46,  9.45,   6.90,  2.1,  6],
+    [  7.45,  2.76,  6.40,  9.42,   6.80,  2.1,  9],
+    [  8.4,   3.2,   6.18,  9.35,   6.60,  2.1,  7],
+    [  9.5,   3.8,   5.90,  9.15,   6.50,  2.1,  7],
+    [ 10.6,   4.4,   5.58,  8.95,   6.40,  2.1,  7],
     [ 11.2,   4.6,   5.38,  8.20,   6.30,  2.1,  5],
     [ 11.6,   4.0,   5.15,  6.60,   6.20,  2.0,  6],
     [ 12.6,   2.4,   5.00,  4.10,   6.10,  2.0,  8],
@@ -62,9 +62,14 @@ class Head:
     landmark_cells: torch.Tensor
 
 
+def hill(distance):
+    """exp(-distance) for distance >= 0, cut where it is 1e-13: far smaller floats are slow to handle."""
+    return torch.exp(-distance.clamp(max=30))
+
+
 def bump(x, y, centre, width):
     """Gaussian hill of height 1 about `centre` with standard deviations `width`, all (x, y) in cm."""
-    return torch.exp(-0.5 * (((x - centre[0]) / width[0]) ** 2 + ((y - centre[1]) / width[1]) ** 2))
+    return hill(0.5 * (((x - centre[0]) / width[0]) ** 2 + ((y - centre[1]) / width[1]) ** 2))
 
 
 def both(x, y, centre, width):
@@ -79,15 +84,15 @@ def step(value, edge, width):
 
 def lip_span(x):
     """1 between the corners of the mouth, 0 outside."""
-    return torch.exp(-(x.abs() / 2.65) ** 6)
+    return hill((x.abs() / 2.65) ** 6)
 
 
 def nose_relief(x, y):
     """Height in cm of the average nose above the face at face coordinates x, y."""
-    bridge = (0.40 + 1.55 * ((y + 0.6) / 4.6).clamp(0, 1.1)) * step(y, -0.8, 2.0) * (1 - step(y, 4.68, 0.8))
+    bridge = (0.40 + 1.55 * ((y + 0.6) / 4.6).clamp(0, 1.1)) * step(y, -0.8, 2.0) * (1 - step(y, 4.72, 1.1))
     half_width = 0.72 + 0.09 * y.clamp(0, 4.2)
-    ridge = bridge * torch.exp(-(x.abs() / half_width) ** 2.0)
-    wings = 1.05 * both(x, y, (1.25, 4.2), (0.50, 0.50))
+    ridge = bridge * hill((x.abs() / half_width) ** 2.0)
+    wings = 0.95 * both(x, y, (1.25, 4.2), (0.48, 0.50))
     return ridge + wings + 0.35 * bump(x, y, (0, 4.05), (0.72, 0.55))
 
 
@@ -127,7 +132,7 @@ def _smooth_head(angle: torch.Tensor) -> torch.Tensor:
 def _column_angles() -> torch.Tensor:
     """Angles (COLUMNS,) from -pi to pi round the head: densest on the nose, sparse behind the ears."""
     fine = torch.linspace(-torch.pi, torch.pi, 4001)
-    density = 0.40 + torch.sigmoid((2.1 - fine.abs()) / 0.1) + 0.9 * torch.exp(-(fine / 0.28) ** 2)
+    density = 0.40 + torch.sigmoid((2.1 - fine.abs()) / 0.1) + 0.9 * hill((fine / 0.28) ** 2)
     share = torch.cumulative_trapezoid(density, fine)
     share = torch.cat([share.new_zeros(1), share]) / share[-1]
     return torch.as_tensor(np.interp(np.linspace(0, 1, COLUMNS), share.numpy(), fine.numpy()),
@@ -150,13 +155,13 @@ def ear_shape(y, angle):
     """1 on the rim of the ear, falling to 0 around it."""
     behind = (angle.abs() - 1.72) / 0.16
     along = (y - 0.9) / 2.6
-    return torch.exp(-behind ** 4 - along ** 4)
+    return hill(behind ** 4 + along ** 4)
 
 
 def _add_ears(points, y, angle):
     """Push the ears out sideways and back, hollow in the middle."""
     ear = ear_shape(y, angle)
-    hollow = torch.exp(-((angle.abs() - 1.68) / 0.09) ** 2 - ((y - 0.7) / 1.3) ** 2)
+    hollow = hill(((angle.abs() - 1.68) / 0.09) ** 2 + ((y - 0.7) / 1.3) ** 2)
     points[0] += angle.sign() * (1.25 * ear - 0.7 * hollow)
     points[2] -= 0.9 * ear
 

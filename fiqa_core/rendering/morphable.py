@@ -8,7 +8,7 @@ from functools import cache
 
 import torch
 
-from fiqa_core.rendering.head import average_head, both, bump, ear_shape, step
+from fiqa_core.rendering.head import average_head, both, bump, ear_shape, hill, step
 from fiqa_core.rendering.identity import SHAPE
 
 EXPRESSIONS = ("mouth_open", "smile", "ageing", "hair_volume", "hair_length")
@@ -17,7 +17,7 @@ EXPRESSIONS = ("mouth_open", "smile", "ageing", "hair_volume", "hair_length")
 def _frame():
     head = average_head()
     x, y = head.face_x, head.face_y
-    return head, x, y, x.sign() * (1 - torch.exp(-(x / 0.4) ** 2)), head.front
+    return head, x, y, x.sign() * (1 - hill((x / 0.4) ** 2)), head.front
 
 
 def _skull_fields() -> dict:
@@ -29,8 +29,8 @@ def _skull_fields() -> dict:
         "head_width": (0.028 * px * body, 0, 0),
         "head_height": (0, 0.022 * py * body, 0),
         "head_depth": (0, 0, 0.030 * pz * body),
-        "temple_width": (0.035 * px * torch.exp(-((y + 3.5) / 3) ** 2), 0, 0),
-        "forehead_slope": (0, 0, 0.35 * front * torch.exp(-((y + 6) / 2.4) ** 2)),
+        "temple_width": (0.035 * px * hill(((y + 3.5) / 3) ** 2), 0, 0),
+        "forehead_slope": (0, 0, 0.35 * front * hill(((y + 6) / 2.4) ** 2)),
         "brow_ridge": (0, 0, 0.16 * front * both(x, y, (2.2, -1.9), (2.4, 0.8))),
         "neck_width": (0.07 * px * step(y, 11.6, 2.0) * body, 0, 0),
         "ear_size": (0.28 * side * ear_shape(y, head.angle), 0, -0.15 * ear_shape(y, head.angle)),
@@ -62,8 +62,8 @@ def _jaw_fields() -> dict:
 
 def _nose_fields() -> dict:
     _, x, y, side, front = _frame()
-    nose = torch.exp(-(x.abs() / 1.5) ** 4)
-    ridge = torch.exp(-(x.abs() / 0.85) ** 2.2)
+    nose = hill((x.abs() / 1.5) ** 4)
+    ridge = hill((x.abs() / 0.85) ** 2.2)
     tip = bump(x, y, (0, 4.0), (0.9, 0.8))
     wings = both(x, y, (1.3, 4.2), (0.6, 0.7))
     length = nose * step(y, 1.0, 3.0) * (1 - step(y, 5.2, 1.0))
@@ -111,22 +111,24 @@ def _expression_fields() -> dict:
     head, x, y, side, front = _frame()
     px, _, pz = head.points
     angle = head.angle.abs()
-    within_mouth = torch.exp(-(x.abs() / 2.45).clamp(min=0) ** 4)
+    within_mouth = hill((x.abs() / 2.45).clamp(min=0) ** 4)
     below_lips = step(y, 7.3, 0.30) * within_mouth + step(y, 7.8, 1.6) * (1 - within_mouth)
-    jaw = below_lips * torch.exp(-(x / 5.5) ** 4) * (1 - step(y, 12.0, 2.5)) * front
+    jaw = below_lips * hill((x / 5.5) ** 4) * (1 - step(y, 12.0, 2.5)) * front
     corners = both(x, y, (2.5, 7.2), (0.9, 0.9))
     apples = both(x, y, (3.9, 4.3), (1.3, 1.1))
     jowls = both(x, y, (4.0, 8.8), (1.4, 1.3))
     folds = both(x, y, (2.7, 6.0), (0.35, 1.3))
-    hair = (1 - step(y, -5.5, 3.0)) * front + (1 - front) * (1 - step(y, 4.0, 4.0)) * step(angle, 1.75, 0.4)
-    curtain = step(angle, 1.62, 0.35) * step(y, -3.0, 4.0) * (1 - step(y, 19.0, 3.0))
+    sides = step(angle, 1.30, 0.3) * (1 - step(y, -0.8, 2.5)) + step(angle, 1.9, 0.3) * (1 - step(y, 5.0, 4.0))
+    hair = torch.maximum(1 - step(y, -6.0, 1.6), sides.clamp(max=1))
+    curtain = step(angle, 1.58, 0.30) * step(y, -3.0, 4.0) * (1 - step(y, 19.0, 3.0))
+    fall = (8.4 - px.abs()).clamp(min=0)  # long hair hangs straight down from the widest part of the skull
     return {
         "mouth_open": (0, 1.9 * jaw, -0.5 * jaw),
-        "smile": (0.55 * side * corners, -0.55 * corners - 0.25 * apples, 0.40 * apples - 0.15 * corners),
+        "smile": (0.65 * side * corners, -0.80 * corners - 0.30 * apples, 0.50 * apples - 0.20 * corners),
         "ageing": (0.10 * side * jowls, 0.55 * jowls + 0.15 * both(x, y, (3.4, 4), (1.6, 1.8)),
                    0.15 * jowls - 0.16 * folds - 0.12 * both(x, y, (3, 1.2), (1.0, 0.4))),
-        "hair_volume": (0.05 * px * hair, -0.75 * hair * (1 - step(y, -6.0, 5.0)), 0.06 * pz * hair),
-        "hair_length": (1.9 * head.angle.sign() * curtain, 0, -0.4 * curtain * (1 - front)),
+        "hair_volume": (0.085 * px * hair, -0.85 * hair * (1 - step(y, -6.0, 5.0)), 0.07 * pz * hair),
+        "hair_length": (fall * head.angle.sign() * curtain, 0, -0.4 * curtain * (1 - front)),
     }
 
 

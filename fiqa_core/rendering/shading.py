@@ -2,9 +2,7 @@
 import torch
 import torch.nn.functional as F
 
-from fiqa_core.rendering.texture import CHANNELS
-
-AMBIENT = 0.30
+from fiqa_core.rendering.head import hill
 
 
 def normals(points: torch.Tensor) -> torch.Tensor:
@@ -34,17 +32,17 @@ def illuminate(normal: torch.Tensor, light: torch.Tensor, ambient: torch.Tensor)
     return torch.stack([share * sky + (1 - share) * 1.25 * facing.clamp(min=0), (1 - share) * shine], 1)
 
 
-def skin_colours(texels: torch.Tensor, eyes_closed: torch.Tensor, age: torch.Tensor):
+def skin_colours(texels: torch.Tensor, skin: torch.Tensor, eyes_closed: torch.Tensor, age: torch.Tensor):
     """Albedo (B, 3, H, W) and gloss (B, H, W) after closing the eyes and ageing.
 
-    texels (B, len(CHANNELS), H, W); eyes_closed (B,) in 0..1; age (B,) in years, 20 adds nothing.
+    texels (B, len(CHANNELS), H, W); skin (B, 3), the colour of closed lids; eyes_closed (B,) in 0..1; age (B,) in years, 20 adds nothing.
     """
     rgb, (gloss, hair, lid, wrinkle) = texels[:, :3], texels[:, 3:].unbind(1)
     old = ((age - 20) / 60).clamp(0, 1)[:, None, None]
     closed = eyes_closed[:, None, None]
     lowered = torch.sigmoid((closed * 1.15 - lid) * 14) * (lid > -0.5) * (closed > 0)
-    edge = torch.exp(-((lid - closed * 1.1) / 0.14) ** 2) * (closed > 0) * (lid > -0.5)
-    skin = rgb.new_tensor([0.50, 0.29, 0.21])[None, :, None, None] * (1 - 0.7 * edge).unsqueeze(1)
+    edge = hill(((lid - closed * 1.1) / 0.14) ** 2) * (closed > 0) * (lid > -0.5)
+    skin = 0.85 * skin[:, :, None, None] * (1 - 0.7 * edge).unsqueeze(1)
     rgb = torch.lerp(rgb, skin.expand_as(rgb), lowered.unsqueeze(1).expand_as(rgb))
     grey = (rgb.mean(1, keepdim=True) * 1.5 + 0.22 * old.unsqueeze(1)).expand_as(rgb)
     greying = ((old - 0.25) * 1.5).clamp(0, 1) * hair
@@ -56,3 +54,8 @@ def skin_colours(texels: torch.Tensor, eyes_closed: torch.Tensor, age: torch.Ten
 def to_display(linear: torch.Tensor) -> torch.Tensor:
     """Linear light to display values in 0..1: gamma 2 with a soft shoulder, so highlights do not clip."""
     return (linear / (1 + 0.18 * linear)).clamp(0, 1).sqrt()
+
+
+def reflect(albedo: torch.Tensor, gloss: torch.Tensor, lit: torch.Tensor) -> torch.Tensor:
+    """Linear light (B, 3, H, W) sent to the camera: albedo times diffuse light plus gloss times highlight."""
+    return albedo * lit[:, :1] * 1.15 + (gloss * lit[:, 1] * 0.35).unsqueeze(1)

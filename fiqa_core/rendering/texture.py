@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 
-from fiqa_core.rendering.head import COLUMNS, EYE, ROWS, average_head, both, bump, step
+from fiqa_core.rendering.head import COLUMNS, EYE, ROWS, average_head, both, bump, ear_shape, hill, step
 from fiqa_core.rendering.identity import COLOUR, PARAMETERS
 
 CHANNELS = ("red", "green", "blue", "gloss", "hair", "lid", "wrinkle")
 HEIGHT, WIDTH = 256, 272
-SKIN = (0.56, 0.335, 0.245)
+SKIN = (0.56, 0.325, 0.225)
 HAIR = (0.085, 0.052, 0.034)
 
 
@@ -52,6 +52,7 @@ def paint(identities: torch.Tensor) -> torch.Tensor:
     rgb, hair = _hair(canvas, who, rgb)
     gloss = gloss * (1 - 0.6 * hair) + 0.5 * (lid > -0.5)
     wrinkle = _wrinkles(canvas).expand_as(gloss)
+    rgb = rgb.clamp(0.004, 1.2)
     return torch.cat([rgb, torch.stack([gloss, hair, lid, wrinkle], 1)], 1)
 
 
@@ -67,9 +68,9 @@ def _mix(rgb, other, amount):
 
 def _skin(c, who):
     base = colour(*SKIN, like=c.x) * torch.exp(0.30 * who.skin_lightness).unsqueeze(1)
-    warmth = 0.055 * who.skin_warmth
+    warmth = 0.042 * who.skin_warmth
     base = base * torch.stack([torch.ones_like(warmth), 1 - 0.5 * warmth, 1 - 2 * warmth], 1)
-    shade = 0.055 * (who.blotches_a * c.blotches[0] + who.blotches_b * c.blotches[1]
+    shade = 0.034 * (who.blotches_a * c.blotches[0] + who.blotches_b * c.blotches[1]
                      + who.blotches_c * c.blotches[2]) + 0.012 * c.grain
     shade = shade - 0.28 * (who.freckles - 0.4).clamp(0, 1.6) * c.freckles * bump(c.x, c.y, (0, 2.6), (4.5, 1.7))
     shade = shade - (0.13 + 0.09 * who.eye_bags) * both(c.x, c.y, (2.9, 1.15), (1.15, 0.34))
@@ -77,9 +78,9 @@ def _skin(c, who):
         x = 3.4 * centre_x + 1.6 * getattr(who, f"mole_{which}_x")
         y = 4.6 + 2.9 * getattr(who, f"mole_{which}_y")
         size = 0.13 + 0.10 * (getattr(who, f"mole_{which}_size") - 0.3).clamp(0, 2)
-        shade = shade - 0.75 * (size > 0.131) * torch.exp(-(((c.x - x) ** 2 + (c.y - y) ** 2) / size ** 2) ** 1.5)
+        shade = shade - 0.75 * (size > 0.131) * hill((((c.x - x) ** 2 + (c.y - y) ** 2) / size ** 2) ** 1.5)
     rgb = base * (1 + (shade + _creases(c)).clamp(-0.85, 0.6)).unsqueeze(1)
-    red = (0.10 + 0.075 * who.skin_redness).clamp(0, 0.3) * (
+    red = (0.08 + 0.05 * who.skin_redness).clamp(0, 0.2) * (
         both(c.x, c.y, (4.2, 3.6), (1.5, 1.3)) + bump(c.x, c.y, (0, 3.8), (0.9, 0.9)))
     rgb = rgb * (1 - red.unsqueeze(1) * colour(-0.15, 1.0, 0.9, like=c.x))
     gloss = 0.10 + 0.22 * (bump(c.x, c.y, (0, 2.5), (0.8, 2.2)) + bump(c.x, c.y, (0, -4.4), (3, 1.4))
@@ -89,7 +90,7 @@ def _skin(c, who):
 
 def _creases(c):
     """Fixed shading of places that little light reaches."""
-    nostrils = -0.80 * both(c.x, c.y, (0.62, 4.78), (0.33, 0.16))
+    nostrils = -0.75 * both(c.x, c.y, (0.62, 4.85), (0.27, 0.14))
     wings = -0.30 * both(c.x, c.y, (1.85, 4.35), (0.14, 0.45)) - 0.22 * bump(c.x, c.y, (0, 5.05), (1.5, 0.22))
     sockets = -0.22 * both(c.x, c.y, (2.2, -0.55), (0.8, 0.5)) - 0.12 * both(c.x, c.y, (3.2, -0.8), (1.3, 0.4))
     chin = -0.16 * bump(c.x, c.y, (0, 9.05), (1.5, 0.25))
@@ -99,43 +100,43 @@ def _creases(c):
 def _lips(c, who, rgb):
     """Lips, the line between them, and what an open mouth shows (it lies folded into that line)."""
     arch = (1 - (c.x / 2.6) ** 2).clamp(0, 1)
-    bow = 1 - 0.22 * torch.exp(-(c.x / 0.32) ** 2)
-    top = 7.3 - (0.72 + 0.10 * who.lip_darkness * 0) * arch ** 0.75 * bow
+    bow = 1 - 0.22 * hill((c.x / 0.32) ** 2)
+    top = 7.3 - 0.72 * arch ** 0.75 * bow
     bottom = 7.3 + 0.98 * arch ** 0.65
     lips = step(c.y, top, 0.22) * (1 - step(c.y, bottom, 0.26)) * (arch > 0) * c.front
-    tint = torch.cat([1 + 0 * who.lip_redness, 0.66 - 0.10 * who.lip_redness, 0.70 - 0.08 * who.lip_redness], 1)
+    tint = torch.cat([torch.ones_like(who.lip_redness), 0.66 - 0.10 * who.lip_redness, 0.70 - 0.08 * who.lip_redness], 1)
     shade = (0.86 - 0.10 * who.lip_darkness).clamp(0.5, 1.1)
     rgb = rgb * torch.lerp(torch.ones_like(rgb), (tint.reshape(-1, 3, 1, 1) * shade.unsqueeze(1)).expand_as(rgb),
-                           lips.unsqueeze(1).expand_as(rgb))
-    opening = torch.exp(-(c.x.abs() / 2.45) ** 10) * c.front
-    inside = opening * torch.exp(-((c.y - 7.3) / 0.115) ** 4)
+                           lips.expand_as(rgb))
+    opening = hill((c.x.abs() / 2.45) ** 10) * c.front
+    inside = opening * hill(((c.y - 7.3) / 0.115) ** 4)
     rgb = _mix(rgb, colour(0.075, 0.018, 0.016, like=c.x), inside[None])
-    teeth = torch.exp(-((c.y - 7.255) / 0.028) ** 4) * torch.exp(-(c.x.abs() / 1.8) ** 6) * c.front
+    teeth = hill(((c.y - 7.255) / 0.028) ** 4) * hill((c.x.abs() / 1.8) ** 6) * c.front
     return _mix(rgb, colour(0.62, 0.58, 0.50, like=c.x), 0.9 * teeth[None])
 
 
 def _eyes(c, who, rgb):
     u = (c.x.abs() - EYE[0]) / 1.48
     arch = (1 - u ** 2).clamp(min=0)
-    upper = EYE[1] + 0.10 * u - 0.66 * arch ** 0.8
-    lower = EYE[1] + 0.10 * u + 0.46 * arch
+    upper = EYE[1] + 0.10 * u - 0.60 * arch ** 0.8
+    lower = EYE[1] + 0.10 * u + 0.42 * arch
     height = (c.y - upper) / (lower - upper).clamp(min=0.05)
     opening = ((height > 0) & (height < 1) & (u.abs() < 1) & (c.front > 0.5))
     soft = step(c.y, upper, 0.12) * (1 - step(c.y, lower, 0.12)) * (u.abs() < 1) * c.front
     radius = (((c.x.abs() - EYE[0]) ** 2 + (c.y + 0.07) ** 2) + 1e-6).sqrt()
-    white = colour(0.66, 0.61, 0.57, like=c.x) * (0.72 + 0.28 * step(c.y, upper + 0.15, 0.5))[None, None]
+    white = colour(0.52, 0.47, 0.44, like=c.x) * (0.72 + 0.28 * step(c.y, upper + 0.15, 0.5))[None, None]
     brown, blue = colour(0.10, 0.045, 0.02, like=c.x), colour(0.12, 0.20, 0.26, like=c.x)
     share = torch.sigmoid(1.6 * who.iris_hue - 1.0).unsqueeze(1)
     iris = (brown * (1 - share) + blue * share) * torch.exp(0.35 * who.iris_lightness).unsqueeze(1)
-    iris = iris * (0.55 + 0.75 * torch.exp(-((radius - 0.40) / 0.16) ** 2))[None, None]
-    eye = _mix(white.expand_as(rgb), iris, (1 - step(radius, 0.64, 0.10))[None])
+    iris = iris * (0.55 + 0.75 * hill(((radius - 0.40) / 0.16) ** 2))[None, None]
+    eye = _mix(white.expand_as(rgb), iris, (1 - step(radius, 0.66, 0.10))[None])
     eye = _mix(eye, colour(0.006, 0.005, 0.005, like=c.x), (1 - step(radius, 0.27, 0.08))[None])
     glint = bump(c.x, c.y, (EYE[0] - 0.17, -0.24), (0.09, 0.09)) + bump(c.x, c.y, (-EYE[0] - 0.17, -0.24), (0.09, 0.09))
     eye = _mix(eye, colour(0.95, 0.95, 0.95, like=c.x), glint.clamp(max=1)[None])
     rgb = _mix(rgb, eye, soft[None])
-    lash = torch.exp(-((c.y - upper) / 0.11) ** 2) * step(arch, 0.02, 0.08) * (u.abs() < 1.02)
-    lash = lash + 0.35 * torch.exp(-((c.y - lower) / 0.07) ** 2) * (u.abs() < 1)
-    fold = torch.exp(-((c.y - upper + 0.42) / 0.10) ** 2) * torch.exp(-(u / 0.95) ** 8)
+    lash = hill(((c.y - upper) / 0.11) ** 2) * step(arch, 0.02, 0.08) * (u.abs() < 1.02)
+    lash = lash + 0.35 * hill(((c.y - lower) / 0.07) ** 2) * (u.abs() < 1)
+    fold = hill(((c.y - upper + 0.42) / 0.10) ** 2) * hill((u / 0.95) ** 8)
     rgb = rgb * (1 - (0.80 * lash + 0.32 * fold).clamp(0, 0.9) * c.front)[None, None]
     lid = torch.where(opening, height, -1.0).expand(len(rgb), -1, -1)
     return rgb, lid
@@ -162,15 +163,15 @@ def _hair(c, who, rgb):
 def _brows(c, who):
     along = (c.x.abs() - 1.25) / (3.45 + 0.22 * who.brow_length)
     centre = (-1.72 - 0.20 * who.brow_height - (0.28 + 0.17 * who.brow_slope) * along
-              - (0.42 + 0.20 * who.brow_arch) * torch.exp(-((along - 0.62) / 0.30) ** 2) + 0.35 * along.clamp(min=0) ** 3)
+              - (0.42 + 0.20 * who.brow_arch) * hill(((along - 0.62) / 0.30) ** 2) + 0.35 * along.clamp(min=0) ** 3)
     thick = (0.34 + 0.085 * who.brow_thickness).clamp(0.12, 0.6) * (1 - 0.55 * along.clamp(0, 1))
     ends = step(along, 0.02, 0.18) * (1 - step(along, 0.95, 0.2))
     ragged = 0.10 * c.strands
-    return torch.exp(-(((c.y - centre) / thick + ragged).abs()) ** 3) * ends * c.front
+    return hill((((c.y - centre) / thick + ragged).abs()) ** 3) * ends * c.front
 
 
 def _beard(c, who):
-    lips = torch.exp(-(c.x.abs() / 2.6) ** 6) * torch.exp(-((c.y - 7.45) / 1.05) ** 6)
+    lips = hill((c.x.abs() / 2.6) ** 6) * hill(((c.y - 7.45) / 1.05) ** 6)
     chin = step(c.y, 6.3 - 0.5 * (c.x.abs() - 3.2).clamp(0, 4), 1.6) * (1 - step(c.y, 13.0, 2.0)) * (c.angle.abs() < 1.7)
     moustache = bump(c.x, c.y, (0, 6.0), (2.0, 0.42))
     density = 0.78 * ((who.beard - 0.35) / 1.2).clamp(0, 1)
@@ -181,15 +182,15 @@ def _beard(c, who):
 
 def _scalp(c, who):
     width = c.x.abs()
-    line = -6.0 - 0.55 * who.hair_line + 0.12 * width ** 1.5 - (
-        0.5 + 0.6 * who.hair_recession).clamp(0, 2) * torch.exp(-((width - 3.2) / 1.4) ** 2)
-    top = line - c.y + 0.25 * c.strands
-    beside = torch.minimum((c.angle.abs() - 1.32) * 7, 1.5 - c.y) + 0.2 * c.strands
+    line = -6.0 - 0.55 * who.hair_line + 0.14 * width ** 1.6 - (
+        0.5 + 0.6 * who.hair_recession).clamp(0, 2) * hill(((width - 3.2) / 1.4) ** 2)
+    top = line - c.y + 0.12 * c.strands + 0.15 * c.locks
+    beside = torch.minimum((c.angle.abs() - 1.28) * 7, 0.8 - c.y) + 0.1 * c.strands - 4 * ear_shape(c.y, c.angle)
     behind = torch.minimum((c.angle.abs() - 1.95) * 7, 8.0 - c.y)
     curtain = torch.minimum((c.angle.abs() - 1.52) * 7, 7.0 + 4.0 * who.hair_length - c.y)
     curtain = torch.where(who.hair_length > 0, curtain, torch.full_like(curtain, -9.0))
     edge = torch.stack([top, beside.expand_as(top), behind.expand_as(top), curtain.expand_as(top)]).amax(0)
-    return torch.sigmoid(edge / 0.14)
+    return torch.sigmoid(edge / 0.22)
 
 
 def _wrinkles(c):
@@ -199,8 +200,8 @@ def _wrinkles(c):
     slant = torch.sin((c.y - 0.1) / (c.x.abs() - 3.6).clamp(min=0.5) * 11).clamp(min=0) ** 3
     crow = slant * both(c.x, c.y, (5.5, 0.2), (0.75, 0.9))
     fold_x = 1.75 + 0.40 * (c.y - 4.2).clamp(0, 4)
-    fold = torch.exp(-((c.x.abs() - fold_x) / 0.20) ** 2) * step(c.y, 4.4, 0.8) * (1 - step(c.y, 7.3, 1.2))
-    marionette = torch.exp(-((c.x.abs() - 2.85) / 0.15) ** 2) * step(c.y, 7.6, 0.6) * (1 - step(c.y, 9.4, 1.0))
+    fold = hill(((c.x.abs() - fold_x) / 0.20) ** 2) * step(c.y, 4.4, 0.8) * (1 - step(c.y, 7.3, 1.2))
+    marionette = hill(((c.x.abs() - 2.85) / 0.15) ** 2) * step(c.y, 7.6, 0.6) * (1 - step(c.y, 9.4, 1.0))
     bags = both(c.x, c.y, (3.1, 1.5), (1.1, 0.14)) + 0.7 * both(c.x, c.y, (3.1, 1.05), (1.1, 0.12))
-    frown = torch.exp(-((c.x.abs() - 0.5) / 0.13) ** 2) * torch.exp(-((c.y + 2.2) / 0.8) ** 2)
+    frown = hill(((c.x.abs() - 0.5) / 0.13) ** 2) * hill(((c.y + 2.2) / 0.8) ** 2)
     return ((0.9 * forehead + crow + fold + 0.8 * marionette + 0.7 * bags + 0.7 * frown) * c.front).clamp(0, 1)

@@ -1,0 +1,213 @@
+"""From persons and nuisance to aligned face images."""
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+
+from fiqa_core.errors import FiqaError
+from fiqa_core.progress import progress
+from fiqa_core.rendering import camera, capture, occluders, shading, texture, zbuffer
+from fiqa_core.rendering.head import COLUMNS as GRID_COLUMNS
+from fiqa_core.rendering.head import ROWS as GRID_ROWS
+from fiqa_core.rendering.head import average_head
+from fiqa_core.rendering.identity import PARAMETERS, SHAPE, column
+from fiqa_core.rendering.morphable import head_points
+from fiqa_core.rendering.nuisance import COLUMNS
+
+SIZE = 112
+DETAIL = 1.5  # rendered pixels per pixel of the result; the surplus is averaged away and smooths edges
+REFINEMENT = 3
+
+
+@dataclass(frozen=True)
+class Render:
+    """images (B, 3, 112, 112) float32 in 0..1; landmarks (B, 5, 2) true positions in the crop's pixels;
+    occlusion (B,) covered share of the face that would be seen; visible (B, S, S) sample numbers."""
+
+    images: torch.Tensor
+    landmarks: torch.Tensor
+    occlusion: torch.Tensor
+    visible: torch.Tensor
+
+
+def render_faces(identities: torch.Tensor, who: np.ndarray, nuisance: pd.DataFrame, device="cpu",
+                 label: str | None = None):
+    """Render one image per row of `nuisance`.
+
+    identities (P, len(PARAMETERS)) as from `sample_identities`; who (N,) row of `identities` shown in
+    each image; nuisance: table with N rows as from `nuisance.draw`. Returns pixels (N, 112, 112, 3)
+    uint8 RGB, aligned to the ArcFace template, and true occlusion (N,). The result does not depend
+    on how the images are grouped. label: name for progress lines. Raises FiqaError if sizes disagree.
+    """
+    who = np.asarray(who)
+    if len(who) != len(nuisance) or identities.shape[1] != len(PARAMETERS) or who.max(initial=0) >= len(identities):
+        raise FiqaError(f"{len(who)} images, {len(nuisance)} rows of nuisance, identities {tuple(identities.shape)}",
+                        f"give one nuisance row per image and {len(PARAMETERS)} parameters per identity")
+    identities = identities.to(device)
+    pixels = np.empty((len(who), SIZE, SIZE, 3), np.uint8)
+    occlusion = np.zeros(len(who), np.float32)
+    jobs = _jobs(who, per_job=48 if torch.device(device).type == "cpu" else 512)
+
+    def work(rows):
+        pixels[rows], occlusion[rows] = _render_rows(identities, who[rows], nuisance.iloc[rows], device)
+        return len(rows)
+
+    for _ in _run(work, jobs, device, label, len(who)):
+        pass
+    return pixels, occlusion
+
+
+def _jobs(who, per_job):
+    """Split images into jobs; images of one person stay together, for the texture is painted once."""
+    order = np.argsort(who, kind="stable")
+    return [order[i:i + per_job] for i in range(0, len(order), per_job)]
+
+
+def _run(work, jobs, device, label, total):
+    """Yield the results of all jobs; on the CPU one thread per core, each with single-threaded torch."""
+    threads = torch.get_num_threads() if torch.device(device).type == "cpu" else 1
+    try:
+        torch.set_num_threads(1)
+        with ThreadPoolExecutor(threads) as pool:
+            done = pool.map(work, jobs)
+            yield from progress(done, label, total, "images", weight=int) if label else done
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _render_rows(identities, who, nuisance, device):
+    persons, place = np.unique(who, return_inverse=True)
+    paint = torch.cat([texture.paint(identities[torch.as_tensor([p], device=device)]) for p in persons])
+    chunk = 2 if torch.device(device).type == "cpu" else 64  # small tensors stay in the processor's cache
+    pixels, occlusion = [], []
+    for i in range(0, len(who), chunk):
+        rows = slice(i, i + chunk)
+        index = torch.as_tensor(place[rows], device=device)
+        result = render_batch(identities[torch.as_tensor(who[rows], device=device)], paint[index],
+                              nuisance.iloc[rows])
+        picture = (result.images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        pixels.append(capture.compress(picture, nuisance["jpeg"].to_numpy()[rows]))
+        occlusion.append(result.occlusion.cpu().numpy())
+    return np.concatenate(pixels), np.concatenate(occlusion)
+
+
+def render_batch(identities: torch.Tensor, paint: torch.Tensor, nuisance: pd.DataFrame) -> Render:
+    """Render persons (B, len(PARAMETERS)) with textures `paint` (B, channels, H, W); all but JPEG."""
+    device = identities.device
+    n = {name: torch.as_tensor(nuisance[name].to_numpy(np.float32), device=device) for name in COLUMNS}
+    seeds = [int(s) for s in nuisance["style"]]
+    style, backdrop, slip = (t.to(device) for t in _styles(seeds))
+    points = head_points(identities[:, :len(SHAPE)], _expression(identities, n))
+    turn = camera.rotation(n["yaw"], n["pitch"], n["roll"])
+    turned = camera.turn_head(points, turn)
+    similarity, marks = _align(turned, n["jitter"], slip)
+    light = shading.light_direction(n["light_angle"], 15 + 40 * style[:, 10])
+    scene = _Scene(turn, similarity, light, 0.42 - 0.25 * n["light_angle"].abs() / 100)
+
+    linear, depth, visible = _draw_head(scene, turned, paint, n)
+    linear = torch.where((visible < 0).unsqueeze(1), _background(backdrop, linear.shape[-1]), linear)
+    linear, covered = _draw_occluders(scene, points, linear, depth, n, style)
+    linear = linear * (n["light_level"][:, None] * (0.95 + 0.10 * style[:, 11:14]))[:, :, None, None]
+    small = F.interpolate(linear, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False)
+    return Render(_capture(small, n, style, seeds), marks, _occluded_share(visible, covered), visible)
+
+
+@dataclass(frozen=True)
+class _Scene:
+    turn: torch.Tensor        # (B, 3, 3)
+    similarity: torch.Tensor  # (B, 2, 3)
+    light: torch.Tensor       # (B, 3)
+    ambient: torch.Tensor     # (B,)
+
+
+def _styles(seeds):
+    """Random numbers of each image: uniform (B, 16), backdrop (B, 3, 5, 5), landmark errors (B, 5, 2)."""
+    draws = []
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(seed)
+        draws.append((torch.rand(16, generator=generator), torch.rand(3, 5, 5, generator=generator),
+                      torch.randn(5, 2, generator=generator)))
+    return (torch.stack(column) for column in zip(*draws))
+
+
+def _expression(identities, n):
+    """Weights of morphable.EXPRESSIONS: mouth_open, smile, ageing, hair_volume, hair_length."""
+    long_hair = (column(identities, "hair_length") > 0) * (0.55 + 0.25 * column(identities, "hair_length"))
+    return torch.stack([n["mouth_open"], n["smile"], (n["age"] - 30) / 45,
+                        1 + 0.35 * column(identities, "hair_volume"), long_hair], 1)
+
+
+def _align(turned, jitter, slip):
+    """Similarity onto the template from landmarks that the detector missed by jitter; true landmarks."""
+    source = camera.landmarks(turned)
+    scale = camera.alignment(source)[:, :, 0].norm(dim=1)
+    similarity = camera.alignment(source + slip * (jitter / scale)[:, None, None])
+    marks = source @ similarity[:, :, :2].transpose(1, 2) + similarity[:, None, :, 2]
+    return similarity, marks
+
+
+def _rasterise(scene, turned, planes):
+    """Visible surface: planes looked up per pixel, light per pixel, sample numbers and depth."""
+    size = int(SIZE * DETAIL)
+    crop = camera.to_crop(turned, scene.similarity)
+    crop[:, :2] = (crop[:, :2] + 0.5) * DETAIL
+    sample, depth = zbuffer.visible_samples(crop, size, REFINEMENT)
+    where = zbuffer.surface_coordinates(sample, GRID_ROWS, GRID_COLUMNS, REFINEMENT)
+    lit = shading.illuminate(shading.normals(turned), scene.light, scene.ambient)
+    lit = F.grid_sample(lit, where, align_corners=True)
+    return F.grid_sample(planes, where, align_corners=True), lit, sample, depth
+
+
+def _draw_head(scene, turned, paint, n):
+    texels, lit, sample, depth = _rasterise(scene, turned, paint)
+    cheek = paint[:, :3, texture.HEIGHT // 2, int(texture.WIDTH * 0.38)]
+    albedo, gloss = shading.skin_colours(texels, cheek, n["eyes_closed"], n["age"])
+    return shading.reflect(albedo, gloss, lit), depth, sample
+
+
+def _draw_occluders(scene, points, linear, depth, n, style):
+    """Paint what stands before the face; returns the picture and the opacity (B, S, S) of the cover."""
+    covered = torch.zeros_like(depth)
+    for kind in occluders.SHELLS:
+        rows = (n[kind] > 0).nonzero().flatten()
+        if len(rows) == 0:
+            continue
+        part = _Scene(*(getattr(scene, f)[rows] for f in ("turn", "similarity", "light", "ambient")))
+        shell = camera.turn_head(occluders.shell_points(kind, points[rows]), part.turn)
+        planes = occluders.shell_texture(kind, n[kind][rows], style[rows])
+        texels, lit, sample, near = _rasterise(part, shell, planes)
+        opacity = texels[:, 3] * (sample >= 0) * (near > depth[rows])
+        colour = shading.reflect(texels[:, :3], torch.full_like(opacity, 0.08), lit)
+        linear[rows] = torch.lerp(linear[rows], colour, opacity.unsqueeze(1).expand_as(colour))
+        covered[rows] = torch.maximum(covered[rows], opacity)
+    if (n["bar"] > 0).any():
+        opacity, colour = occluders.bar_cover(n["bar"], style, depth.shape[-1])
+        linear = torch.lerp(linear, 0.9 * colour.expand_as(linear), opacity.expand_as(linear))
+        covered = torch.maximum(covered, opacity[:, 0])
+    return linear, covered
+
+
+def _background(backdrop, size):
+    """Soft patches of colour behind the head."""
+    soft = F.interpolate(backdrop, (size, size), mode="bicubic", align_corners=True).clamp(0, 1)
+    tint = backdrop.mean((2, 3), keepdim=True)
+    return (0.05 + 0.55 * (0.8 * soft.mean(1, keepdim=True) + 0.2 * soft) * tint * 1.6) ** 1.3
+
+
+def _occluded_share(visible, covered):
+    head = average_head()
+    facial = (head.angle.abs() < 1.35) & (head.face_y > -5) & (head.face_y < 11.2)
+    fine = F.interpolate(facial[None, None].float(), ((GRID_ROWS - 1) * REFINEMENT, (GRID_COLUMNS - 1) * REFINEMENT))
+    fine = fine.flatten().to(visible.device)
+    face = fine[visible.clamp(min=0)] * (visible >= 0)
+    return (face * (covered > 0.5)).sum((1, 2)) / face.sum((1, 2)).clamp(min=1)
+
+
+def _capture(linear, n, style, seeds):
+    images = shading.to_display(linear)
+    images = capture.motion_blur(images, n["motion"], torch.pi * style[:, 14])
+    images = capture.blur_and_resample(images, n["defocus"], n["resolution"])
+    return capture.sensor_noise(images, n["noise"], seeds).clamp(0, 1)

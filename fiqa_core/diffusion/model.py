@@ -1,5 +1,4 @@
 """`Diffusion`: the U-Net, its schedule and the size at which it works, with loading and saving."""
-import os
 from pathlib import Path
 
 import torch
@@ -9,6 +8,7 @@ from torch import nn
 from fiqa_core.diffusion import schedule
 from fiqa_core.diffusion.unet import GROUPS, UNet
 from fiqa_core.errors import FiqaError
+from fiqa_core.recognisers.checkpoints import load_strictly, read_checkpoint, write_atomically
 
 FACE = 112
 
@@ -57,49 +57,25 @@ class Diffusion(nn.Module):
 
     def save(self, path: Path) -> None:
         """Write {"config", "state"}, whole or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        torch.save({"config": self.config, "state": self.state_dict()}, part)
-        os.replace(part, path)
+        state = {key: value.detach().cpu() for key, value in self.state_dict().items()}
+        write_atomically({"config": self.config, "state": state}, path)
 
 
 def _read(path: Path) -> dict:
     if not Path(path).is_file():
-        raise FiqaError(f"{path} is missing", "train it (dvc repro train_diffusion) or give another path")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:                       # torch raises many kinds for a damaged or foreign file
-        raise FiqaError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}",
-                        "fetch or train it again") from None
-    return content if isinstance(content, dict) else {}
-
-
-def _fill(diffusion: Diffusion, state: dict, path: Path) -> Diffusion:
-    """Strict loading: a wrong key or shape is an error that names the first few of them."""
-    own = diffusion.state_dict()
-    wrong = [f"lacks {key}" for key in own if key not in state]
-    wrong += [f"has an unknown {key}" for key in state if key not in own]
-    wrong += [f"{key} is {tuple(state[key].shape)}, want {tuple(own[key].shape)}"
-              for key in own if key in state and state[key].shape != own[key].shape]
-    if wrong:
-        raise FiqaError(f"{path} does not fit the U-Net: {'; '.join(wrong[:3])} ({len(wrong)} differences)",
-                        "give the checkpoint of this architecture, or its dim and multipliers")
-    diffusion.load_state_dict(state)
-    return diffusion.eval().requires_grad_(False)
+        raise FiqaError(f"{path} is missing", "run the stage that trains it (make repro), or give another path")
+    return read_checkpoint(path)
 
 
 def load_diffusion(path: Path) -> Diffusion:
-    """A model written by `Diffusion.save`, in eval mode and frozen.
+    """A trained model, in eval mode and frozen: a file of `Diffusion.save`, or the published checkpoint.
 
-    The official checkpoint is recognised as well. Raises FiqaError for a missing, damaged or unfit file.
+    Raises FiqaError for a missing, damaged or unfit file.
     """
     content = _read(path)
-    if "model" in content:
+    if "config" not in content:
         return load_official(path)
-    if "config" not in content or "state" not in content:
-        raise FiqaError(f"{path} is not a diffusion checkpoint", "give a file written by train_diffusion, or diff_pretrain.pt")
-    return _fill(Diffusion(**content["config"]), content["state"], path)
+    return _fill(Diffusion(**content["config"]), content.get("state", {}), path)
 
 
 def load_official(path: Path, **config) -> Diffusion:
@@ -108,6 +84,12 @@ def load_official(path: Path, **config) -> Diffusion:
     config: arguments of `Diffusion` where the file is not of the published width. Raises FiqaError.
     """
     content = _read(path)
-    if "model" not in content:
-        raise FiqaError(f"{path} holds no `model`", "give the authors' diff_pretrain.pt, with step, model, opt, ema, scaler")
+    if not isinstance(content.get("model"), dict):
+        raise FiqaError(f"{path} is no diffusion checkpoint: it holds no `model`",
+                        "give the authors' diff_pretrain.pt (step, model, opt, ema, scaler) or a file trained here")
     return _fill(Diffusion(**config), content["model"], path)
+
+
+def _fill(diffusion: Diffusion, state: dict, path: Path) -> Diffusion:
+    load_strictly(diffusion, state, f"{path} as a diffusion model")
+    return diffusion.eval().requires_grad_(False)

@@ -60,7 +60,7 @@ class Chunks:
     def size(self, purpose: str, measure: Callable[[], int], device: torch.device) -> int:
         """Samples of one chunk; `measure()` tells the bytes of a sample and is asked once per purpose."""
         if purpose not in self._bytes:
-            self._bytes[purpose] = max(1, measure())
+            self._bytes[purpose] = max(1, _attempt(measure) or _no_room())
         budget = self.budget or default_budget(device)
         return max(1, (budget // self._bytes[purpose]) >> self._halvings)
 
@@ -73,11 +73,10 @@ class Chunks:
         parts, first = [], 0
         while first < total:
             last = min(first + size, total)
-            part = _attempt(kernel, first, last)
-            if part is None and last - first == 1:
-                raise FiqaError("the GPU's memory does not hold a single sample",
-                                "use a smaller network, another GPU, or FIQA_DEVICE=cpu")
+            part = _attempt(lambda: kernel(first, last))
             if part is None:
+                if last - first == 1:
+                    _no_room()
                 self._halvings += 1
                 size = max(1, (last - first) // 2)
                 continue
@@ -86,15 +85,20 @@ class Chunks:
         return torch.cat(parts)
 
 
-def _attempt(kernel, first: int, last: int) -> torch.Tensor | None:
-    """The kernel's result, or None where the GPU's memory ran out (whose freed part is then given back)."""
+def _attempt(work: Callable):
+    """What `work()` returns, or None where the GPU's memory ran out (whose freed part is then given back)."""
     try:
-        return kernel(first, last)
+        return work()
     except torch.cuda.OutOfMemoryError:
         pass                        # leave the handler first: the traceback keeps the chunk's tensors alive
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None
+
+
+def _no_room():
+    raise FiqaError("the GPU's memory does not hold a single sample",
+                    "use a smaller network, another GPU, or FIQA_DEVICE=cpu")
 
 
 @contextmanager
@@ -131,7 +135,9 @@ def check_variant(variant: str) -> None:
 
 
 def embed(recogniser, images: torch.Tensor, chunks: Chunks) -> torch.Tensor:
-    """Embeddings (B, D) of images (B, 3, 112, 112), without gradient, in chunks."""
+    """Embeddings (B, D) of images (B, 3, 112, 112), without gradient, in chunks; (0, 1) of no image."""
+    if not len(images):
+        return images.new_zeros(0, 1)
     size = chunks.size("embed", lambda: activation_bytes(recogniser, (images[:1],), False), images.device)
 
     @torch.no_grad()

@@ -4,10 +4,17 @@ DifFIQA(R): Babnik, Peer, Struc, IJCB 2023 (arXiv 2305.05768). eDifFIQA: the sam
 (doi 10.1109/TBIOM.2024.3376236). State-dict keys are those of the published weights. Their training is in
 `fiqa_core.methods.distillation`.
 """
+from copy import deepcopy
+from pathlib import Path
+
 import torch
 from torch import nn
 
+from fiqa_core.errors import FiqaError
 from fiqa_core.methods.batching import Chunks, activation_bytes, check_images
+from fiqa_core.recognisers.catalogue import recogniser_from_catalogue, recogniser_from_config
+from fiqa_core.recognisers.checkpoints import load_strictly, read_checkpoint, write_atomically
+from fiqa_core.recognisers.interface import Recogniser
 
 
 class QualityMLP(nn.Module):
@@ -25,12 +32,19 @@ class QualityMLP(nn.Module):
 class Distilled(nn.Module):
     """What both have in common: images (B, 3, 112, 112) float32 RGB in [0, 1] -> quality (B,) float32.
 
-    A subclass names its parts as its published weights do and says which is which in `parts`.
+    backbone   a Recogniser, whose network is copied, so that training leaves the recogniser as it was
+    budget     bytes of activations at once; None: chosen for the device
+
+    A subclass names its two parts as its published weights do and tells them by `parts`.
     """
 
-    def __init__(self, backbone, budget: int | None):
+    def __init__(self, backbone: Recogniser, budget: int | None):
         super().__init__()
-        self._prepare = getattr(backbone, "prepare", centred)
+        # The recogniser without its network: normalisation, size and colour order. It has no state of its own.
+        self.preparation = Recogniser(nn.Identity(), backbone.embedding_size, backbone.name, backbone.colour,
+                                      backbone.mean.flatten().tolist(), backbone.std.flatten().tolist(),
+                                      backbone.size, backbone.columns)
+        self.output, self.backbone_config = backbone.output, backbone.config
         self.chunks = Chunks(budget)
 
     def parts(self) -> tuple[nn.Module, nn.Module]:
@@ -38,9 +52,10 @@ class Distilled(nn.Module):
         raise NotImplementedError
 
     def features(self, images) -> tuple[torch.Tensor, torch.Tensor]:
-        """Differentiable: (embedding (B, D) raw, quality (B,)). The head sees the embedding as it comes."""
+        """Differentiable: (embedding (B, D), quality (B,)). The head sees the embedding as it comes."""
         backbone, head = self.parts()
-        embedding = backbone(self._prepare(images))
+        found = backbone(self.preparation(images))
+        embedding = found[self.output] if isinstance(found, tuple) else found
         return embedding, head(embedding).squeeze(1)
 
     def forward(self, images) -> torch.Tensor:
@@ -53,9 +68,10 @@ class Distilled(nn.Module):
         Raises FiqaError for unfit images.
         """
         check_images(images)
-        backbone, _ = self.parts()
+        if not len(images):
+            return images.new_zeros(0, self.preparation.embedding_size), images.new_zeros(0)
         size = self.chunks.size("score", lambda: activation_bytes(
-            backbone, (self._prepare(images[:1]),), False), images.device) if len(images) else 1
+            self.parts()[0], (self.preparation(images[:1]),), False), images.device)
 
         def kernel(first, last):
             embedding, score = self.features(images[first:last])
@@ -68,14 +84,14 @@ class Distilled(nn.Module):
 class DifFIQAR(Distilled):
     """DifFIQA(R): keys `base.*` and `linear.*`.
 
-    backbone   a Recogniser, or a network for RGB images normalised to (x - 0.5) / 0.5
-    head       Linear(D -> 1); None: a new one of the backbone's embedding size
+    backbone   a Recogniser; IResNet100 of CosFace in the paper
+    head       Linear(D -> 1); None: a new one
     """
 
-    def __init__(self, backbone, head: nn.Module | None = None, budget: int | None = None):
+    def __init__(self, backbone: Recogniser, head: nn.Module | None = None, budget: int | None = None):
         super().__init__(backbone, budget)
-        self.base = network_of(backbone)
-        self.linear = head or nn.Linear(embedding_size_of(backbone), 1)
+        self.base = deepcopy(backbone.network)
+        self.linear = head or nn.Linear(backbone.embedding_size, 1)
         self.eval()
 
     def parts(self):
@@ -85,35 +101,60 @@ class DifFIQAR(Distilled):
 class EDifFIQA(Distilled):
     """eDifFIQA: keys `base_model.*`, `mlp.l1.*`, `mlp.l2.*`.
 
-    backbone   a Recogniser, or a network for RGB images normalised to (x - 0.5) / 0.5; the published sizes
-               are IResNet100 (L), IResNet50 (M), IResNet18 (S) and MobileFaceNet (T)
-    head       QualityMLP; None: a new one of the backbone's embedding size
+    backbone   a Recogniser; the published ones are IResNet100 (L), 50 (M), 18 (S) and a MobileFaceNet (T)
+    head       QualityMLP; None: a new one
     """
 
-    def __init__(self, backbone, head: nn.Module | None = None, budget: int | None = None):
+    def __init__(self, backbone: Recogniser, head: nn.Module | None = None, budget: int | None = None):
         super().__init__(backbone, budget)
-        self.base_model = network_of(backbone)
-        self.mlp = head or QualityMLP(embedding_size_of(backbone))
+        self.base_model = deepcopy(backbone.network)
+        self.mlp = head or QualityMLP(backbone.embedding_size)
         self.eval()
 
     def parts(self):
         return self.base_model, self.mlp
 
 
-def network_of(backbone: nn.Module) -> nn.Module:
-    """The bare network of a Recogniser; a bare network itself."""
-    return getattr(backbone, "network", backbone)
+PUBLISHED = {"diffiqa_r": (DifFIQAR, "iresnet100"), "ediffiqa_l": (EDifFIQA, "iresnet100"),
+             "ediffiqa_m": (EDifFIQA, "iresnet50"), "ediffiqa_s": (EDifFIQA, "iresnet18"),
+             "ediffiqa_t": (EDifFIQA, "mobilefacenet_ediffiqa")}
+KINDS = {"DifFIQAR": DifFIQAR, "EDifFIQA": EDifFIQA}
+FORMAT = "fiqa distilled 1"
 
 
-def embedding_size_of(backbone: nn.Module) -> int:
-    """Its `embedding_size`, or what it returns for an image where it does not say."""
-    size = getattr(backbone, "embedding_size", None)
-    if size is None:
-        with torch.no_grad():
-            size = backbone.eval()(torch.zeros(1, 3, 112, 112)).shape[1]
-    return size
+def build_distilled(name: str) -> Distilled:
+    """An untrained model of a published architecture: a key of PUBLISHED. Raises FiqaError for another name."""
+    if name not in PUBLISHED:
+        raise FiqaError(f"unknown distilled model {name!r}", f"known names: {', '.join(PUBLISHED)}")
+    kind, backbone = PUBLISHED[name]
+    return kind(recogniser_from_catalogue(backbone))
 
 
-def centred(images: torch.Tensor) -> torch.Tensor:
-    """The preparation of the published backbones: RGB (x - 0.5) / 0.5."""
-    return (images - 0.5) / 0.5
+def save_distilled(model: Distilled, path: Path) -> None:
+    """Write weights and what rebuilds the model, whole or not at all."""
+    if model.backbone_config is None:
+        raise FiqaError(f"{path}: the backbone has no configuration to rebuild it from",
+                        "build it with load_recogniser or train_recogniser")
+    hidden = model.mlp.l1.out_features if isinstance(model, EDifFIQA) else 0
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    write_atomically({"format": FORMAT, "kind": type(model).__name__, "hidden": hidden,
+                      "backbone": model.backbone_config, "state": state}, path)
+
+
+def load_distilled(path: Path, name: str = "") -> Distilled:
+    """A trained model, frozen: a file of `save_distilled`, or published weights of `name` (a key of PUBLISHED).
+
+    Raises FiqaError for a missing, damaged or unfit file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FiqaError(f"{path} is missing", "run the stage that distils it (make repro), or give another path")
+    content = read_checkpoint(path)
+    if content.get("format") == FORMAT:
+        backbone = recogniser_from_config(content["backbone"])
+        head = QualityMLP(backbone.embedding_size, content["hidden"]) if content["hidden"] else None
+        model, state = KINDS[content["kind"]](backbone, head), content["state"]
+    else:
+        model, state = build_distilled(name), content
+    load_strictly(model, state, str(path))
+    return model.eval().requires_grad_(False)

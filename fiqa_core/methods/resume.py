@@ -4,15 +4,13 @@ A run that continues from its state gives the same result as one that was never 
 randomness follows from (seed, step) and everything else is in the state.
 """
 import hashlib
-import os
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.recognisers.checkpoints import read_checkpoint, write_atomically
 
 
 class Resume:
@@ -33,12 +31,8 @@ class Resume:
         """The state to continue from, or None to start anew. Raises FiqaError for a damaged file."""
         if self.path is None or not self.path.is_file():
             return None
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            identity = state["identity"]
-        except Exception as error:                   # torch raises many kinds for a damaged or foreign file
-            raise FiqaError(f"{self.path} cannot be continued: {str(error).splitlines()[0]}",
-                            "delete it; training then starts anew") from None
+        state = read_checkpoint(self.path)
+        identity = state.get("identity")
         if identity != self.identity:
             print(f"{self.path} is of a run with other data or parameters: training starts anew", file=sys.stderr)
             return None
@@ -48,10 +42,7 @@ class Resume:
         """Write the state if a save is due."""
         if self.path is None or not (always or time.monotonic() - self._saved >= self.every):
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_name(self.path.name + ".part")
-        torch.save({**state, "identity": self.identity}, part)
-        os.replace(part, self.path)
+        write_atomically({**state, "identity": self.identity}, self.path)
         self._saved = time.monotonic()
 
 

@@ -4,20 +4,20 @@ from torch.nn import functional as F
 
 
 def augment(images, rate, generator):
-    """Mirror half of the images; blur, coarsen and cover each one with probability `rate` per kind.
+    """Blur, coarsen and cover each image with probability `rate` per kind; a rate of 0 returns them as they are.
 
     images (B, 3, H, W) in [0, 1]; the random numbers come from `generator`, on the CPU, so that the
     same seed gives the same batch on every device.
     """
+    if rate == 0:
+        return images
+
     def chosen(probability):
         return (torch.rand(len(images), 1, 1, 1, generator=generator) < probability).to(images.device)
 
-    images = torch.where(chosen(0.5), images.flip(-1), images)
-    if rate > 0:
-        images = torch.where(chosen(rate), blur(images), images)
-        images = torch.where(chosen(rate), coarsen(images), images)
-        images = torch.where(chosen(rate) & box(images, generator), images.mean((1, 2, 3), keepdim=True), images)
-    return images
+    images = torch.where(chosen(rate), blur(images), images)
+    images = torch.where(chosen(rate), coarsen(images), images)
+    return torch.where(chosen(rate) & box(images, generator), images.mean((1, 2, 3), keepdim=True), images)
 
 
 def blur(images):
@@ -42,3 +42,10 @@ def box(images, generator):
     columns = (torch.arange(width) / width).view(1, 1, 1, width)
     mask = ((rows - centre[0]).abs() < half[0]) & ((columns - centre[1]).abs() < half[1])
     return mask.to(images.device)
+
+
+def mirror_half(pixels, generator):
+    """Mirror each uint8 image of pixels (B, H, W, 3) with probability one half, in place; returns them."""
+    chosen = torch.rand(len(pixels), generator=generator).numpy() < 0.5
+    pixels[chosen] = pixels[chosen, :, ::-1]
+    return pixels

@@ -3,6 +3,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from fiqa_core.recognisers.layers import block_mean
+
 
 class Recogniser(nn.Module):
     """Images (B, 3, 112, 112) float32 RGB in [0, 1], aligned, to raw embeddings (B, embedding_size).
@@ -57,8 +59,8 @@ def resize(images, size):
     height, width = images.shape[-2:]
     if (height, width) == size:
         return images
-    if height % size[0] == 0 and width % size[1] == 0:
-        return F.avg_pool2d(images, (height // size[0], width // size[1]))
+    if height % size[0] == 0 and (width, size[1]) == (height, size[0]):
+        return block_mean(images, height // size[0])
     return F.interpolate(images, size, mode="bilinear", antialias=True)
 
 

@@ -6,6 +6,8 @@ on the flattened last map followed by a batch norm.
 """
 from torch import nn
 
+from fiqa_core.recognisers.layers import BatchNorm2d, PReLU
+
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3)}
 
 
@@ -27,15 +29,15 @@ class IResNet(nn.Module):
         super().__init__()
         norm = dict(eps=eps, momentum=momentum)
         self.conv1 = nn.Conv2d(3, widths[0], 3, stem_stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(widths[0], **norm)
-        self.prelu = nn.PReLU(widths[0])
+        self.bn1 = BatchNorm2d(widths[0], **norm)
+        self.prelu = PReLU(widths[0])
         inputs, side, self.stages = widths[0], -(-size // stem_stride), []
         for number, (count, width) in enumerate(zip(blocks, widths), start=1):
             stage = [Block(inputs, width, 2, norm)] + [Block(width, width, 1, norm) for _ in range(count - 1)]
             self.stages.append(f"layer{number}")
             self.add_module(self.stages[-1], nn.Sequential(*stage))
             inputs, side = width, (side + 1) // 2
-        self.bn2 = nn.BatchNorm2d(inputs, **norm)
+        self.bn2 = BatchNorm2d(inputs, **norm)
         self.dropout = nn.Dropout2d(dropout) if drop_channels else nn.Dropout(dropout)
         self.fc = nn.Linear(inputs * side * side, embedding)
         self.features = nn.BatchNorm1d(embedding, **norm)
@@ -57,16 +59,16 @@ class Block(nn.Module):
 
     def __init__(self, inputs, width, stride, norm):
         super().__init__()
-        self.bn1 = nn.BatchNorm2d(inputs, **norm)
+        self.bn1 = BatchNorm2d(inputs, **norm)
         self.conv1 = nn.Conv2d(inputs, width, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width, **norm)
-        self.prelu = nn.PReLU(width)
+        self.bn2 = BatchNorm2d(width, **norm)
+        self.prelu = PReLU(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
-        self.bn3 = nn.BatchNorm2d(width, **norm)
+        self.bn3 = BatchNorm2d(width, **norm)
         self.downsample = None
         if stride > 1:
             self.downsample = nn.Sequential(nn.Conv2d(inputs, width, 1, stride, bias=False),
-                                            nn.BatchNorm2d(width, **norm))
+                                            BatchNorm2d(width, **norm))
 
     def forward(self, x):
         branch = self.prelu(self.bn2(self.conv1(self.bn1(x))))

@@ -11,7 +11,7 @@ from fiqa_core.benchmarks.tables import FaceSet
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import to_batch
 from fiqa_core.progress import progress
-from fiqa_core.recognisers.augmentation import augment
+from fiqa_core.recognisers.augmentation import augment, mirror_half
 from fiqa_core.recognisers.catalogue import recogniser_from_config
 from fiqa_core.recognisers.checkpoints import read_checkpoint, write_atomically
 from fiqa_core.recognisers.heads import HEADS, TransFace
@@ -97,7 +97,8 @@ def train_epoch(run, pixels, labels, settings, epoch, steps, todo) -> dict:
         rate = settings["lr"] * one_cycle(done / total, settings["warmup"])
         run.head.strength = min(done / max(settings["margin_warmup"] * total, 1), 1.0)
         chosen = order[step * settings["batch"]:(step + 1) * settings["batch"]]
-        images = augment(to_batch(pixels[chosen.numpy()], device), settings["augmentation"], generator)
+        images = to_batch(mirror_half(pixels[chosen.numpy()], generator), device)
+        images = augment(images, settings["augmentation"], generator)
         loss, right = train_step(run, images, labels[chosen].to(device), rate, settings["clip"])
         losses += loss
         hits += right

@@ -163,28 +163,27 @@ def step_area(discard: np.ndarray, fnmr: np.ndarray, limit: float) -> float:
     return float(fnmr @ np.diff(np.minimum(np.append(discard, 1.0), limit)))
 
 
-def grid_curve(similarity, genuine, quality, preset, fmr) -> ErrorDiscardCurve:
+def grid_curve(similarity, genuine, quality, preset, fmr, order=None) -> ErrorDiscardCurve:
     """Presets `paper` and `nearest` on checked arrays: joint discard in 5 % steps, threshold per step.
 
-    Ties leave in the order of the pairs (stable sort), which the originals leave to chance.
+    Ties leave in the order of the pairs (stable sort), which the originals leave to chance. `order` is that
+    sort where the caller has it already.
     """
     rule = {"paper": paper_threshold, "nearest": nearest_threshold}[preset]
-    order = np.argsort(quality, kind="stable")
-    similarity, genuine = np.clip(similarity, -1, 1)[order], genuine[order]
-    thresholds, fnmr = np.full(len(LEVELS), np.nan), np.full(len(LEVELS), np.nan)
-    for i, start in enumerate(level_starts(len(similarity))):
-        kept, mated = similarity[start:], genuine[start:]
-        thresholds[i] = rule(kept, mated, fmr)
-        if mated.any() and not np.isnan(thresholds[i]):
-            fnmr[i] = np.mean(kept[mated] < thresholds[i])
-    impostor = similarity[~genuine]
+    order = np.argsort(quality, kind="stable") if order is None else order
+    similarity, kind = np.clip(similarity, -1, 1)[order], genuine[order]
+    mated, impostor = similarity[kind], similarity[~kind]
+    starts = level_starts(len(order))
+    gone = np.append(0, np.cumsum(kind))[starts]               # genuine pairs discarded at each level
+    thresholds = np.array([rule(mated[g:], impostor[start - g:], fmr) for start, g in zip(starts, gone)])
     if np.isnan(thresholds[0]):
         raise FiqaError(f"{len(impostor)} impostor comparisons are too few for preset {preset} at fmr {fmr:g}",
                         f"give more than {round(0.1 / fmr)} of them, or a larger fmr")
-    errors = int(np.sum(similarity[genuine] < thresholds[0]))
+    wrong = np.array([np.count_nonzero(mated[g:] < threshold) for g, threshold in zip(gone, thresholds)])
+    defined = (gone < len(mated)) & ~np.isnan(thresholds)
+    fnmr = np.where(defined, wrong / np.maximum(len(mated) - gone, 1), np.nan)
     return ErrorDiscardCurve(LEVELS.copy(), fnmr, thresholds, preset, fmr, match_rate(impostor, thresholds[0]),
-                             int(genuine.sum()), len(impostor), errors,
-                             int(np.sum(quality[order][genuine] == -np.inf)))
+                             len(mated), len(impostor), int(wrong[0]), int(np.sum(quality[genuine] == -np.inf)))
 
 
 def level_starts(count: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fiqa_core.errors import FiqaError
-from fiqa_core.evaluation.edc import LEVELS, ErrorDiscardCurve, edc
+from fiqa_core.evaluation.edc import LEVELS, ErrorDiscardCurve, checked, edc, grid_curve
 from fiqa_core.evaluation.intervals import (DiscardWeights, JointWeights, divided, grid_pauc, multiplicities,
                                             pair_weights)
 from fiqa_core.evaluation.pairs import BenchmarkPairs
@@ -100,8 +100,14 @@ class Measure:
         used = scored | ~self.pairs.genuine if preset == "iso" else scored
         if not self._enough(used & scored, used, preset):
             return None
-        curves = {name: edc(values[used], self.pairs.genuine[used], quality[used], preset, self.chosen.fmr)
-                  for name, values in self.similarity.items()}
+        quality, genuine = quality[used], self.pairs.genuine[used]
+        if preset == "iso":
+            curves = {name: edc(values[used], genuine, quality, "iso", self.chosen.fmr)
+                      for name, values in self.similarity.items()}
+        else:
+            order = np.argsort(quality, kind="stable")         # once for all recognisers
+            curves = {name: grid_curve(*checked(values[used], genuine, quality, preset), preset, self.chosen.fmr, order)
+                      for name, values in self.similarity.items()}
         return self._summary(curves, int((self.pairs.genuine & ~scored).sum()))
 
     def _enough(self, scored: np.ndarray, used: np.ndarray, preset: str) -> bool:

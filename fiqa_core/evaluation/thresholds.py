@@ -42,13 +42,12 @@ def paper_index(count: int, fmr: float = 1e-3) -> int | None:
     return (count - 1) // 10 ** divisions
 
 
-def paper_threshold(similarity: np.ndarray, genuine: np.ndarray, fmr: float = 1e-3) -> float:
-    """Threshold of preset `paper` among the kept pairs, NaN where the level is skipped.
+def paper_threshold(mated: np.ndarray, impostor: np.ndarray, fmr: float = 1e-3) -> float:
+    """Threshold of preset `paper` among the kept pairs' similarities, NaN where the level is skipped.
 
     The original accepts an angular distance strictly below the chosen impostor's; angle falls strictly
-    with cosine, so the rank is taken on similarities clipped to [-1, 1].
+    with cosine, so the rank is taken on similarities. `mated` plays no part in this rule.
     """
-    impostor = similarity[~genuine]
     index = paper_index(len(impostor), fmr)
     if index is None:
         return np.nan
@@ -56,17 +55,16 @@ def paper_threshold(similarity: np.ndarray, genuine: np.ndarray, fmr: float = 1e
     return float(np.nextafter(np.partition(impostor, place)[place], np.inf))
 
 
-def nearest_threshold(similarity: np.ndarray, genuine: np.ndarray, fmr: float = 1e-3) -> float:
-    """Threshold of preset `nearest` (CR-FIQA's error-versus-reject script) among the kept pairs.
+def nearest_threshold(mated: np.ndarray, impostor: np.ndarray, fmr: float = 1e-3) -> float:
+    """Threshold of preset `nearest` (CR-FIQA's error-versus-reject script) among the kept pairs' similarities.
 
-    Every kept similarity, genuine ones included, is a candidate; the first in ascending order whose share
-    of impostors at or above it lies nearest to `fmr` is chosen, and a pair must lie strictly above it.
+    Every one of them, genuine ones included, is a candidate; the first in ascending order whose share of
+    impostors at or above it lies nearest to `fmr` is chosen, and a pair must lie strictly above it.
     """
-    impostor = np.sort(similarity[~genuine])
     if not len(impostor):
         return np.nan
-    candidates = np.sort(similarity)
-    share = 1 - np.searchsorted(impostor, candidates, side="left") / len(impostor)
+    candidates = np.sort(np.concatenate([mated, impostor]))
+    share = 1 - np.searchsorted(np.sort(impostor), candidates, side="left") / len(impostor)
     return float(np.nextafter(candidates[np.argmin(np.abs(share - fmr))], np.inf))
 
 

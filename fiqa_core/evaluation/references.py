@@ -44,7 +44,11 @@ def oracle_pauc_raw(errors: np.ndarray, genuine: np.ndarray, limit: float) -> np
 
 
 def flat_curve(curve: ErrorDiscardCurve) -> ErrorDiscardCurve:
-    """Random discard in expectation: FNMR(0) at every discard fraction (pAUC 1 under every preset)."""
+    """Random discard in expectation: FNMR(0) at every discard fraction, pAUC 1.
+
+    This holds under `iso`. Under `paper` chance can score below 1: discarding one of the few highest
+    impostors lowers the next threshold, so take the mean of `random_curves` there.
+    """
     return replace(curve, fnmr=np.full(len(curve.fnmr), curve.fnmr0))
 
 

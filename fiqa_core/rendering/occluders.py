@@ -5,8 +5,8 @@ from functools import cache
 import torch
 import torch.nn.functional as F
 
-from fiqa_core.rendering.head import average_head, bump, hill, step
-from fiqa_core.rendering.texture import HEIGHT, WIDTH
+from fiqa_core.rendering.canvas import canvas
+from fiqa_core.rendering.head import average_head, bump, hill, relief, step
 
 SHELLS = ("mask", "glasses", "hat")  # drawn in this order
 _FABRIC = torch.tensor([[0.45, 0.60, 0.68], [0.75, 0.75, 0.75], [0.03, 0.03, 0.04], [0.12, 0.16, 0.35],
@@ -21,7 +21,6 @@ def _shell_offset(kind: str) -> torch.Tensor:
     outwards = F.normalize(head.points * torch.tensor([1.0, 0.25, 1.0])[:, None, None], dim=0)
     if kind == "hat":
         return outwards * (1.5 + 0.25 * step(y, -5.0, 1.0)) * (1 - step(y, 0.0, 2.0))
-    from fiqa_core.rendering.head import relief
     smooth = -relief(x, y) * front  # a shell bridges hollows: start from the head without features
     if kind == "mask":
         cover = 0.6 + 2.0 * bump(x, y, (0, 4.6), (1.6, 1.9)) + 0.7 * bump(x, y, (0, 9.0), (2.4, 2.4))
@@ -37,21 +36,13 @@ def shell_points(kind: str, points: torch.Tensor) -> torch.Tensor:
     return points + _shell_offset(kind).to(points.device)
 
 
-@cache
-def _coordinates(device: str):
-    head = average_head()
-    grids = torch.stack([head.face_x, head.face_y, head.angle])[None]
-    fine = F.interpolate(grids, (HEIGHT, WIDTH), mode="bilinear", align_corners=True)[0].to(device)
-    return fine.unbind(0)
-
-
 def shell_texture(kind: str, amount: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
     """Colour and opacity (B, 4, HEIGHT, WIDTH) of a shell; amount (B,) as in nuisance.CAUSES, style
     (B, K) uniform random numbers that choose colour and cut."""
-    x, y, angle = _coordinates(str(amount.device))
+    c = canvas(str(amount.device))
     amount = amount[:, None, None]
     paint = {"mask": _mask, "glasses": _glasses, "hat": _hat}[kind]
-    return paint(x, y, angle, amount, style)
+    return paint(c.x, c.y, c.angle, amount, style)
 
 
 def _fabric(style):
@@ -62,7 +53,7 @@ def _fabric(style):
 def _mask(x, y, angle, amount, style):
     top = 4.2 - 2.6 * amount + 0.10 * x.abs() ** 1.25
     cloth = step(y, top, 0.15) * (1 - step(y, 12.2, 0.5)) * (1 - step(angle.abs(), 1.15, 0.06))
-    straps = hill(((y - 2.0 + 0.0 * top) / 0.16) ** 2) + hill(((y - 6.5 + 3.0 * (angle.abs() - 1.1)) / 0.16) ** 2)
+    straps = hill(((y - 2.0) / 0.16) ** 2) + hill(((y - 6.5 + 3.0 * (angle.abs() - 1.1)) / 0.16) ** 2)
     straps = straps * (angle.abs() > 1.1) * (angle.abs() < 1.75)
     pleats = 1 - 0.10 * hill(((torch.remainder(y - top, 1.9) - 0.95) / 0.18) ** 2)
     alpha = torch.maximum(cloth, straps.expand_as(cloth)).clamp(0, 1)
@@ -80,9 +71,8 @@ def _glasses(x, y, angle, amount, style):
     bridge = hill(((y + 0.35 + 0.25 * (x / 0.8) ** 2) / 0.17) ** 2) * (x.abs() < 1.05) * front
     arms = hill(((y + 0.55) / 0.20) ** 2) * (x.abs() > 5.4) * (angle.abs() < 1.66)
     frame = torch.maximum(rim, torch.maximum(bridge, arms).expand_as(rim))
-    tint = 0.05 * (1 - amount)
-    colour = torch.where((frame > 0.4).unsqueeze(1), 0.35 * _fabric(style), torch.full_like(_fabric(style), 0.02))
-    return torch.cat([colour + 0.0 * tint.unsqueeze(1), torch.maximum(frame, lens * amount).unsqueeze(1)], 1)
+    colour = torch.where((frame > 0.4).unsqueeze(1), 0.35 * _fabric(style), 0.02)
+    return torch.cat([colour, torch.maximum(frame, lens * amount).unsqueeze(1)], 1)
 
 
 def _hat(x, y, angle, amount, style):

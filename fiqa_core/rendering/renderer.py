@@ -163,7 +163,8 @@ def _rasterise(scene, turned, planes):
 
 def _draw_head(scene, turned, paint, n):
     texels, lit, sample, depth = _rasterise(scene, turned, paint)
-    cheek = paint[:, :3, texture.HEIGHT // 2, int(texture.WIDTH * 0.38)]
+    row, column = texture.CHEEK
+    cheek = paint[:, :3, row, column]
     albedo, gloss = shading.skin_colours(texels, cheek, n["eyes_closed"], n["age"])
     return shading.reflect(albedo, gloss, lit), depth, sample
 
@@ -192,12 +193,15 @@ def _draw_occluders(scene, points, linear, depth, n, style):
 
 def _background(backdrop, size):
     """Soft patches of colour behind the head."""
-    soft = F.interpolate(backdrop, (size, size), mode="bicubic", align_corners=True).clamp(0, 1)
+    soft = F.interpolate(backdrop, (28, 28), mode="bicubic", align_corners=True).clamp(0, 1)
     tint = backdrop.mean((2, 3), keepdim=True)
-    return (0.05 + 0.55 * (0.8 * soft.mean(1, keepdim=True) + 0.2 * soft) * tint * 1.6) ** 1.3
+    soft = (0.05 + 0.88 * (0.8 * soft.mean(1, keepdim=True) + 0.2 * soft) * tint) ** 1.3
+    return F.interpolate(soft, (size, size), mode="bilinear", align_corners=True)
 
 
 def _occluded_share(visible, covered):
+    if not (covered > 0.5).any():
+        return covered.new_zeros(len(covered))
     head = average_head()
     facial = (head.angle.abs() < 1.35) & (head.face_y > -5) & (head.face_y < 11.2)
     fine = F.interpolate(facial[None, None].float(), ((GRID_ROWS - 1) * REFINEMENT, (GRID_COLUMNS - 1) * REFINEMENT))

@@ -9,7 +9,9 @@ def normals(points: torch.Tensor) -> torch.Tensor:
     """Unit normals (B, 3, H, W) of a grid surface (B, 3, H, W), pointing out of the head."""
     right = F.pad(points[..., 2:] - points[..., :-2], (1, 1, 0, 0), mode="replicate")
     down = F.pad(points[..., 2:, :] - points[..., :-2, :], (0, 0, 1, 1), mode="replicate")
-    return F.normalize(torch.linalg.cross(right, down, dim=1), dim=1)
+    (a, b, c), (d, e, f) = right.unbind(1), down.unbind(1)
+    normal = torch.stack([b * f - c * e, c * d - a * f, a * e - b * d], 1)
+    return normal * torch.rsqrt((normal * normal).sum(1, keepdim=True) + 1e-12)
 
 
 def light_direction(angle: torch.Tensor, height: torch.Tensor) -> torch.Tensor:
@@ -26,7 +28,7 @@ def illuminate(normal: torch.Tensor, light: torch.Tensor, ambient: torch.Tensor)
     """
     facing = (normal * light[:, :, None, None]).sum(1)
     half = F.normalize(light + torch.tensor([0.0, 0.0, 1.0], device=light.device), dim=1)
-    shine = (normal * half[:, :, None, None]).sum(1).clamp(0, 1) ** 18
+    shine = (normal * half[:, :, None, None]).sum(1).clamp(0.01, 1) ** 18
     share = ambient[:, None, None]
     sky = 0.85 - 0.15 * normal[:, 1]
     return torch.stack([share * sky + (1 - share) * 1.25 * facing.clamp(min=0), (1 - share) * shine], 1)

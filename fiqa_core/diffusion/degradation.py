@@ -13,7 +13,7 @@ AGAIN = 0.2, 0.05                   # chance of a second chain, and of a third a
 
 
 def degrade(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Degraded copies of images (B, 3, S, S) in [0, 1], S a multiple of 8; generator on the CPU."""
+    """Degraded copies of images (B, 3, S, S) in [0, 1]; generator on the CPU."""
     images = _chain(images, generator)
     rows = torch.arange(len(images))
     for share in AGAIN:
@@ -120,12 +120,14 @@ def jpeg(images, generator):
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
     tables = ((tables * scale + 50) / 100).floor().clamp(1, 255)        # (B, 3, 1, 1, 8, 8)
     colour, cosine = torch.tensor(YCC, device=images.device), _cosines().to(images.device)
-    blocks = torch.einsum("ij,bjhw->bihw", colour, images * 255 - 128)  # chrominance of -128 grey is 0: no shift
+    side, missing = images.shape[-1], -images.shape[-1] % 8
+    planes = torch.einsum("ij,bjhw->bihw", colour, images * 255 - 128)  # the chrominance of grey is 0: no shift
+    blocks = F.pad(planes, [0, missing, 0, missing], mode="replicate")
     blocks = blocks.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)
     coefficients = cosine @ blocks @ cosine.T
     coefficients = (coefficients / tables).round() * tables
-    blocks = (cosine.T @ coefficients @ cosine).transpose(3, 4).flatten(4, 5).flatten(2, 3)
-    return (torch.einsum("ij,bjhw->bihw", torch.linalg.inv(colour), blocks) + 128) / 255
+    planes = (cosine.T @ coefficients @ cosine).transpose(3, 4).flatten(4, 5).flatten(2, 3)[..., :side, :side]
+    return (torch.einsum("ij,bjhw->bihw", torch.linalg.inv(colour), planes) + 128) / 255
 
 
 def _cosines() -> torch.Tensor:

@@ -1,0 +1,214 @@
+"""DifFIQA(R) and eDifFIQA: published keys, labels and losses by hand, training that resumes and keeps its best."""
+
+import numpy as np
+import pytest
+import torch
+
+from fiqa_core.errors import FiqaError
+from fiqa_core.methods import distillation
+from fiqa_core.methods.distillation import (class_centres, distil, losses, min_max, optimised_labels,
+                                            trained_parameters, validation_rows)
+from fiqa_core.methods.distilled import (DifFIQAR, EDifFIQA, QualityMLP, build_distilled, load_distilled,
+                                         save_distilled)
+from tests.small_networks import LimitedMemory, faces, recogniser
+from tests.test_diffusion import check_module
+
+
+@pytest.mark.parametrize("name", ["diffiqa_r", "ediffiqa_L", "ediffiqa_M", "ediffiqa_S", "ediffiqa_T"])
+def test_keys_are_the_published_ones(name):
+    assert check_module().check_manifest(build_distilled(name.lower()), name) == []
+
+
+@pytest.mark.parametrize("name", ["ediffiqa_S", "ediffiqa_T"])
+def test_golden_outputs(name):
+    def call(model, prepared):
+        return model.features((prepared + 1) / 2)                   # the model normalises by itself
+
+    errors = check_module().check_golden(build_distilled(name.lower()), name, call_with_column(call))
+    assert max(errors.values()) < 2e-5, errors
+
+
+def call_with_column(call):
+    """The golden quality is (B, 1)."""
+    def wrapped(model, x):
+        embedding, quality = call(model, x)
+        return embedding, quality[:, None]
+    return wrapped
+
+
+def test_head_equals_the_golden_output():
+    check = check_module()
+    head = QualityMLP()
+    errors = check.check_golden(head, "ediffiqa_mlp", lambda net, x: net(x.flatten(1)[:, :512]))
+    assert max(errors.values()) < 2e-5 and check.check_manifest(head, "ediffiqa_mlp") == []
+
+
+def test_head_by_hand():
+    """One hidden unit: w2 gelu(w1 . e + b1) + b2, with the exact GELU."""
+    head = QualityMLP(2, 1)
+    head.load_state_dict({"l1.weight": torch.tensor([[1.0, 2.0]]), "l1.bias": torch.tensor([0.5]),
+                          "l2.weight": torch.tensor([[3.0]]), "l2.bias": torch.tensor([-1.0])})
+    normal = torch.distributions.Normal(0, 1).cdf(torch.tensor(1.5)).item()
+    assert head(torch.tensor([[1.0, 0.0]])).item() == pytest.approx(3 * 1.5 * normal - 1, abs=1e-6)
+
+
+def test_scores_and_embeddings_of_one_pass():
+    network = recogniser()
+    images = faces(3)
+    for model in (DifFIQAR(network), EDifFIQA(network)):
+        embedding, score = model.embed_and_score(images)
+        torch.testing.assert_close(embedding, network(images))
+        assert score.shape == (3,) and torch.equal(score, model(images))
+        torch.testing.assert_close(score, model.parts()[1](embedding)[:, 0])
+        assert model(images[:0]).shape == (0,)
+        with pytest.raises(FiqaError):
+            model(images * 255)
+
+
+def test_preparation_is_the_recognisers():
+    network = recogniser()
+    network.colour, network.mean, network.std = "bgr", torch.full((1, 1, 1), 0.4), torch.full((1, 1, 1), 0.3)
+    images = faces(2)
+    torch.testing.assert_close(EDifFIQA(network).embed_and_score(images)[0], network(images))
+
+
+def test_running_out_of_memory_halves_the_chunk():
+    images, model = faces(5), EDifFIQA(recogniser())
+    whole = model(images)
+    model.base_model = LimitedMemory(model.base_model, limit=2)
+    torch.testing.assert_close(model(images), whole, atol=1e-6, rtol=0)
+
+
+def test_save_and_load(tmp_path):
+    torch.manual_seed(1)
+    images = faces(2)
+    for model in (DifFIQAR(recogniser()), EDifFIQA(recogniser(), QualityMLP(32, 16))):
+        save_distilled(model, tmp_path / "model.pt")
+        assert torch.equal(load_distilled(tmp_path / "model.pt")(images), model(images))
+    torch.save({"linear.weight": torch.zeros(1, 512)}, tmp_path / "short.pt")
+    for path, name in (("absent.pt", "diffiqa_r"), ("short.pt", "diffiqa_r"), ("short.pt", "unknown")):
+        with pytest.raises(FiqaError):
+            load_distilled(tmp_path / path, name)
+
+
+def test_labels_by_hand():
+    assert min_max(np.array([0.2, 0.4, 0.3])).tolist() == pytest.approx([0, 1, 0.5])
+    for unfit in ([0.5, 0.5], [0.1, np.nan]):
+        with pytest.raises(FiqaError):
+            min_max(np.array(unfit))
+    e = torch.tensor([[1.0, 0.0], [0.0, 2.0], [-1.0, 0.0]])
+    centre = torch.tensor([[2.0, 0.0]]).expand(3, -1)               # cosines 1, 0, -1
+    q = torch.tensor([0.9, 0.7, 0.6])
+    assert optimised_labels(q, e, centre, 0.5).tolist() == pytest.approx([0.9, 0.2, 0.0])
+    assert optimised_labels(q, e, centre, 0.5, "paper").tolist() == pytest.approx([0.4, 0.7, 1.1])
+
+
+def test_validation_takes_every_tenth_of_the_sorted_list():
+    scores = np.random.default_rng(0).permutation(30) / 30
+    assert sorted(scores[validation_rows(scores, 0.1)] * 30) == pytest.approx([0, 10, 20])
+    assert len(validation_rows(scores, 0)) == 0
+
+
+def test_class_centres_by_hand():
+    embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [4.0, 4.0], [8.0, 8.0], [2.0, 2.0]])
+    identities = ["a", "a", "a", "b", "b"]
+    scores = np.array([1.0, 0.9, 0.1, 0.8, 0.2])
+    centres, rows = class_centres(embeddings, identities, scores, beta=0.5, min_images=2)   # rank 2: 0.8
+    assert centres.tolist() == [[0.5, 0.5]] and rows.tolist() == [0, 0, 0, -1, -1]
+    centres, rows = class_centres(embeddings, identities, scores, beta=0.5, min_images=1)
+    assert centres.tolist() == [[0.5, 0.5], [8.0, 8.0]] and rows.tolist() == [0, 0, 0, 1, 1]
+    with pytest.raises(FiqaError):
+        class_centres(embeddings, identities, scores, beta=0.5, min_images=3)
+
+
+def test_both_losses_by_hand():
+    class Fixed:
+        def features(self, images):
+            return torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0.5, 0.1])
+
+    labels, targets = torch.tensor([1.0, 0.8]), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    whole, kept, quality = losses(Fixed(), None, labels, targets, targets, {"epsilon": 0.5, "variant": "reference",
+                                                                             "theta": 0.25})
+    assert kept.item() == pytest.approx(0.5)                        # cosines 1 and 0
+    assert quality.item() == pytest.approx((0.5 + 0.2) / 2)         # labels 1.0 and 0.8 - 0.5
+    assert whole.item() == pytest.approx(0.25 * 0.5 + 0.75 * 0.35)
+    whole, kept, quality = losses(Fixed(), None, labels)
+    assert whole.item() == quality.item() == pytest.approx((0.5 + 0.7) / 2) and kept.item() == 0
+
+
+def test_only_the_head_and_the_last_tensors_are_trained():
+    model = EDifFIQA(recogniser())
+    groups = trained_parameters(model, {**distillation.PAPER, "trained_tensors": 3})
+    backbone = list(model.base_model.parameters())
+    assert [p.requires_grad for p in backbone] == [False] * (len(backbone) - 3) + [True] * 3
+    assert [g["lr"] for g in groups] == [1e-3, 1e-4] and len(groups[0]["params"]) == 4 and len(groups[1]["params"]) == 3
+
+
+def training_data(count=24):
+    """Faces whose score is their brightness, of four identities."""
+    images = (faces(count) * torch.linspace(0.2, 1, count)[:, None, None, None]).permute(0, 2, 3, 1)
+    pixels = (images.numpy() * 255).round().astype(np.uint8)
+    return pixels, pixels.mean((1, 2, 3)) / 255, np.arange(count) % 4
+
+
+SMALL = dict(epochs=3, batch=6, min_images=1, validation=0.2, backbone_lr=1e-3, head_lr=5e-3)
+
+
+@pytest.mark.parametrize("kind", [DifFIQAR, EDifFIQA])
+def test_training_learns_and_leaves_the_recogniser_alone(kind, tmp_path):
+    network = recogniser()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    torch.manual_seed(0)
+    model = distil(kind(network), *training_data(), {**SMALL, "epochs": 12}, log=tmp_path / "log.csv")
+    log = np.genfromtxt(tmp_path / "log.csv", delimiter=",", names=True)
+    assert log["quality_loss"][-1] < log["quality_loss"][0] and len(log) == 12
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+    assert not model.training and not any(p.requires_grad for p in model.parameters())
+
+
+def test_the_best_epoch_is_kept(monkeypatch):
+    values, kept = iter([0.3, 0.1, 0.2]), []
+
+    def validate(run):
+        kept.append({key: value.clone() for key, value in run.model.state_dict().items()})
+        return next(values)
+
+    monkeypatch.setattr(distillation._Run, "_validate", validate)
+    model = distil(DifFIQAR(recogniser()), *training_data(), SMALL)
+    state = model.state_dict()
+    assert all(torch.equal(state[key], kept[1][key]) for key in state)
+    assert not torch.equal(kept[1]["linear.weight"], kept[2]["linear.weight"])
+
+
+@pytest.mark.parametrize("kind", [DifFIQAR, EDifFIQA])
+def test_interrupted_training_gives_the_same_model(kind, tmp_path, monkeypatch):
+    def fresh():
+        torch.manual_seed(0)
+        return kind(recogniser())
+
+    whole = distil(fresh(), *training_data(), SMALL, log=tmp_path / "whole.csv")
+    step, save, count = distillation._Run._step, distillation.Resume.save, []
+
+    def interrupted(run, rows):
+        count.append(1)
+        if len(count) == 6:
+            raise KeyboardInterrupt
+        return step(run, rows)
+
+    monkeypatch.setattr(distillation.Resume, "save", lambda self, state, always=False: save(self, state, True))
+    monkeypatch.setattr(distillation._Run, "_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        distil(fresh(), *training_data(), SMALL, tmp_path / "state.pt", log=tmp_path / "parts.csv")
+    monkeypatch.setattr(distillation._Run, "_step", step)
+    resumed = distil(fresh(), *training_data(), SMALL, tmp_path / "state.pt", log=tmp_path / "parts.csv")
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values()))
+    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "parts.csv").read_text()
+
+
+def test_bad_input_is_refused():
+    pixels, scores, identities = training_data()
+    for wrong in ((DifFIQAR, pixels, scores[:-1], identities, {}), (EDifFIQA, pixels, scores, None, {}),
+                  (EDifFIQA, pixels, scores, identities, {"variant": "other"}), (DifFIQAR, pixels, scores, None, {"validation": 1.0})):
+        kind, *data, config = wrong
+        with pytest.raises(FiqaError):
+            distil(kind(recogniser()), *data, {**SMALL, **config})

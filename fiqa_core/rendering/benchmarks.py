@@ -1,0 +1,108 @@
+"""Rendered benchmarks and the rendered training set: protocol in, face set out."""
+import zlib
+
+import numpy as np
+import pandas as pd
+
+from fiqa_core.benchmarks.tables import IMAGE_COLUMNS, FaceSet, empty_pairs
+from fiqa_core.rendering.identity import sample_identities
+from fiqa_core.rendering.nuisance import CAUSES, COLUMNS, draw, severity
+from fiqa_core.rendering.pairing import make_pairs
+from fiqa_core.rendering.protocol import check_protocol
+from fiqa_core.rendering.renderer import render_faces
+
+LEAST_IDENTITIES, LEAST_IMPOSTORS, FOLDS = 12, 1000, 10
+
+
+def rendered_benchmark(protocol: dict, seed: int, device="cpu", scale: float = 1.0) -> FaceSet:
+    """Render a benchmark.
+
+    protocol: as from `load_protocol`; seed: whole number, the same for all sets of a suite; scale < 1
+    shrinks identities and pairs (never below 12 identities and 1000 impostor pairs). images.csv holds,
+    besides the identity and the template, the true value of every nuisance. crossfit is 0. The persons
+    are this benchmark's own: the seed of their parameters is made of the suite's seed and its name.
+    """
+    check_protocol(protocol)
+    own = _own_seed(protocol["name"], seed)
+    generator = np.random.default_rng(own)
+    persons = max(LEAST_IDENTITIES, round(protocol["identities"] * scale))
+    images = _plan(protocol, persons, generator)
+    pairs = _pairs(protocol, images, scale, generator)
+    return _rendered(protocol["name"], images.assign(crossfit=0), pairs, persons, own, device)
+
+
+def rendered_training_set(protocol: dict, seed: int, device="cpu", scale: float = 1.0) -> FaceSet:
+    """Render a training set: no pairs, crossfit -1, persons who occur in no benchmark. See above."""
+    check_protocol(protocol)
+    own = _own_seed(protocol["name"], seed)
+    persons = max(LEAST_IDENTITIES, round(protocol["identities"] * scale))
+    images = _plan(protocol, persons, np.random.default_rng(own))
+    return _rendered(protocol["name"], images.assign(crossfit=-1), empty_pairs(), persons, own, device)
+
+
+def _own_seed(name, seed):
+    return zlib.crc32(f"{name}/{seed}".encode())
+
+
+def _rendered(name, images, pairs, persons, seed, device):
+    identities = sample_identities(persons, seed)
+    pixels, occlusion = render_faces(identities, images["person"].to_numpy(), images, device, f"render {name}")
+    images["occlusion"] = occlusion
+    images["severity"] = severity(images)
+    order = [*IMAGE_COLUMNS, "group", *COLUMNS, "occlusion", "severity"]
+    return FaceSet(name, pixels, images[order], pairs)
+
+
+def _plan(protocol, persons, generator) -> pd.DataFrame:
+    """One row per image: who, template, medium, group, and the nuisance drawn for it."""
+    layout = protocol.get("templates") or [[name] for name, group in protocol["groups"].items()
+                                           for _ in range(group["images"])]
+    slug = protocol["name"].lower().replace("-", "_")
+    rows = []
+    for person in range(persons):
+        for t, template in enumerate(layout):
+            for k, group in enumerate(template):
+                rows.append((person, f"{slug}_{person:04d}", f"{slug}_{person:04d}_{t:02d}", k, len(template), group))
+    images = pd.DataFrame(rows, columns=["person", "identity", "template_id", "frame", "length", "group"])
+    images["image_id"] = np.where(images["length"] > 1, images["template_id"] + "_" + images["frame"].astype(str),
+                                  images["template_id"])
+    images["media_id"] = np.where(images["group"] == "clip", images["template_id"], images["image_id"])
+    nuisance = _draw_groups(protocol["groups"], images, generator)
+    return pd.concat([images, nuisance], axis=1)
+
+
+def _draw_groups(groups, images, generator):
+    """Nuisance of every image; the frames of a clip start from the same values and drift away."""
+    parts = []
+    for name, group in groups.items():
+        rows = images.index[images["group"] == name]
+        table = draw(group.get("nuisance", {}), len(rows), generator).set_index(rows)
+        if "drift" in group:
+            table = _drifting(table, images.loc[rows], group["drift"], generator)
+        parts.append(table)
+    return pd.concat(parts).sort_index()
+
+
+def _drifting(table, images, drift, generator):
+    """Frame k of a clip has the values of the clip's first frame plus k times the clip's own drift."""
+    first = images.groupby("template_id")["frame"].transform("idxmin").to_numpy()
+    step = (images["frame"] - images["frame"].loc[first].to_numpy()).to_numpy()
+    style = table["style"].loc[first].to_numpy()
+    table = table.loc[first].set_index(images.index).assign(style=style + step * (step > 0))
+    clip = pd.factorize(images["template_id"])[0]
+    for cause, deviation in drift.items():
+        _, smallest, largest, _ = CAUSES[cause]
+        speed = generator.normal(0, deviation, clip.max() + 1)[clip]
+        table[cause] = (table[cause] + step * speed).clip(smallest, largest)
+    return table
+
+
+def _pairs(protocol, images, scale, generator):
+    templates = images.drop_duplicates("template_id")
+    person = templates["person"].to_numpy()
+    folds = FOLDS if person.max() >= 5 * FOLDS else 2
+    templates = templates.assign(fold=person * folds // (person.max() + 1))
+    wanted = protocol["pairs"]
+    share = (person.max() + 1) / protocol["identities"]  # fewer persons offer fewer genuine pairs
+    return make_pairs(templates, int(wanted["genuine"] * share), max(LEAST_IMPOSTORS, round(wanted["impostor"] * scale)),
+                      wanted.get("across"), generator)

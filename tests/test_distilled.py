@@ -8,15 +8,22 @@ from fiqa_core.errors import FiqaError
 from fiqa_core.methods import distillation
 from fiqa_core.methods.distillation import (class_centres, distil, losses, min_max, optimised_labels,
                                             trained_parameters, validation_rows)
-from fiqa_core.methods.distilled import (DifFIQAR, EDifFIQA, QualityMLP, build_distilled, load_distilled,
-                                         save_distilled)
+from fiqa_core.methods.distilled import DifFIQAR, EDifFIQA, QualityMLP
+from fiqa_core.methods.files import KINDS, PUBLISHED, load_quality, load_quality_as_recogniser, save_quality
+from fiqa_core.recognisers.catalogue import recogniser_from_catalogue
 from tests.small_networks import LimitedMemory, faces, recogniser
 from tests.test_diffusion import check_module
 
 
+def published(slug):
+    """An untrained model of the published architecture."""
+    kind, backbone = PUBLISHED[slug]
+    return KINDS[kind](recogniser_from_catalogue(backbone))
+
+
 @pytest.mark.parametrize("name", ["diffiqa_r", "ediffiqa_L", "ediffiqa_M", "ediffiqa_S", "ediffiqa_T"])
 def test_keys_are_the_published_ones(name):
-    assert check_module().check_manifest(build_distilled(name.lower()), name) == []
+    assert check_module().check_manifest(published(name.lower()), name) == []
 
 
 @pytest.mark.parametrize("name", ["ediffiqa_S", "ediffiqa_T"])
@@ -24,7 +31,7 @@ def test_golden_outputs(name):
     def call(model, prepared):
         return model.features((prepared + 1) / 2)                   # the model normalises by itself
 
-    errors = check_module().check_golden(build_distilled(name.lower()), name, call_with_column(call))
+    errors = check_module().check_golden(published(name.lower()), name, call_with_column(call))
     assert max(errors.values()) < 2e-5, errors
 
 
@@ -81,14 +88,16 @@ def test_running_out_of_memory_halves_the_chunk():
 
 def test_save_and_load(tmp_path):
     torch.manual_seed(1)
-    images = faces(2)
-    for model in (DifFIQAR(recogniser()), EDifFIQA(recogniser(), QualityMLP(32, 16))):
-        save_distilled(model, tmp_path / "model.pt")
-        assert torch.equal(load_distilled(tmp_path / "model.pt")(images), model(images))
+    images, network = faces(2), recogniser()
+    for slug, model in (("diffiqa_r", DifFIQAR(network)), ("ediffiqa_s", EDifFIQA(network))):
+        save_quality(model, PUBLISHED[slug][0], network, tmp_path / f"{slug}.pt")
+        assert torch.equal(load_quality(slug, tmp_path / f"{slug}.pt")(images), model(images))
+    again = load_quality_as_recogniser("ediffiqa_s", tmp_path / "ediffiqa_s.pt")
+    assert torch.equal(again(images), network(images))
     torch.save({"linear.weight": torch.zeros(1, 512)}, tmp_path / "short.pt")
-    for path, name in (("absent.pt", "diffiqa_r"), ("short.pt", "diffiqa_r"), ("short.pt", "unknown")):
+    for name in ("absent.pt", "short.pt"):
         with pytest.raises(FiqaError):
-            load_distilled(tmp_path / path, name)
+            load_quality("diffiqa_r", tmp_path / name)
 
 
 def test_labels_by_hand():

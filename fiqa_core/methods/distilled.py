@@ -1,19 +1,15 @@
 """DifFIQA(R) and eDifFIQA: one forward pass of a recogniser with a quality head.
 
 DifFIQA(R): Babnik, Peer, Struc, IJCB 2023 (arXiv 2305.05768). eDifFIQA: the same authors, TBIOM 2024
-(doi 10.1109/TBIOM.2024.3376236). State-dict keys are those of the published weights. Their training is in
-`fiqa_core.methods.distillation`.
+(doi 10.1109/TBIOM.2024.3376236). State-dict keys are those of the published weights. `distillation` trains
+them, `files` saves and loads them.
 """
 from copy import deepcopy
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from fiqa_core.errors import FiqaError
 from fiqa_core.methods.batching import Chunks, activation_bytes, check_images
-from fiqa_core.recognisers.catalogue import recogniser_from_catalogue, recogniser_from_config
-from fiqa_core.recognisers.checkpoints import load_strictly, read_checkpoint, write_atomically
 from fiqa_core.recognisers.interface import Recogniser
 
 
@@ -44,7 +40,7 @@ class Distilled(nn.Module):
         self.preparation = Recogniser(nn.Identity(), backbone.embedding_size, backbone.name, backbone.colour,
                                       backbone.mean.flatten().tolist(), backbone.std.flatten().tolist(),
                                       backbone.size, backbone.columns)
-        self.output, self.backbone_config = backbone.output, backbone.config
+        self.output = backbone.output
         self.chunks = Chunks(budget)
 
     def parts(self) -> tuple[nn.Module, nn.Module]:
@@ -113,48 +109,3 @@ class EDifFIQA(Distilled):
 
     def parts(self):
         return self.base_model, self.mlp
-
-
-PUBLISHED = {"diffiqa_r": (DifFIQAR, "iresnet100"), "ediffiqa_l": (EDifFIQA, "iresnet100"),
-             "ediffiqa_m": (EDifFIQA, "iresnet50"), "ediffiqa_s": (EDifFIQA, "iresnet18"),
-             "ediffiqa_t": (EDifFIQA, "mobilefacenet_ediffiqa")}
-KINDS = {"DifFIQAR": DifFIQAR, "EDifFIQA": EDifFIQA}
-FORMAT = "fiqa distilled 1"
-
-
-def build_distilled(name: str) -> Distilled:
-    """An untrained model of a published architecture: a key of PUBLISHED. Raises FiqaError for another name."""
-    if name not in PUBLISHED:
-        raise FiqaError(f"unknown distilled model {name!r}", f"known names: {', '.join(PUBLISHED)}")
-    kind, backbone = PUBLISHED[name]
-    return kind(recogniser_from_catalogue(backbone))
-
-
-def save_distilled(model: Distilled, path: Path) -> None:
-    """Write weights and what rebuilds the model, whole or not at all."""
-    if model.backbone_config is None:
-        raise FiqaError(f"{path}: the backbone has no configuration to rebuild it from",
-                        "build it with load_recogniser or train_recogniser")
-    hidden = model.mlp.l1.out_features if isinstance(model, EDifFIQA) else 0
-    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    write_atomically({"format": FORMAT, "kind": type(model).__name__, "hidden": hidden,
-                      "backbone": model.backbone_config, "state": state}, path)
-
-
-def load_distilled(path: Path, name: str = "") -> Distilled:
-    """A trained model, frozen: a file of `save_distilled`, or published weights of `name` (a key of PUBLISHED).
-
-    Raises FiqaError for a missing, damaged or unfit file.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FiqaError(f"{path} is missing", "run the stage that distils it (make repro), or give another path")
-    content = read_checkpoint(path)
-    if content.get("format") == FORMAT:
-        backbone = recogniser_from_config(content["backbone"])
-        head = QualityMLP(backbone.embedding_size, content["hidden"]) if content["hidden"] else None
-        model, state = KINDS[content["kind"]](backbone, head), content["state"]
-    else:
-        model, state = build_distilled(name), content
-    load_strictly(model, state, str(path))
-    return model.eval().requires_grad_(False)

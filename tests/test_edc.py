@@ -133,9 +133,8 @@ def test_random_order_is_one_on_average(synthetic):
 
 
 def test_random_order_gains_from_the_moving_threshold_of_paper(synthetic):
-    """With one impostor far out in front, chance alone is rewarded as soon as chance discards it."""
+    """Chance alone is rewarded as soon as it discards one of the few impostors that set the threshold."""
     similarity, genuine, _ = synthetic
-    similarity[np.flatnonzero(~genuine)[:2]] = .99
     assert np.mean([curve.pauc(.3) for curve in random_curves(similarity, genuine, "paper")]) < .95
     assert flat_curve(edc(similarity, genuine, genuine, "paper")).pauc(.3) == pytest.approx(1)
 

@@ -115,7 +115,7 @@ def fold_accuracy(similarity: np.ndarray, genuine: np.ndarray, held: np.ndarray)
 def best_threshold(similarity: np.ndarray, genuine: np.ndarray) -> float:
     """Threshold of highest balanced accuracy, midway between two neighbours, the lowest of equals."""
     thresholds, fmr, fnmr = error_rates(similarity, genuine)
-    place = int(np.argmin(fmr + fnmr))
+    place = int(np.argmin(np.round(fmr + fnmr, 12)))           # equal sums may differ in their last bit
     return float(thresholds[place] if place == 0 else thresholds[place - 1:place + 1].mean())
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 ROWS, COLUMNS = 160, 152
-EYE, NOSE_TIP, MOUTH_CORNER = (3.15, 0.0), (0.0, 4.0), (2.6, 7.3)
+EYE, NOSE_TIP, MOUTH_CORNER = (3.15, 0.0), (0.0, 3.75), (2.6, 7.3)
 LANDMARKS = ((-3.15, 0.0), (3.15, 0.0), NOSE_TIP, (-2.6, 7.3), (2.6, 7.3))  # order of the ArcFace template
 
 # Rings from crown to shoulder. front: height of the ring at the face; drop: how much higher its side is

@@ -133,22 +133,29 @@ def _expression_fields() -> dict:
 
 
 @cache
-def basis(names: tuple = SHAPE + EXPRESSIONS) -> torch.Tensor:
+def basis(names: tuple, device: str) -> torch.Tensor:
     """Displacement fields as one matrix (len(names), 3*ROWS*COLUMNS) float32, in cm per unit."""
     fields = _skull_fields() | _jaw_fields() | _nose_fields() | _eye_fields() | _mouth_fields()
     fields |= _expression_fields()
     flat = torch.zeros_like(average_head().face_x)
     rows = [torch.stack([part + flat for part in fields[name]]).reshape(-1) for name in names]
-    return torch.stack(rows)
+    return torch.stack(rows).to(device)
 
 
-def head_points(shape: torch.Tensor, expression: torch.Tensor) -> torch.Tensor:
-    """Points (B, 3, ROWS, COLUMNS) in cm of B heads.
+def person_points(shape: torch.Tensor) -> torch.Tensor:
+    """Points (B, 3, ROWS, COLUMNS) in cm of B persons with shape parameters (B, len(SHAPE)).
 
-    shape (B, len(SHAPE)) standard normal identity values; expression (B, len(EXPRESSIONS)), 0..1 each
-    except hair_volume and hair_length, which may be any small number. Any device, float32.
+    One product per person: a product of several rows may round differently for each number of rows.
     """
-    weights = torch.cat([shape, expression], 1)
-    head = average_head().points.to(weights.device)
-    moved = torch.addmm(head.reshape(1, -1), weights, basis().to(weights.device))
-    return moved.reshape(-1, *head.shape)
+    head = average_head().points.to(shape.device)
+    fields = basis(SHAPE, str(shape.device))
+    return torch.stack([(head.reshape(-1) + person @ fields).reshape(head.shape) for person in shape])
+
+
+def express(points: torch.Tensor, expression: torch.Tensor) -> torch.Tensor:
+    """Give persons (B, 3, ROWS, COLUMNS) expressions (B, len(EXPRESSIONS)): 0..1 each; the ageing and
+    the hair may be any small number."""
+    fields = basis(EXPRESSIONS, str(points.device)).reshape(-1, 1, *points.shape[1:])
+    for field, weight in zip(fields, expression.unbind(1)):
+        points = torch.addcmul(points, weight[:, None, None, None], field)
+    return points

@@ -9,27 +9,27 @@ import pandas as pd
 
 from fiqa_core.errors import FiqaError
 
-# column: (value that does no harm, smallest, largest, magnitude that counts as 1 in `severity`)
+# column: (value that does no harm, smallest, largest, unit of `severity`)
 CAUSES = {
-    "yaw": (0.0, -90.0, 90.0, 80.0),            # degrees, > 0 turns the nose to the right of the picture
+    "yaw": (0.0, -90.0, 90.0, 60.0),            # degrees, > 0 turns the nose to the right of the picture
     "pitch": (0.0, -40.0, 40.0, 45.0),          # degrees, > 0 looks up
-    "roll": (0.0, -90.0, 90.0, 120.0),          # degrees in the picture plane, undone by the alignment
+    "roll": (0.0, -90.0, 90.0, 150.0),          # degrees in the picture plane, undone by the alignment
     "mouth_open": (0.0, 0.0, 1.0, 2.5),         # 1: wide open
     "smile": (0.0, 0.0, 1.2, 4.0),
     "eyes_closed": (0.0, 0.0, 1.0, 2.5),        # 1: closed
-    "light_level": (1.0, 0.08, 2.5, 2.6),       # exposure; severity counts factors of two
-    "light_angle": (0.0, -100.0, 100.0, 140.0),  # degrees from the viewer, > 0 from the right
-    "age": (30.0, 16.0, 85.0, 70.0),            # years; severity counts the distance from 30
-    "glasses": (0.0, 0.0, 1.0, 1.6),            # 0 none, else opacity of the lenses
-    "mask": (0.0, 0.0, 1.0, 1.4),               # 0 none, else how far up the nose it reaches
-    "bar": (0.0, 0.0, 1.0, 1.2),                # hand or bar in front: width as a share of the face
+    "light_level": (1.0, 0.08, 2.5, 2.2),       # exposure; severity counts factors of two
+    "light_angle": (0.0, -100.0, 100.0, 130.0),  # degrees from the viewer, > 0 from the right
+    "age": (30.0, 16.0, 85.0, 60.0),            # years; severity counts the distance from 30
+    "glasses": (0.0, 0.0, 1.0, 1.3),            # 0 none, else opacity of the lenses
+    "mask": (0.0, 0.0, 1.0, 1.1),               # 0 none, else how far up the nose it reaches
+    "bar": (0.0, 0.0, 1.0, 0.5),                # hand or bar in front: width as a share of the face
     "hat": (0.0, 0.0, 1.0, 1.8),                # 0 none, else how far down the forehead it sits
-    "defocus": (0.0, 0.0, 8.0, 5.0),            # Gaussian standard deviation, pixels of the 112 crop
-    "motion": (0.0, 0.0, 16.0, 14.0),           # length of the smear, pixels
-    "resolution": (112.0, 8.0, 112.0, 3.4),     # pixels across; severity counts halvings
-    "noise": (0.0, 0.0, 90.0, 70.0),            # standard deviation, grey values 0..255
-    "jpeg": (100.0, 2.0, 100.0, 110.0),         # quality setting, 100: not compressed
-    "jitter": (0.0, 0.0, 10.0, 9.0),            # standard deviation of each landmark's error, pixels
+    "defocus": (0.0, 0.0, 8.0, 3.5),            # Gaussian standard deviation, pixels of the 112 crop
+    "motion": (0.0, 0.0, 16.0, 10.0),           # length of the smear, pixels
+    "resolution": (112.0, 8.0, 112.0, 2.6),     # pixels across; severity counts halvings
+    "noise": (0.0, 0.0, 90.0, 45.0),            # standard deviation, grey values 0..255
+    "jpeg": (100.0, 2.0, 100.0, 120.0),         # quality setting, 100: not compressed
+    "jitter": (0.0, 0.0, 10.0, 8.0),            # standard deviation of each landmark's error, pixels
 }
 COLUMNS = tuple(CAUSES)
 
@@ -74,16 +74,17 @@ def _draw_one(name, spec, count, generator):
 
 
 def severity(table: pd.DataFrame) -> np.ndarray:
-    """One overall figure in 0..1 per image: 1 - product over causes of (1 - s).
+    """One overall figure in 0..1 per image: 1 - exp(-sum over causes of s^2).
 
-    s is the distance from the harmless value divided by the magnitude in CAUSES, at most 0.95. Distances
-    are differences; for light_level and resolution the number of doublings or halvings. Independent
-    causes add up as independent risks do. It is a convention for plots and rank correlations, not a
-    measured loss of recognition.
+    s is the distance from the harmless value in units of the magnitude in CAUSES. Distances are
+    differences; for light_level and resolution the number of doublings or halvings. Small deviations
+    hardly count, one strong cause is enough, several add up. It is a convention for plots and rank
+    correlations, not a measured loss of recognition.
     """
-    survive = np.ones(len(table))
+    total = np.zeros(len(table))
     for name, (harmless, _, _, unit) in CAUSES.items():
         values = table[name].to_numpy(float)
-        distance = np.abs(np.log2(values / harmless) if name in ("light_level", "resolution") else values - harmless)
-        survive *= 1 - np.minimum(distance / unit, 0.95)
-    return 1 - survive
+        doublings = name in ("light_level", "resolution")
+        distance = np.log2(values / harmless) if doublings else values - harmless
+        total += (distance / unit) ** 2
+    return 1 - np.exp(-total)

@@ -14,12 +14,32 @@ from fiqa_core.rendering.head import COLUMNS as GRID_COLUMNS
 from fiqa_core.rendering.head import ROWS as GRID_ROWS
 from fiqa_core.rendering.head import average_head
 from fiqa_core.rendering.identity import PARAMETERS, SHAPE, column
-from fiqa_core.rendering.morphable import head_points
+from fiqa_core.rendering.morphable import express, person_points
 from fiqa_core.rendering.nuisance import COLUMNS
 
 SIZE = 112
-DETAIL = 1.5  # rendered pixels per pixel of the result; the surplus is averaged away and smooths edges
+DETAIL = 1.25  # rendered pixels per pixel of the result; the surplus is averaged away and smooths edges
 REFINEMENT = 3
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Persons ready to be shown: identities (B, len(PARAMETERS)), points (B, 3, ROWS, COLUMNS) of the
+    expressionless head, paint (B, len(CHANNELS), H, W)."""
+
+    identities: torch.Tensor
+    points: torch.Tensor
+    paint: torch.Tensor
+
+    @staticmethod
+    def of(identities: torch.Tensor) -> "Cast":
+        """Build heads and textures of identities (B, len(PARAMETERS)), one by one to stay in the cache."""
+        paint = torch.cat([texture.paint(person[None]) for person in identities])
+        return Cast(identities, person_points(identities[:, :len(SHAPE)]), paint)
+
+    def take(self, rows: torch.Tensor) -> "Cast":
+        """The persons with the given row numbers (B,)."""
+        return Cast(self.identities[rows], self.points[rows], self.paint[rows])
 
 
 @dataclass(frozen=True)
@@ -80,34 +100,32 @@ def _run(work, jobs, device, label, total):
 
 def _render_rows(identities, who, nuisance, device):
     persons, place = np.unique(who, return_inverse=True)
-    paint = torch.cat([texture.paint(identities[torch.as_tensor([p], device=device)]) for p in persons])
+    cast = Cast.of(identities[torch.as_tensor(persons, device=device)])
     chunk = 2 if torch.device(device).type == "cpu" else 64  # small tensors stay in the processor's cache
     pixels, occlusion = [], []
     for i in range(0, len(who), chunk):
         rows = slice(i, i + chunk)
-        index = torch.as_tensor(place[rows], device=device)
-        result = render_batch(identities[torch.as_tensor(who[rows], device=device)], paint[index],
-                              nuisance.iloc[rows])
+        result = render_batch(cast.take(torch.as_tensor(place[rows], device=device)), nuisance.iloc[rows])
         picture = (result.images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         pixels.append(capture.compress(picture, nuisance["jpeg"].to_numpy()[rows]))
         occlusion.append(result.occlusion.cpu().numpy())
     return np.concatenate(pixels), np.concatenate(occlusion)
 
 
-def render_batch(identities: torch.Tensor, paint: torch.Tensor, nuisance: pd.DataFrame) -> Render:
-    """Render persons (B, len(PARAMETERS)) with textures `paint` (B, channels, H, W); all but JPEG."""
-    device = identities.device
+def render_batch(cast: Cast, nuisance: pd.DataFrame) -> Render:
+    """Render each person of `cast` once, with one row of nuisance each; everything but JPEG."""
+    device = cast.identities.device
     n = {name: torch.as_tensor(nuisance[name].to_numpy(np.float32), device=device) for name in COLUMNS}
     seeds = [int(s) for s in nuisance["style"]]
     style, backdrop, slip = (t.to(device) for t in _styles(seeds))
-    points = head_points(identities[:, :len(SHAPE)], _expression(identities, n))
+    points = express(cast.points, _expression(cast.identities, n))
     turn = camera.rotation(n["yaw"], n["pitch"], n["roll"])
     turned = camera.turn_head(points, turn)
     similarity, marks = _align(turned, n["jitter"], slip)
     light = shading.light_direction(n["light_angle"], 15 + 40 * style[:, 10])
     scene = _Scene(turn, similarity, light, 0.42 - 0.25 * n["light_angle"].abs() / 100)
 
-    linear, depth, visible = _draw_head(scene, turned, paint, n)
+    linear, depth, visible = _draw_head(scene, turned, cast.paint, n)
     linear = torch.where((visible < 0).unsqueeze(1), _background(backdrop, linear.shape[-1]), linear)
     linear, covered = _draw_occluders(scene, points, linear, depth, n, style)
     linear = linear * (n["light_level"][:, None] * (0.95 + 0.10 * style[:, 11:14]))[:, :, None, None]

@@ -37,7 +37,7 @@ def _colour(c, *rgb):
 
 def _skin(c, who):
     warmth = 0.042 * who.skin_warmth
-    base = _colour(c, *_SKIN) * torch.exp(0.30 * who.skin_lightness)
+    base = _colour(c, *_SKIN) * torch.exp(0.22 * who.skin_lightness)
     base = base * torch.cat([torch.ones_like(warmth), 1 - 0.5 * warmth, 1 - 2 * warmth], 1)
     shade = c.creases + 0.034 * (who.blotches_a * c.blotches[0] + who.blotches_b * c.blotches[1]
                                  + who.blotches_c * c.blotches[2])
@@ -78,7 +78,7 @@ def _eyes(c, who, rgb):
 def _hair(c, who, rgb):
     """Brows, beard, moustache and scalp hair; returns the colours and the share of hair (B, 1, H, W)."""
     red = torch.exp(0.22 * who.hair_redness)
-    tone = _colour(c, *_HAIR) * torch.exp(0.75 * who.hair_lightness)
+    tone = _colour(c, *_HAIR) * torch.exp(0.6 * who.hair_lightness)
     tone = tone * torch.cat([red, torch.ones_like(red), 1 / red], 1)
     brows = _brows(c, who) * (0.72 + 0.12 * who.brow_darkness).clamp(0.3, 0.95)
     scalp = _scalp(c, who)

@@ -11,7 +11,7 @@ from fiqa_core import project
 from fiqa_core.pipeline.settings import settings
 from fiqa_core.progress import progress
 
-MAIN = dict(preset="iso", discard_limit=0.3)
+MAIN = {"preset": "iso", "discard_limit": 0.3}
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }

@@ -68,7 +68,8 @@ def _summary(start: float) -> None:
 
 
 def _dvc(*arguments: str) -> str:
-    result = subprocess.run(["dvc", *arguments], cwd=project.root(), text=True, capture_output=True)
+    result = subprocess.run(["dvc", *arguments], check=False, cwd=project.root(), text=True,
+                            capture_output=True)
     if result.returncode:
         raise FiqaError(f"dvc {' '.join(arguments)} failed: {result.stderr.strip().splitlines()[-1]}",
                         "check params.yaml and dvc.yaml; `python -m fiqa_core suite demo` restores the former")

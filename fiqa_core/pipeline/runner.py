@@ -38,7 +38,7 @@ def run_notebook(notebook: str, parameters: dict) -> Path:
     try:
         papermill.execute_notebook(
             str(source), str(target), parameters=parameters, cwd=str(source.parent), kernel_name="python3",
-            progress_bar=False, log_output=True, start_timeout=300, stdout_file=sys.stdout, stderr_file=sys.stderr)
+            progress_bar=False, start_timeout=300, stdout_file=sys.stdout, stderr_file=sys.stderr)
     except papermill.PapermillExecutionError as error:
         raise FiqaError(f"{notebook}: cell {error.exec_count} failed: {error.ename}: {error.evalue}",
                         f"look at the cell and its output in {target}") from None

@@ -1,0 +1,72 @@
+"""Quality methods by name, and the scoring of many images with progress and resume."""
+import os
+from pathlib import Path
+
+import numpy as np
+
+from fiqa_core.benchmarks.tables import FaceSet
+from fiqa_core.errors import FiqaError
+from fiqa_core.images import to_batch
+from fiqa_core.methods.diffiqa import DifFIQA
+from fiqa_core.methods.faceqan import FaceQAN
+from fiqa_core.methods.files import PUBLISHED, load_quality
+from fiqa_core.diffusion.model import load_diffusion
+from fiqa_core.progress import progress
+
+SHARD = 256                         # images between two savings of half-finished scores
+
+
+def build_method(slug: str, recogniser=None, diffusion_path: Path | None = None, model_path: Path | None = None,
+                 device=None, **options):
+    """The quality method of a slug (fiqa_core.names.METHODS): images (B, 3, 112, 112) -> scores (B,).
+
+    recogniser      for FaceQAN and DifFIQA
+    diffusion_path  DifFIQA's diffusion model
+    model_path      weights of a distilled method
+    options         of the method's class
+    Raises FiqaError for an unknown slug and where a part is missing.
+    """
+    if slug in PUBLISHED:
+        return load_quality(slug, _needed(model_path, slug, "a model file")).to(device)
+    if slug == "faceqan":
+        return FaceQAN(_needed(recogniser, slug, "a recogniser").to(device), **options)
+    if slug == "diffiqa":
+        diffusion = load_diffusion(_needed(diffusion_path, slug, "a diffusion model")).to(device)
+        return DifFIQA(diffusion, _needed(recogniser, slug, "a recogniser").to(device), **options)
+    raise FiqaError(f"there is no method {slug!r}", f"choose one of: faceqan, diffiqa, {', '.join(PUBLISHED)}")
+
+
+def score_face_set(method, faces: FaceSet, mask: np.ndarray | None = None, partial: Path | None = None,
+                   batch: int = 64, device=None) -> np.ndarray:
+    """Scores (M,) float32 of the images of `faces` that `mask` (N,) marks (None: all), in their order.
+
+    partial   folder for finished parts: an interrupted call continues from them; None: nothing is kept
+    """
+    rows = np.flatnonzero(mask) if mask is not None else np.arange(len(faces))
+    shards = [rows[first: first + SHARD] for first in range(0, len(rows), SHARD)]
+    parts = [_shard(method, faces, shard, None if partial is None else partial / f"{number:05d}.npy", batch, device)
+             for number, shard in enumerate(progress(shards, f"score {faces.name}", len(rows), "images", weight=len))]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
+
+
+def _shard(method, faces: FaceSet, rows: np.ndarray, path: Path | None, batch: int, device) -> np.ndarray:
+    if path is not None and path.is_file():
+        return np.load(path)
+    scores = np.concatenate([method(to_batch(np.asarray(faces.pixels[rows[i: i + batch]]), device)).cpu().numpy()
+                             for i in range(0, len(rows), batch)])
+    if not np.isfinite(scores).all():
+        bad = faces.images["image_id"].iloc[rows[~np.isfinite(scores)][0]]
+        raise FiqaError(f"{faces.name}: the score of image {bad} is not a number", "look at the image and the networks")
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        with open(part, "wb") as file:
+            np.save(file, scores)
+        os.replace(part, path)
+    return scores
+
+
+def _needed(value, slug: str, what: str):
+    if value is None:
+        raise FiqaError(f"method {slug} needs {what}", "name it; `python -m fiqa_core score --help` lists the options")
+    return value

@@ -7,6 +7,7 @@ import torch
 
 from fiqa_core.diffusion.degradation import degrade
 from fiqa_core.diffusion.model import Diffusion
+from fiqa_core.diffusion.unet import UNet
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import to_batch
 from fiqa_core.methods.resume import Resume, fingerprint, write_log
@@ -14,7 +15,7 @@ from fiqa_core.progress import progress
 
 # The published run: batches of 16, gradients of 4 of them accumulated, 100 000 steps, constant rate.
 PAPER = dict(dim=128, multipliers=(1, 2, 4, 8), size=112, heads=4, head_dim=32, steps=100_000, batch=64,
-             learning_rate=8e-5, decay=False, time_bound=100, seed=0, log_every=100)
+             learning_rate=8e-5, decay=False, time_bound=100, identity_start=False, seed=0, log_every=100)
 NETWORK = ("dim", "multipliers", "size", "heads", "head_dim")
 COLUMNS = ("step", "loss")
 
@@ -41,7 +42,8 @@ def train_diffusion(pixels: np.ndarray, config: dict | None = None, checkpoint: 
     """A `Diffusion` trained on faces, frozen and in eval mode.
 
     pixels       (N, 112, 112, 3) uint8, faces of good quality
-    config       overrides of PAPER. decay: lower the learning rate to 0 along a half cosine (for short runs)
+    config       overrides of PAPER. For short runs: decay lowers the learning rate to 0 along a half cosine,
+                 identity_start begins with a network that returns its input
     checkpoint   state file: an interrupted run continues from it with the same result; None: no saving
     log          CSV of the mean loss of every `log_every` steps
 
@@ -55,6 +57,8 @@ def train_diffusion(pixels: np.ndarray, config: dict | None = None, checkpoint: 
         raise FiqaError("no faces to train the diffusion model on", "give pixels (N, 112, 112, 3)")
     torch.manual_seed(config["seed"])                                       # initial weights
     diffusion = Diffusion(**{name: config[name] for name in NETWORK}).to(device).train()
+    if config["identity_start"]:
+        start_as_identity(diffusion.model)
     optimiser = torch.optim.Adam(diffusion.parameters(), lr=config["learning_rate"], betas=(0.9, 0.99))
     resume = Resume(checkpoint, f"diffusion {sorted(config.items())} {fingerprint(pixels)}")
     state = _restore(resume.load(), diffusion, optimiser)
@@ -69,6 +73,25 @@ def train_diffusion(pixels: np.ndarray, config: dict | None = None, checkpoint: 
                     always=step + 1 == config["steps"])
     write_log(log, COLUMNS, state["log"])
     return diffusion.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def start_as_identity(unet: UNet) -> None:
+    """Weights with which the U-Net returns its input: colours pass from the stem to the output, and the last
+    residual branch, which all other layers feed, starts at zero."""
+    stem, last, out = unet.init_conv, unet.final_res_block, unet.final_conv
+    width, colours, centre = stem.out_channels, stem.in_channels, stem.kernel_size[0] // 2
+    for layer in (last.res_conv, out):
+        layer.weight.zero_()
+        layer.bias.zero_()
+    stem.weight[:colours] = 0
+    stem.bias[:colours] = 0
+    for colour in range(colours):
+        stem.weight[colour, colour, centre, centre] = 1
+        last.res_conv.weight[colour, width + colour] = 1            # its input: decoder's channels, then the stem's
+        out.weight[colour, colour] = 1
+    last.block2.norm.weight.zero_()
+    last.block2.norm.bias.zero_()
 
 
 def _restore(saved: dict | None, diffusion: Diffusion, optimiser) -> dict:

@@ -1,0 +1,44 @@
+"""Milliseconds per image of the kernels and of the plain transcription, in one process: python -m tests.time_kernels
+
+FaceQAN with k = 10 and DifFIQA with n = 10, small networks, one thread; medians of several runs.
+"""
+import statistics
+import time
+
+import torch
+
+from fiqa_core.methods import DifFIQA, FaceQAN
+from tests import plain_reference
+from tests.small_networks import diffusion, faces, recogniser
+
+RUNS, IMAGES = 3, 4
+
+
+def milliseconds(score) -> float:
+    """Median time per image of `score()`, which scores IMAGES images, after one run that does not count."""
+    times = []
+    for _ in range(RUNS + 1):
+        start = time.perf_counter()
+        score()
+        times.append(1000 * (time.perf_counter() - start) / IMAGES)
+    return statistics.median(times[1:])
+
+
+def main():
+    images = faces(IMAGES)
+    network = recogniser(widths=(16, 32, 64, 128), embedding=128)
+    model = diffusion(multipliers=(1, 2, 4, 8), size=56, head_dim=8)
+    pairs = {
+        "FaceQAN, k = 10": (FaceQAN(network), lambda: plain_reference.faceqan(images, network)),
+        "DifFIQA, n = 10": (DifFIQA(model, network), lambda: plain_reference.diffiqa(images, model, network)),
+    }
+    print(f"{IMAGES} images, {torch.get_num_threads()} thread, torch {torch.__version__}")
+    for name, (method, plain) in pairs.items():
+        difference = (method(images) - plain()).abs().max().item()
+        ours, theirs = milliseconds(lambda method=method: method(images)), milliseconds(plain)
+        print(f"{name}: batched {ours:.0f} ms, plain {theirs:.0f} ms per image, {theirs / ours:.1f} times as fast; "
+              f"largest difference of a score {difference:.1e}")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ on the flattened last map followed by a batch norm.
 """
 from torch import nn
 
+from fiqa_core.errors import FiqaError
 from fiqa_core.recognisers.layers import BatchNorm2d, PReLU
 
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3)}
@@ -27,6 +28,9 @@ class IResNet(nn.Module):
     def __init__(self, blocks=DEPTHS[100], widths=(64, 128, 256, 512), size=112, embedding=512, dropout=0.0,
                  drop_channels=False, eps=1e-5, momentum=0.1, train_scale=False, stem_stride=1):
         super().__init__()
+        if stem_stride == 1 and widths[0] < 16:
+            raise FiqaError(f"IResNet with {widths[0]} channels in a stem of stride 1: training it in channels-last "
+                            "layout crashes torch 2.13 on the CPU", "use 16 channels or more, or stem_stride: 2")
         norm = dict(eps=eps, momentum=momentum)
         self.conv1 = nn.Conv2d(3, widths[0], 3, stem_stride, padding=1, bias=False)
         self.bn1 = BatchNorm2d(widths[0], **norm)

@@ -28,7 +28,7 @@ class Swin(nn.Module):
             raise FiqaError(f"Swin: stages of {sides} tokens a side do not divide into windows of {window}",
                             "choose size / patch = window * 2^k, with at most k + 1 stages")
         self.patch_embed = PatchEmbedding(patch, width)
-        rates = iter(torch.linspace(0, drop_path, sum(depths)).tolist())
+        rates = (drop_path * index / max(sum(depths) - 1, 1) for index in range(sum(depths)))
         self.layers = nn.ModuleList()
         for stage, (depth, side) in enumerate(zip(depths, sides)):
             self.layers.append(Stage(width << stage, heads[stage], side, min(window, side),

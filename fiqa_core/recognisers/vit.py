@@ -25,7 +25,7 @@ class ViT(nn.Module):
         self.patch_embed = PatchEmbedding(patch, width)
         self.pos_embed = nn.Parameter(torch.zeros(1, tokens, width))
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
-        rates = torch.linspace(0, drop_path, depth).tolist()
+        rates = [drop_path * index / max(depth - 1, 1) for index in range(depth)]
         self.blocks = nn.ModuleList(Block(width, heads, rate) for rate in rates)
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)

@@ -24,7 +24,7 @@ def golden():
     pairs = pd.read_csv(GOLDEN / "pairs.csv.gz")
     quality = pd.read_csv(GOLDEN / "quality.csv.gz").set_index("img")
     expected = json.loads((GOLDEN / "expected.json").read_text())
-    columns = {name: np.minimum(quality.loc[pairs["img1"], name].to_numpy(), quality.loc[pairs["img2"], name].to_numpy())
+    columns = {name: np.minimum(*(quality.loc[pairs[side], name].to_numpy() for side in ("img1", "img2")))
                for name in ("quality", "quality_int")}
     return pairs["similarity"].to_numpy(), pairs["is_genuine"].to_numpy(), columns, expected
 
@@ -82,7 +82,7 @@ def test_ties_leave_together():
     discard, fnmr = discard_steps(similarity < .5, np.array([1, 1, 2, 2, 2, 3, 4, 4]))
     assert discard.tolist() == [0, .25, .625, .75]
     assert np.allclose(fnmr, [.375, 1 / 3, 1 / 3, 0])
-    for limit, area in ((.2, .075), (.3, .11041666666666666), (.5, .17708333333333334), (1, .26041666666666669)):
+    for limit, area in ((.2, .075), (.3, .1104166666666667), (.5, .1770833333333333), (1, .2604166666666667)):
         assert step_area(discard, fnmr, limit) == pytest.approx(area, abs=1e-12)
 
 
@@ -110,7 +110,8 @@ def test_oracle_is_the_discrete_sum_and_beats_the_linear_bound(synthetic):
     assert oracle.pauc_raw(1) == pytest.approx(summands.sum(), abs=1e-12)
     assert oracle.pauc_raw(.3) == pytest.approx(perfect.pauc_raw(.3), abs=1e-12)
     for limit in (.01, .1234, .3, 1):
-        assert oracle_pauc_raw(curve.errors, curve.genuine, limit) == pytest.approx(oracle.pauc_raw(limit), abs=1e-12)
+        closed = oracle_pauc_raw(curve.errors, curve.genuine, limit)
+        assert closed == pytest.approx(oracle.pauc_raw(limit), abs=1e-12)
         assert abs(curve.best(limit) - oracle.pauc_raw(limit)) < 1 / curve.genuine
         assert oracle.pauc_raw(limit) > curve.best(limit, linear=True)
     assert oracle.relative(.3) == pytest.approx(0, abs=.01)
@@ -142,7 +143,8 @@ def test_random_order_gains_from_the_moving_threshold_of_paper(synthetic):
 @pytest.mark.parametrize("preset", ["iso", "paper"])
 def test_reversed_quality_is_worse_than_none(synthetic, preset):
     similarity, genuine, quality = synthetic
-    assert edc(similarity, genuine, quality, preset).pauc(.3) < 1 < edc(similarity, genuine, -quality, preset).pauc(.3)
+    right, reversed_ = (edc(similarity, genuine, sign * quality, preset) for sign in (1, -1))
+    assert right.pauc(.3) < 1 < reversed_.pauc(.3)
 
 
 def test_impostor_outlier_moves_the_threshold_by_one_rank(synthetic):
@@ -210,8 +212,8 @@ def test_paper_floor_is_the_first_level_alone():
     assert curve.pauc(.2) == pytest.approx(1 / 4) and curve.pauc(.3) == pytest.approx(1 / 6)
 
 
-@pytest.mark.parametrize("count, index", [(4000, 3), (3001, 3), (3000, 2), (2001, 2), (2000, 1), (1001, 1), (1000, 0),
-                                          (101, 0), (100, None), (0, None)])
+@pytest.mark.parametrize("count, index", [(4000, 3), (3001, 3), (3000, 2), (2001, 2), (2000, 1), (1001, 1),
+                                          (1000, 0), (101, 0), (100, None), (0, None)])
 def test_paper_threshold_rank(count, index):
     assert paper_index(count) == index
 

@@ -13,9 +13,8 @@ from fiqa_core.evaluation.csv import write_csv
 from fiqa_core.evaluation.pairs import face_set_similarity
 
 IDENTITIES, EACH = 60, 5
-SETTINGS = {"fmr": 1e-2, "presets": ["iso", "paper"], "discard_limits": [0.2, 0.3], "resamples": 80, "draws": 20,
-            "seed": 1}
-METHODS = ["good", "noisy", "useless"]
+SETTINGS = {"fmr": 1e-2, "presets": ["iso", "paper"], "discard_limits": [0.2, 0.3], "resamples": 80,
+            "draws": 20, "seed": 1}
 
 
 def face_set(name: str, seed: int, per_template: int = 1) -> tuple[FaceSet, np.ndarray, dict]:
@@ -27,17 +26,17 @@ def face_set(name: str, seed: int, per_template: int = 1) -> tuple[FaceSet, np.n
     template = np.arange(count) // per_template
     images = pd.DataFrame({
         "image_id": [f"i{i}" for i in range(count)], "identity": [f"p{i}" for i in identity],
-        "template_id": [f"t{i}" for i in template], "media_id": [f"m{i // 2}" for i in range(count)], "crossfit": 0,
-        "blur": 1 - quality, "yaw": generator.standard_normal(count), "constant": 3.0})
+        "template_id": [f"t{i}" for i in template], "media_id": [f"m{i // 2}" for i in range(count)],
+        "crossfit": 0, "blur": 1 - quality, "yaw": generator.standard_normal(count), "constant": 3.0})
     a = generator.integers(IDENTITIES * EACH, size=1900)
     genuine = np.arange(1900) < 700
     b = np.where(genuine, a // EACH * EACH + (a + generator.integers(1, EACH, size=1900)) % EACH,
                  (a + EACH * generator.integers(1, IDENTITIES, size=1900)) % (IDENTITIES * EACH))
-    pairs = pd.DataFrame({"a": [f"t{i}" for i in a], "b": [f"t{i}" for i in b], "genuine": genuine.astype(int),
-                          "fold": -1})
+    pairs = pd.DataFrame({"a": [f"t{i}" for i in a], "b": [f"t{i}" for i in b],
+                          "genuine": genuine.astype(int), "fold": -1})
     centres = generator.standard_normal((IDENTITIES, 24))
     noise = (1.4 if per_template == 1 else 3) * (1.05 - quality[:, None])
-    embeddings = {(recogniser, name): (centres[identity] + noise * generator.standard_normal((count, 24))).astype("f4")
+    embeddings = {(recogniser, name): centres[identity] + noise * generator.standard_normal((count, 24))
                   for recogniser in ("ArcFace", "CosFace")}
     return FaceSet(name, np.zeros((count, 112, 112, 3), np.uint8), images, pairs), quality, embeddings
 
@@ -46,8 +45,9 @@ def score_rows(faces: FaceSet, quality: np.ndarray, seed: int = 0) -> pd.DataFra
     generator = np.random.default_rng(seed)
     columns = {"good": quality, "noisy": quality + .5 * generator.standard_normal(len(quality)),
                "useless": generator.random(len(quality))}
-    return pd.concat([pd.DataFrame({"benchmark": faces.name, "image_id": faces.images["image_id"], "method": method,
-                                    "score": values}) for method, values in columns.items()], ignore_index=True)
+    return pd.concat([pd.DataFrame({"benchmark": faces.name, "image_id": faces.images["image_id"],
+                                    "method": method, "score": values})
+                      for method, values in columns.items()], ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def world():
 def test_rows_agree_with_edc(world):
     faces, embeddings, scores, tables = world
     pairs, images = faces["LFW"].pairs, faces["LFW"].images
-    quality = scores[(scores["benchmark"] == "LFW") & (scores["method"] == "noisy")].set_index("image_id")["score"]
+    quality = scores.query("benchmark == 'LFW' and method == 'noisy'").set_index("image_id")["score"]
     by_template = quality.loc[images["image_id"]].set_axis(images["template_id"])
     pair_quality = np.minimum(by_template[pairs["a"]].to_numpy(), by_template[pairs["b"]].to_numpy())
     similarity = face_set_similarity(faces["LFW"], embeddings["CosFace", "LFW"])
@@ -81,7 +81,8 @@ def test_rows_agree_with_edc(world):
 
 def test_methods_stand_in_their_true_order(world):
     for preset in ("iso", "paper"):
-        means = world[3]["means"].query("recogniser == 'all' and discard_limit == 0.3").set_index(["preset", "method"])
+        means = world[3]["means"].query("recogniser == 'all' and discard_limit == 0.3")
+        means = means.set_index(["preset", "method"])
         pauc = means["pauc"][preset]
         assert pauc["oracle"] < pauc["good"] < pauc["noisy"] < pauc["useless"]
         assert means["high"][preset]["good"] < 1 and (means["benchmarks"] == 2).all()
@@ -108,7 +109,8 @@ def test_means_average_the_cells(world):
 
 
 def test_differences_are_paired(world):
-    means = world[3]["means"].query("recogniser == 'all' and preset == 'iso' and discard_limit == 0.3").set_index("method")
+    means = world[3]["means"].query("recogniser == 'all' and preset == 'iso' and discard_limit == 0.3")
+    means = means.set_index("method")
     row = world[3]["differences"].query("method_a == 'good' and method_b == 'noisy' and preset == 'iso'"
                                         " and discard_limit == 0.3").iloc[0]
     assert row["difference"] == pytest.approx(means["pauc"]["good"] - means["pauc"]["noisy"])
@@ -120,13 +122,14 @@ def test_differences_are_paired(world):
 def test_ranks_and_causes(world):
     faces, _, scores, tables = world
     row = tables["ranks"].query("benchmark == 'LFW' and method_a == 'good' and method_b == 'noisy'").iloc[0]
-    columns = [scores.query("benchmark == 'LFW' and method == @m")["score"].to_numpy() for m in ("good", "noisy")]
+    columns = [scores.query("benchmark == 'LFW' and method == @m")["score"] for m in ("good", "noisy")]
     assert row["spearman"] == pytest.approx(stats.spearmanr(*columns).statistic)
     assert row["kendall"] == pytest.approx(stats.kendalltau(*columns).statistic)
     table = tables["causes"].set_index(["benchmark", "method", "cause"])["spearman"]
     assert table["LFW", "good", "blur"] == pytest.approx(-1, abs=1e-3)
     assert abs(table["IJB-C", "good", "yaw"]) < .1
-    assert set(causes(faces["LFW"].images)) == {"blur", "yaw"} and (causes(faces["LFW"].images)["yaw"] >= 0).all()
+    magnitude = causes(faces["LFW"].images)
+    assert set(magnitude) == {"blur", "yaw"} and (magnitude["yaw"] >= 0).all()
     assert np.isnan(spearman([1, 2], [1, 2])) and np.isnan(kendall([1, 1, np.nan], [1, 2, 3]))
 
 
@@ -142,7 +145,8 @@ def test_unscored_images_leave_and_are_counted(world):
     first = set(faces["LFW"].images["image_id"][:EACH * IDENTITIES // 2])
     partly = scores[(scores["method"] != "noisy") | scores["image_id"].isin(first)]
     tables = evaluate(lfw, embeddings, partly, {**SETTINGS, "resamples": 20, "draws": 2})
-    pauc = tables["pauc"].query("discard_limit == 0.3 and recogniser == 'ArcFace'").set_index(["preset", "method"])
+    pauc = tables["pauc"].query("discard_limit == 0.3 and recogniser == 'ArcFace'")
+    pauc = pauc.set_index(["preset", "method"])
     pairs = faces["LFW"].pairs
     both = pairs["a"].isin([f"t{i[1:]}" for i in first]) & pairs["b"].isin([f"t{i[1:]}" for i in first])
     used = int((both & (pairs["genuine"] == 1)).sum())
@@ -174,8 +178,8 @@ def test_equal_input_gives_equal_files(world, tmp_path):
     for name, table in evaluate(faces, lazy, scores, SETTINGS).items():
         write_csv(table, tmp_path / "b" / f"{name}.csv")
         write_csv(tables[name], tmp_path / "a" / f"{name}.csv")
-        text = (tmp_path / "b" / f"{name}.csv").read_bytes()
-        assert text == (tmp_path / "a" / f"{name}.csv").read_bytes() and b"\r" not in text and b"-0.000000" not in text
+        first, second = ((tmp_path / side / f"{name}.csv").read_bytes() for side in "ab")
+        assert first == second and b"\r" not in first and b"-0.000000" not in first
 
 
 def test_without_resampling_intervals_are_empty(world):
@@ -193,7 +197,7 @@ def test_bad_input_is_named(world):
     with pytest.raises(FiqaError, match="twice"):
         evaluate(faces, embeddings, pd.concat([scores, scores[:1]]), SETTINGS)
     with pytest.raises(FiqaError, match="image nobody is not"):
-        evaluate(faces, embeddings, scores.assign(image_id="nobody").drop_duplicates(["benchmark", "method"]), SETTINGS)
+        evaluate(faces, embeddings, scores[:1].assign(image_id="nobody"), SETTINGS)
     with pytest.raises(FiqaError, match="known are fmr"):
         evaluate(faces, embeddings, scores, {"far": 1e-3})
     with pytest.raises(FiqaError, match="choose from iso, paper"):

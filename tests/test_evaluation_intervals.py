@@ -5,9 +5,16 @@ from scipy import stats
 
 from fiqa_core.errors import FiqaError
 from fiqa_core.evaluation import edc
-from fiqa_core.evaluation.edc import LEVELS, discard_steps, level_starts, step_area
-from fiqa_core.evaluation.intervals import (DiscardWeights, JointWeights, grid_pauc, multiplicities, pair_weights,
-                                            percentile_interval, reestimated_pauc)
+from fiqa_core.evaluation.edc import discard_steps, level_starts, step_area
+from fiqa_core.evaluation.intervals import (
+    DiscardWeights,
+    JointWeights,
+    grid_pauc,
+    multiplicities,
+    pair_weights,
+    percentile_interval,
+    reestimated_pauc,
+)
 from fiqa_core.evaluation.references import oracle_fnmr, oracle_pauc_raw
 
 RESAMPLES = 60
@@ -61,10 +68,11 @@ def test_iso_equals_written_out_resamples(sample, limit):
 
 
 def test_unit_weights_give_the_curve_itself(sample):
-    similarity, genuine, quality, weights = sample
+    similarity, genuine, quality, _ = sample
     curve = edc(similarity, genuine, quality, fmr=.01)
     once = DiscardWeights(quality[genuine], np.ones((200, 1), dtype=np.float32))
-    assert once.pauc(similarity[genuine][None] < curve.threshold, .3)[0, 0] == pytest.approx(curve.pauc(.3), abs=1e-5)
+    area = once.pauc(similarity[genuine][None] < curve.threshold, .3)[0, 0]
+    assert area == pytest.approx(curve.pauc(.3), abs=1e-5)
     paper = edc(similarity, genuine, quality, "paper", fmr=.01)
     joint = JointWeights(quality, genuine, np.ones((700, 1), dtype=np.float32))
     fnmr = joint.fnmr(similarity < paper.thresholds[:, None])
@@ -107,8 +115,8 @@ def test_interval_against_scipy():
         x, y = discard_steps(wrong[chosen], quality[chosen])
         return step_area(x, y, .3) / (.3 * y[0])
 
-    reference = stats.bootstrap((np.arange(150),), pauc, n_resamples=4000, method="percentile", vectorized=False,
-                                rng=np.random.default_rng(3)).confidence_interval
+    reference = stats.bootstrap((np.arange(150),), pauc, n_resamples=4000, method="percentile",
+                                vectorized=False, rng=np.random.default_rng(3)).confidence_interval
     assert (low, high) == (pytest.approx(reference.low, abs=.02), pytest.approx(reference.high, abs=.02))
 
 

@@ -4,8 +4,14 @@ import pytest
 
 from fiqa_core.errors import FiqaError
 from fiqa_core.evaluation import verification
-from fiqa_core.evaluation.verification import (accuracy, best_threshold, consecutive_folds, dprime,
-                                               equal_error_rate, error_rates)
+from fiqa_core.evaluation.verification import (
+    accuracy,
+    best_threshold,
+    consecutive_folds,
+    dprime,
+    equal_error_rate,
+    error_rates,
+)
 
 
 def test_rates_by_hand():

@@ -64,8 +64,8 @@ def evaluate(face_sets: dict[str, FaceSet], embeddings: dict, scores: pd.DataFra
 
     def measure(name: str) -> tuple[list[Cell], pd.DataFrame]:
         pairs = benchmark_pairs(face_sets[name])
-        similarity = similarities(pairs, name, embeddings)
-        return measure_benchmark(pairs, name, similarity, tables[name], chosen), verify(pairs, name, similarity)
+        found = similarities(pairs, name, embeddings)
+        return measure_benchmark(pairs, name, found, tables[name], chosen), verify(pairs, name, found)
 
     with ThreadPoolExecutor(PARALLEL) as pool:
         measured = list(pool.map(measure, face_sets))
@@ -87,11 +87,12 @@ def settings_of(settings: dict | Settings | None) -> Settings:
         return Settings(**{key: tuple(value) if isinstance(value, list) else value
                            for key, value in (settings or {}).items()})
     except TypeError as error:
-        raise FiqaError(f"evaluation settings: {error}", f"known are {', '.join(Settings.__annotations__)}") from None
+        raise FiqaError(f"evaluation settings: {error}",
+                        f"known are {', '.join(Settings.__annotations__)}") from None
 
 
 def score_table(name: str, faces: FaceSet, scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores of one benchmark, a row per image in the face set's order, a column per method, NaN if not scored.
+    """Scores of one benchmark: a row per image in the face set's order, a column per method, NaN if none.
 
     Raises FiqaError if a column is missing, an image is scored twice by a method, or is not in the face set.
     """
@@ -128,7 +129,7 @@ def measure_benchmark(pairs: BenchmarkPairs, benchmark: str, similarity: dict, s
     seed = [chosen.seed, crc32(benchmark.encode())]
     measure = Measure(pairs, similarity, chosen, seed)
     quality = {method: pairs.quality(scores[method].to_numpy(), chosen.template_quality) for method in scores}
-    anyone = ~np.isnan(np.stack(list(quality.values()))).all(axis=0) if quality else np.ones(len(pairs.a), dtype=bool)
+    anyone = ~np.isnan(list(quality.values())).all(axis=0) if quality else np.ones(len(pairs.a), dtype=bool)
     cells = []
     for preset in chosen.presets:
         results = {method: measure.method(values, preset) for method, values in quality.items()}
@@ -146,8 +147,8 @@ def verify(pairs: BenchmarkPairs, benchmark: str, similarity: dict[str, np.ndarr
 
 
 def verification_table(face_sets: dict[str, FaceSet], embeddings: dict) -> pd.DataFrame:
-    """benchmark, recogniser, accuracy, accuracy_sd, eer, fnmr_fmr1e2, fnmr_fmr1e3, threshold, dprime, genuine,
-    impostor; embeddings as in `evaluate`. Benchmarks without embeddings have no row."""
+    """Columns benchmark, recogniser, accuracy, accuracy_sd, eer, fnmr_fmr1e2, fnmr_fmr1e3, threshold, dprime,
+    genuine, impostor; embeddings as in `evaluate`. Benchmarks without embeddings have no row."""
     tables = []
     for name, faces in face_sets.items():
         if any(benchmark == name for _, benchmark in embeddings):
@@ -168,14 +169,16 @@ def pauc_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
     for cell in cells:
         for recogniser, curve in cell.result.curves.items():
             for limit in chosen.discard_limits:
-                low, high = interval(cell.result.replicates.get((recogniser, limit)))
-                rows.append((cell.benchmark, recogniser, cell.method, cell.preset, curve.fmr, limit,
-                             cell.result.pauc[recogniser, limit], low, high, cell.result.pauc_raw[recogniser, limit],
-                             curve.fnmr0, curve.threshold, curve.genuine, curve.impostor, curve.errors,
-                             cell.result.unscored))
-    return pd.DataFrame(rows, columns=[
-        "benchmark", "recogniser", "method", "preset", "fmr", "discard_limit", "pauc", "low", "high", "pauc_raw",
-        "fnmr0", "threshold", "genuine", "impostor", "errors", "pairs_unscored"])
+                key = recogniser, limit
+                low, high = interval(cell.result.replicates.get(key))
+                rows.append({"benchmark": cell.benchmark, "recogniser": recogniser, "method": cell.method,
+                             "preset": cell.preset, "fmr": curve.fmr, "discard_limit": limit,
+                             "pauc": cell.result.pauc[key], "low": low, "high": high,
+                             "pauc_raw": cell.result.pauc_raw[key], "fnmr0": curve.fnmr0,
+                             "threshold": curve.threshold, "genuine": curve.genuine,
+                             "impostor": curve.impostor, "errors": curve.errors,
+                             "pairs_unscored": cell.result.unscored})
+    return pd.DataFrame(rows)
 
 
 def edc_table(cells: list[Cell]) -> pd.DataFrame:
@@ -184,9 +187,10 @@ def edc_table(cells: list[Cell]) -> pd.DataFrame:
     for cell in cells:
         for recogniser, fnmr in cell.result.fnmr.items():
             low, high = interval(cell.result.band.get(recogniser))
-            parts.append(pd.DataFrame({"benchmark": cell.benchmark, "recogniser": recogniser, "method": cell.method,
-                                       "preset": cell.preset, "discard": GRIDS[cell.preset], "fnmr": fnmr,
-                                       "low": low, "high": high}))
+            parts.append(pd.DataFrame({"benchmark": cell.benchmark, "recogniser": recogniser,
+                                       "method": cell.method, "preset": cell.preset,
+                                       "discard": GRIDS[cell.preset], "fnmr": fnmr, "low": low,
+                                       "high": high}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -205,10 +209,12 @@ def means_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
                     keys = [key for key in values[method] if recogniser in ("all", key[1])]
                     if keys:
                         low, high = interval(mean_replicates(replicates[method], keys))
-                        rows.append((recogniser, method, preset, limit, np.mean([values[method][k] for k in keys]),
-                                     low, high, len({benchmark for benchmark, _ in keys})))
-    return pd.DataFrame(rows, columns=["recogniser", "method", "preset", "discard_limit", "pauc", "low", "high",
-                                       "benchmarks"])
+                        rows.append({"recogniser": recogniser, "method": method, "preset": preset,
+                                     "discard_limit": limit,
+                                     "pauc": np.mean([values[method][k] for k in keys]),
+                                     "low": low, "high": high,
+                                     "benchmarks": len({name for name, _ in keys})})
+    return pd.DataFrame(rows)
 
 
 def stack(cells: list[Cell], preset: str, limit: float) -> tuple[dict, dict]:
@@ -228,7 +234,7 @@ def stack(cells: list[Cell], preset: str, limit: float) -> tuple[dict, dict]:
 
 
 def mean_replicates(replicates: dict, keys: list) -> np.ndarray | None:
-    """Mean over the cells `keys` of their replicates (R,), undefined ones left out; None if any cell has none."""
+    """Mean over the cells `keys` of their replicates (R,), undefined ones left out; None if one has none."""
     chosen = [replicates[key] for key in keys]
     if not chosen or any(part is None for part in chosen):
         return None
@@ -253,10 +259,10 @@ def differences_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
                 if keys:
                     both = [mean_replicates(replicates[method], keys) for method in (a, b)]
                     low, high = interval(None if both[0] is None or both[1] is None else both[0] - both[1])
-                    rows.append((a, b, preset, limit, np.mean([values[a][k] - values[b][k] for k in keys]), low, high,
-                                 len({benchmark for benchmark, _ in keys})))
-    return pd.DataFrame(rows, columns=["method_a", "method_b", "preset", "discard_limit", "difference", "low", "high",
-                                       "benchmarks"])
+                    rows.append((a, b, preset, limit, np.mean([values[a][k] - values[b][k] for k in keys]),
+                                 low, high, len({name for name, _ in keys})))
+    return pd.DataFrame(rows, columns=["method_a", "method_b", "preset", "discard_limit", "difference",
+                                       "low", "high", "benchmarks"])
 
 
 def stacked(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

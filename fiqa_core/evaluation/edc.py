@@ -1,7 +1,7 @@
 """Error-versus-discard curves (EDC) and their partial area (pAUC) under named presets.
 
 EDC: the false non-match rate among the genuine comparisons that remain when the fraction x of lowest
-quality is discarded (Grother & Tabassi, TPAMI 29(4), 2007, there "error versus reject"; ISO/IEC 29794-1:2024).
+quality is discarded (ISO/IEC 29794-1:2024; Grother & Tabassi, TPAMI 29(4), 2007, as "error versus reject").
 The presets differ in what is discarded, when the threshold is set, and how the area is taken:
 
 iso      genuine pairs only, all pairs of one quality together, one threshold fixed before any discard,
@@ -19,8 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fiqa_core.errors import FiqaError
-from fiqa_core.evaluation.thresholds import (ROUNDING, match_rate, nearest_threshold, paper_threshold,
-                                             threshold_at_fmr)
+from fiqa_core.evaluation.thresholds import (
+    ROUNDING,
+    match_rate,
+    nearest_threshold,
+    paper_threshold,
+    threshold_at_fmr,
+)
 
 PRESETS = ("iso", "paper", "nearest")
 LEVELS = np.arange(20) * 0.05        # discard fractions of the grid presets: 0, 0.05, ..., 0.95
@@ -177,13 +182,14 @@ def grid_curve(similarity, genuine, quality, preset, fmr, order=None) -> ErrorDi
     gone = np.append(0, np.cumsum(kind))[starts]               # genuine pairs discarded at each level
     thresholds = np.array([rule(mated[g:], impostor[start - g:], fmr) for start, g in zip(starts, gone)])
     if np.isnan(thresholds[0]):
-        raise FiqaError(f"{len(impostor)} impostor comparisons are too few for preset {preset} at fmr {fmr:g}",
+        raise FiqaError(f"{len(impostor)} impostor pairs are too few for preset {preset} at fmr {fmr:g}",
                         f"give more than {round(0.1 / fmr)} of them, or a larger fmr")
     wrong = np.array([np.count_nonzero(mated[g:] < threshold) for g, threshold in zip(gone, thresholds)])
     defined = (gone < len(mated)) & ~np.isnan(thresholds)
     fnmr = np.where(defined, wrong / np.maximum(len(mated) - gone, 1), np.nan)
-    return ErrorDiscardCurve(LEVELS.copy(), fnmr, thresholds, preset, fmr, match_rate(impostor, thresholds[0]),
-                             len(mated), len(impostor), int(wrong[0]), int(np.sum(quality[genuine] == -np.inf)))
+    return ErrorDiscardCurve(LEVELS.copy(), fnmr, thresholds, preset, fmr,
+                             match_rate(impostor, thresholds[0]), len(mated), len(impostor), int(wrong[0]),
+                             int(np.sum(quality[genuine] == -np.inf)))
 
 
 def level_starts(count: int) -> np.ndarray:
@@ -201,7 +207,7 @@ def checked(similarity, genuine, pair_quality, preset) -> tuple[np.ndarray, np.n
         raise FiqaError(f"similarity {similarity.shape}, genuine {genuine.shape} and pair_quality "
                         f"{quality.shape} do not match", "give three one-dimensional arrays of one length")
     if not genuine.any():
-        raise FiqaError("genuine marks no pair as genuine", "an EDC needs mated comparisons: check the labels")
+        raise FiqaError("genuine marks no pair as genuine", "an EDC needs mated pairs: check the labels")
     if np.isnan(similarity).any():
         raise FiqaError(f"similarity is NaN for {np.isnan(similarity).sum()} pairs",
                         "give -1 to pairs with an image that yields no embedding")

@@ -22,7 +22,8 @@ def multiplicities(identities: int, resamples: int, seed) -> np.ndarray:
         raise FiqaError(f"{identities} identities and {resamples} resamples", "give at least one of each")
     drawn = np.random.default_rng(seed).integers(identities, size=(identities, resamples))
     flat = drawn * resamples + np.arange(resamples)
-    return np.bincount(flat.ravel(), minlength=identities * resamples).reshape(identities, resamples).astype(np.float32)
+    counts = np.bincount(flat.ravel(), minlength=identities * resamples)
+    return counts.reshape(identities, resamples).astype(np.float32)
 
 
 def pair_weights(drawn: np.ndarray, identity_a: np.ndarray, identity_b: np.ndarray) -> np.ndarray:
@@ -45,7 +46,8 @@ def percentile_interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     for share in (0.025, 0.975):
         place = np.maximum(last, 0) * share
         below = np.floor(place).astype(int)
-        low, high = (np.take_along_axis(ascending, at, axis=-1) for at in (below, np.minimum(below + 1, last)))
+        low, high = (np.take_along_axis(ascending, at, axis=-1)
+                     for at in (below, np.minimum(below + 1, last)))
         value = low + (place - below) * (np.where(place > below, high, low) - low)
         bounds.append(np.where(last >= 0, value, np.nan)[..., 0])
     return bounds[0], bounds[1]
@@ -81,10 +83,10 @@ class DiscardWeights:
         share = running_sum(width / np.maximum(1 - begin[:steps], np.float32(1e-7)))
         pairs = int(np.append(self.starts, len(self.order))[steps])
         step = np.searchsorted(self.starts, np.arange(pairs), side="right") - 1
-        errors = errors[:, self.order].astype(np.float32)
-        late = errors[:, pairs:] @ self.weights[pairs:]
-        area = errors[:, :pairs] @ (self.weights[:pairs] * share[step]) + late * share[-1]
-        return divided(area, limit * (late + errors[:, :pairs] @ self.weights[:pairs]))
+        errors = errors[:, self.order]
+        late = row_sums(errors[:, pairs:], self.weights[pairs:])
+        area = row_sums(errors[:, :pairs], self.weights[:pairs] * share[step]) + late * share[-1]
+        return divided(area, limit * (row_sums(errors[:, :pairs], self.weights[:pairs]) + late))
 
     def fnmr(self, errors: np.ndarray, grid: np.ndarray) -> np.ndarray:
         """FNMR (M, X, R) at the discard fractions `grid` (X,) of M error indicators (M, G)."""
@@ -118,8 +120,8 @@ class JointWeights:
         self.first = np.append(0, np.cumsum(genuine[order]))[place]
         self.gone = np.where(genuine[order][place], cut - before, 0).astype(np.float32)
         self.weights = weights[self.mated]
-        everyone = np.ones((len(LEVELS), len(self.mated)), dtype=bool)
-        self.kept = kept_weight(self.weights, everyone, self.first) - self.gone
+        left = running_sum(np.vstack([np.zeros_like(self.weights[:1]), self.weights]))
+        self.kept = left[-1] - left[self.first, columns] - self.gone
 
     def fnmr(self, errors: np.ndarray) -> np.ndarray:
         """FNMR (20, R) at the grid levels; errors (20, P) bool, by the threshold of each level."""
@@ -134,6 +136,15 @@ def grid_pauc(fnmr: np.ndarray, limit: float) -> np.ndarray:
     levels = fnmr[LEVELS <= max(limit - 0.025, 0) + ROUNDING]
     defined = ~np.isnan(levels)
     return divided(np.where(defined, levels, 0).sum(axis=0), defined.sum(axis=0) * fnmr[0])
+
+
+def row_sums(chosen: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Sum (M, R) of the rows (G, R) that each of the M masks `chosen` (M, G) picks.
+
+    Not a matrix product on purpose: masks are sparse, and the threads of BLAS stall each other where
+    several benchmarks are measured side by side.
+    """
+    return np.stack([rows[np.flatnonzero(mask)].sum(axis=0) for mask in chosen])
 
 
 def running_sum(rows: np.ndarray) -> np.ndarray:
@@ -162,12 +173,12 @@ def last_at_most(ascending: np.ndarray, values: np.ndarray) -> np.ndarray:
 def kept_weight(weights: np.ndarray, chosen: np.ndarray, first: np.ndarray) -> np.ndarray:
     """Weight (X, R) of the rows `chosen` (X, G) of weights (G, R) from row `first` (X, R) of each column on.
 
-    Rows that are kept in every resample are summed by one matrix product; only the rows in between the
-    earliest and the latest `first` of a level are looked at resample by resample.
+    Rows that are kept in every resample are simply added; only the rows in between the earliest and the
+    latest `first` of a level are looked at resample by resample.
     """
     early, late = first.min(axis=1), first.max(axis=1)
     rows = np.arange(len(weights))
-    kept = (chosen & (rows >= late[:, None])).astype(weights.dtype) @ weights
+    kept = row_sums(chosen & (rows >= late[:, None]), weights)
     for i, level in enumerate(first):
         between = early[i] + np.flatnonzero(chosen[i, early[i]:late[i]])
         if len(between):

@@ -8,8 +8,15 @@ import numpy as np
 
 from fiqa_core.errors import FiqaError
 from fiqa_core.evaluation.edc import LEVELS, ErrorDiscardCurve, checked, edc, grid_curve
-from fiqa_core.evaluation.intervals import (DiscardWeights, JointWeights, divided, grid_pauc, multiplicities,
-                                            pair_weights)
+from fiqa_core.evaluation.intervals import (
+    DiscardWeights,
+    JointWeights,
+    divided,
+    grid_pauc,
+    multiplicities,
+    pair_weights,
+    row_sums,
+)
 from fiqa_core.evaluation.pairs import BenchmarkPairs
 from fiqa_core.evaluation.references import oracle_curve, oracle_fnmr, oracle_pauc_raw
 from fiqa_core.evaluation.templates import TEMPLATE_QUALITY
@@ -68,7 +75,7 @@ class Measurement:
 
 
 class Measure:
-    """The measurements on one benchmark: similarities (recogniser -> (P,)) and resampled weights, held once."""
+    """Measures on one benchmark: similarities (recogniser -> (P,)) and resampled weights, held once."""
 
     def __init__(self, pairs: BenchmarkPairs, similarity: dict[str, np.ndarray], chosen: Settings, seed):
         self.pairs, self.similarity, self.chosen, self.seed = pairs, similarity, chosen, seed
@@ -106,8 +113,8 @@ class Measure:
                       for name, values in self.similarity.items()}
         else:
             order = np.argsort(quality, kind="stable")         # once for all recognisers
-            curves = {name: grid_curve(*checked(values[used], genuine, quality, preset), preset, self.chosen.fmr, order)
-                      for name, values in self.similarity.items()}
+            curves = {name: grid_curve(*checked(values[used], genuine, quality, preset), preset,
+                                       self.chosen.fmr, order) for name, values in self.similarity.items()}
         return self._summary(curves, int((self.pairs.genuine & ~scored).sum()))
 
     def _enough(self, scored: np.ndarray, used: np.ndarray, preset: str) -> bool:
@@ -116,14 +123,15 @@ class Measure:
         if used.all() and scored[genuine].all():
             return True
         impostors = int((used & ~genuine).sum())
-        return bool((scored & genuine).any()) and (preset == "iso" or paper_index(impostors, self.chosen.fmr) is not None)
+        threshold = preset == "iso" or paper_index(impostors, self.chosen.fmr) is not None
+        return threshold and bool((scored & genuine).any())
 
     def _summary(self, curves: dict, unscored: int) -> Measurement:
-        limits = self.chosen.discard_limits
-        grid = GRIDS[next(iter(curves.values())).preset]
-        return Measurement(curves, {(name, limit): curve.pauc(limit) for name, curve in curves.items() for limit in limits},
-                           {(name, limit): curve.pauc_raw(limit) for name, curve in curves.items() for limit in limits},
-                           {name: curve.at(grid) for name, curve in curves.items()}, unscored=unscored)
+        keys = [(name, limit) for name in curves for limit in self.chosen.discard_limits]
+        return Measurement(curves, {(name, limit): curves[name].pauc(limit) for name, limit in keys},
+                           {(name, limit): curves[name].pauc_raw(limit) for name, limit in keys},
+                           {name: curve.at(GRIDS[curve.preset]) for name, curve in curves.items()},
+                           unscored=unscored)
 
     def _failures_apart(self, name: str, quality: np.ndarray) -> np.ndarray:
         """Similarities with -1 where an image failed to extract, as `edc` counts them."""
@@ -162,7 +170,8 @@ class Measure:
         ties = self.method(np.where(scored, 0.0, np.nan), preset)
         if ties is None:
             return None
-        result = self._summary({name: oracle_curve(curve) for name, curve in ties.curves.items()}, ties.unscored)
+        curves = {name: oracle_curve(curve) for name, curve in ties.curves.items()}
+        result = self._summary(curves, ties.unscored)
         if not ties.band:
             return result
         mated = self.pairs.genuine & scored
@@ -171,7 +180,7 @@ class Measure:
         discarded = genuine if preset == "iso" else self.weights[scored].sum(axis=0)
         left = np.floor(GRIDS[preset][:, None] * discarded + ROUNDING)
         for name, curve in result.curves.items():
-            errors = (self.similarity[name][mated] < curve.threshold).astype(np.float32) @ weights
+            errors = row_sums(self.similarity[name][None, mated] < curve.threshold, weights)[0]
             result.band[name] = oracle_fnmr(errors, genuine, left)
             for limit in self.chosen.discard_limits:
                 result.replicates[name, limit] = (
@@ -184,7 +193,8 @@ class Measure:
         generator = np.random.default_rng([*self.seed, 1])
         draws = []
         for _ in range(self.chosen.draws):
-            quality = self.pairs.quality(generator.random(len(self.pairs.images)), self.chosen.template_quality)
+            scores = generator.random(len(self.pairs.images))
+            quality = self.pairs.quality(scores, self.chosen.template_quality)
             draws.append(self.points(np.where(scored, quality, np.nan), preset))
         if draws[0] is None:
             return None
@@ -193,4 +203,5 @@ class Measure:
         raw = {key: float(np.mean([draw.pauc_raw[key] for draw in draws])) for key in first.pauc}
         band = {name: np.stack([draw.fnmr[name] for draw in draws], axis=-1) for name in first.curves}
         return Measurement(first.curves, {key: float(values.mean()) for key, values in collect.items()}, raw,
-                           {name: values.mean(axis=-1) for name, values in band.items()}, band, collect, first.unscored)
+                           {name: values.mean(axis=-1) for name, values in band.items()}, band, collect,
+                           first.unscored)

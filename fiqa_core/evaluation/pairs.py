@@ -60,7 +60,10 @@ class BenchmarkPairs:
 
 
 def benchmark_pairs(faces: FaceSet) -> BenchmarkPairs:
-    """Codes for the comparisons of `faces`. Raises FiqaError if there are none, or a template mixes identities."""
+    """Codes for the comparisons of `faces`.
+
+    Raises FiqaError if there are none, or a template mixes identities.
+    """
     images, pairs = faces.images.reset_index(drop=True), faces.pairs
     if not len(pairs):
         raise FiqaError(f"face set {faces.name} has no pairs", "evaluate benchmarks, not training sets")

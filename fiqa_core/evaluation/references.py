@@ -56,4 +56,5 @@ def random_curves(similarity: np.ndarray, genuine: np.ndarray, preset: str = "is
                   draws: int = 100, seed: int = 0) -> list[ErrorDiscardCurve]:
     """Curves of `draws` random orders of the comparisons; their mean is the control line of a plot."""
     generator = np.random.default_rng(seed)
-    return [edc(similarity, genuine, generator.permutation(len(similarity)), preset, fmr) for _ in range(draws)]
+    return [edc(similarity, genuine, generator.permutation(len(similarity)), preset, fmr)
+            for _ in range(draws)]

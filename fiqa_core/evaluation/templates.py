@@ -48,12 +48,12 @@ def media_groups(template: np.ndarray, media: np.ndarray) -> tuple[np.ndarray, n
     keys, medium = np.unique(template * (media.max() + 1) + media, return_inverse=True)
     owner = keys // (media.max() + 1)
     if len(np.unique(owner)) != template.max() + 1:
-        raise FiqaError("template codes have gaps", "number the templates 0 to T-1 (numpy.unique, return_inverse)")
+        raise FiqaError("template codes have gaps", "number the templates 0 to T-1 (pandas.factorize)")
     return owner, medium
 
 
 def group_reduce(operation: np.ufunc, values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """`operation` (np.add, np.minimum, ...) over `values` (N, ...) of each group 0..G-1, none empty: (G, ...)."""
+    """`operation` (np.add, np.minimum, ...) over `values` (N, ...) of the groups 0..G-1, none empty."""
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(group.max() + 1))
     return operation.reduceat(values[order], starts, axis=0)
@@ -72,12 +72,13 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def usable_images(failed: np.ndarray, template: np.ndarray) -> np.ndarray:
-    """Images (N,) bool that stand for their template: those that did not fail to extract, or all where all did."""
+    """Images (N,) bool that stand for their template: those that did not fail, or all where all did."""
     usable = ~np.asarray(failed, dtype=bool)
     return usable | (np.bincount(template, usable)[template] == 0)
 
 
-def template_quality(quality: np.ndarray, template: np.ndarray, media: np.ndarray, how: str = "min") -> np.ndarray:
+def template_quality(quality: np.ndarray, template: np.ndarray, media: np.ndarray,
+                     how: str = "min") -> np.ndarray:
     """Quality of each template (T,) float64 from its images' (N,).
 
     how  "min" over all images (default, conservative), "mean" of the media's means, or "max"
@@ -85,7 +86,7 @@ def template_quality(quality: np.ndarray, template: np.ndarray, media: np.ndarra
     left out; a template of nothing else is -inf.
     """
     if how not in TEMPLATE_QUALITY:
-        raise FiqaError(f"template quality {how!r} is unknown", f"choose one of {', '.join(TEMPLATE_QUALITY)}")
+        raise FiqaError(f"template quality {how!r} is unknown", f"choose from {', '.join(TEMPLATE_QUALITY)}")
     quality = np.asarray(quality, dtype=np.float64)
     keep = usable_images(quality == -np.inf, template)
     quality, template, media = quality[keep], template[keep], media[keep]
@@ -101,7 +102,7 @@ def pair_quality(quality: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarra
     return np.minimum(quality[a], quality[b])
 
 
-def pair_similarity(vectors: np.ndarray, a: np.ndarray, b: np.ndarray, chunk: int = 4096) -> np.ndarray:
+def pair_similarity(vectors: np.ndarray, a: np.ndarray, b: np.ndarray, chunk: int = 1024) -> np.ndarray:
     """Cosines (P,) float32 of unit rows a and b of `vectors` (T, D), a chunk of pairs at a time.
 
     The result does not depend on `chunk`, which only bounds memory (2 * chunk * D floats).

@@ -1,4 +1,4 @@
-"""Decision thresholds from impostor similarities. One convention everywhere: accept when similarity >= threshold.
+"""Decision thresholds from impostor similarities. A pair is accepted when similarity >= threshold.
 
 Rules that are written with "strictly above" or with distances are turned into it by the next float up.
 """
@@ -56,9 +56,9 @@ def paper_threshold(mated: np.ndarray, impostor: np.ndarray, fmr: float = 1e-3) 
 
 
 def nearest_threshold(mated: np.ndarray, impostor: np.ndarray, fmr: float = 1e-3) -> float:
-    """Threshold of preset `nearest` (CR-FIQA's error-versus-reject script) among the kept pairs' similarities.
+    """Threshold of preset `nearest` (CR-FIQA's error-versus-reject script) among the kept pairs.
 
-    Every one of them, genuine ones included, is a candidate; the first in ascending order whose share of
+    Every similarity, genuine ones included, is a candidate; the first in ascending order whose share of
     impostors at or above it lies nearest to `fmr` is chosen, and a pair must lie strictly above it.
     """
     if not len(impostor):

@@ -40,8 +40,9 @@ def verification(similarity: np.ndarray, genuine: np.ndarray, fold: np.ndarray |
     enough = {fmr: fmr * len(impostor) >= 1 - 1e-9 for fmr in (1e-2, 1e-3)}
     cuts = {fmr: threshold_at_fmr(impostor, fmr) if enough[fmr] else np.nan for fmr in enough}
     fnmr = {fmr: 1 - match_rate(mated, cut) if enough[fmr] else np.nan for fmr, cut in cuts.items()}
-    return Verification(float(accuracies.mean()), float(accuracies.std(ddof=1)), equal_error_rate(similarity, genuine),
-                        fnmr[1e-2], fnmr[1e-3], cuts[1e-3], dprime(similarity, genuine), len(mated), len(impostor))
+    return Verification(float(accuracies.mean()), float(accuracies.std(ddof=1)),
+                        equal_error_rate(similarity, genuine), fnmr[1e-2], fnmr[1e-3], cuts[1e-3],
+                        dprime(similarity, genuine), len(mated), len(impostor))
 
 
 def separated(similarity: np.ndarray, genuine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

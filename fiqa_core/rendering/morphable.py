@@ -68,15 +68,15 @@ def _nose_fields() -> dict:
     wings = both(x, y, (1.3, 4.2), (0.6, 0.7))
     length = nose * step(y, 1.0, 3.0) * (1 - step(y, 5.2, 1.0))
     return {
-        "nose_length": (0, 0.26 * length, 0),
-        "nose_bridge": (0, 0, 0.20 * ridge * bump(x, y, (0, 0.6), (2, 1.4))),
-        "nose_depth": (0, 0, 0.26 * ridge * ((y + 0.5) / 4.5).clamp(0, 1) * (1 - step(y, 4.9, 0.8))),
-        "nose_tip_tilt": (0, -0.24 * tip, 0.10 * tip),
-        "nose_width": (0.20 * side * wings, 0, 0.06 * wings),
-        "nose_bridge_width": (0.11 * side * both(x, y, (0.8, 1.6), (0.5, 1.4)), 0,
-                              0.12 * front * both(x, y, (0.85, 1.4), (0.4, 1.4))),
-        "nose_hump": (0, 0, 0.17 * ridge * bump(x, y, (0, 1.9), (2, 0.8))),
-        "nose_tip_size": (0.14 * side * both(x, y, (0.5, 4.0), (0.4, 0.6)), 0, 0.12 * tip),
+        "nose_length": (0, 0.351 * length, 0),
+        "nose_bridge": (0, 0, 0.27 * ridge * bump(x, y, (0, 0.6), (2, 1.4))),
+        "nose_depth": (0, 0, 0.351 * ridge * ((y + 0.5) / 4.5).clamp(0, 1) * (1 - step(y, 4.9, 0.8))),
+        "nose_tip_tilt": (0, -0.324 * tip, 0.135 * tip),
+        "nose_width": (0.27 * side * wings, 0, 0.081 * wings),
+        "nose_bridge_width": (0.149 * side * both(x, y, (0.8, 1.6), (0.5, 1.4)), 0,
+                              0.162 * front * both(x, y, (0.85, 1.4), (0.4, 1.4))),
+        "nose_hump": (0, 0, 0.23 * ridge * bump(x, y, (0, 1.9), (2, 0.8))),
+        "nose_tip_size": (0.189 * side * both(x, y, (0.5, 4.0), (0.4, 0.6)), 0, 0.162 * tip),
     }
 
 
@@ -86,12 +86,12 @@ def _eye_fields() -> dict:
     narrow = both(x, y, (3.15, 0), (1.6, 0.9))
     offset_x = x - 3.15 * x.sign()
     return {
-        "eye_spacing": (0.16 * side * region, 0, 0),
-        "eye_size": (0.075 * offset_x * narrow, 0, 0),
-        "eye_opening": (0, 0.13 * y * narrow, 0),
-        "eye_tilt": (0, -0.085 * offset_x * side * narrow, 0),
-        "eye_depth": (0, 0, -0.20 * front * region),
-        "eye_height": (0, 0.20 * front * region, 0),
+        "eye_spacing": (0.216 * side * region, 0, 0),
+        "eye_size": (0.101 * offset_x * narrow, 0, 0),
+        "eye_opening": (0, 0.176 * y * narrow, 0),
+        "eye_tilt": (0, -0.115 * offset_x * side * narrow, 0),
+        "eye_depth": (0, 0, -0.27 * front * region),
+        "eye_height": (0, 0.27 * front * region, 0),
     }
 
 
@@ -99,11 +99,11 @@ def _mouth_fields() -> dict:
     _, x, y, _, front = _frame()
     region = bump(x, y, (0, 7.4), (2.6, 1.3))
     return {
-        "mouth_width": (0.085 * x * region, 0, 0),
-        "mouth_height": (0, 0.22 * front * region, 0),
-        "upper_lip": (0, -0.16 * bump(x, y, (0, 6.55), (2.0, 0.45)), 0.11 * bump(x, y, (0, 6.8), (1.8, 0.4))),
-        "lower_lip": (0, 0.18 * bump(x, y, (0, 8.35), (1.8, 0.5)), 0.13 * bump(x, y, (0, 8.0), (1.7, 0.45))),
-        "lip_depth": (0, 0, 0.20 * region),
+        "mouth_width": (0.115 * x * region, 0, 0),
+        "mouth_height": (0, 0.297 * front * region, 0),
+        "upper_lip": (0, -0.216 * bump(x, y, (0, 6.55), (2.0, 0.45)), 0.149 * bump(x, y, (0, 6.8), (1.8, 0.4))),
+        "lower_lip": (0, 0.243 * bump(x, y, (0, 8.35), (1.8, 0.5)), 0.176 * bump(x, y, (0, 8.0), (1.7, 0.45))),
+        "lip_depth": (0, 0, 0.27 * region),
     }
 
 

@@ -153,7 +153,7 @@ def _styles(seeds):
 
 def _expression(identities, n):
     """Weights of morphable.EXPRESSIONS: mouth_open, smile, ageing, hair_volume, hair_length."""
-    long_hair = (column(identities, "hair_length") > 0) * (0.55 + 0.25 * column(identities, "hair_length"))
+    long_hair = (column(identities, "hair_length") > texture.LONG_HAIR) * (0.55 + 0.25 * column(identities, "hair_length"))
     return torch.stack([n["mouth_open"], n["smile"], (n["age"] - 30) / 45,
                         1 + 0.35 * column(identities, "hair_volume"), long_hair], 1)
 

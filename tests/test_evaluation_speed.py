@@ -1,5 +1,8 @@
-"""Time of the evaluation at the size of the papers: pytest -m slow tests/test_evaluation_speed.py -s"""
-from time import perf_counter
+"""Time of the evaluation at the size of the papers: pytest -m slow tests/test_evaluation_speed.py -s
+
+Limits are on processor seconds, which a busy machine stretches less than the time on the clock.
+"""
+from time import perf_counter, process_time
 
 import numpy as np
 import pandas as pd
@@ -42,22 +45,26 @@ def test_fifteen_methods_eight_benchmarks_seven_recognisers(resamples):
             embeddings[f"R{r}", name] = (centres + noise).astype(np.float32)
         ids = chosen.images["image_id"]
         scores += [pd.DataFrame({"benchmark": name, "image_id": ids, "method": f"M{m}",
-                                 "score": 0.1 * m * generator.standard_normal(4000) - blur}) for m in range(15)]
-    begin = perf_counter()
+                                 "score": 0.1 * m * generator.standard_normal(4000) - blur})
+                   for m in range(15)]
+    begin, used = perf_counter(), process_time()
     tables = evaluate(faces, embeddings, pd.concat(scores), {"resamples": resamples})
-    print(f"15 methods x 8 benchmarks x 7 recognisers, {resamples} resamples: {perf_counter() - begin:.1f} s")
+    used = process_time() - used
+    print(f"15 methods x 8 benchmarks x 7 recognisers, {resamples} resamples: "
+          f"{perf_counter() - begin:.1f} s, {used:.1f} processor seconds")
     assert len(tables["pauc"]) == 8 * 7 * 17 * 2 * 2
-    assert perf_counter() - begin < 60
+    assert used < 90
 
 
 def test_one_interval():
     generator = np.random.default_rng(0)
     weights, quality = multiplicities(3000, 1000, 0), generator.random(3000)
     wrong = generator.random((1, 3000)) < 0.1
-    begin = perf_counter()
+    used = process_time()
     DiscardWeights(quality, weights).pauc(wrong, 0.3)
-    print(f"1000 resamples of a 3000-pair pAUC: {1000 * (perf_counter() - begin):.0f} ms")
-    assert perf_counter() - begin < 0.5
+    used = process_time() - used
+    print(f"1000 resamples of a 3000-pair pAUC: {1000 * used:.0f} ms of processor time")
+    assert used < 0.2
 
 
 def test_fifteen_million_pairs():
@@ -69,10 +76,10 @@ def test_fifteen_million_pairs():
     quality = generator.random(50_000)
     a, b = generator.integers(23_124, size=(2, 15_658_489))
     genuine = np.arange(len(a)) < 19_557
-    begin = perf_counter()
+    begin, used = perf_counter(), process_time()
     similarity = pair_similarity(pool(embeddings, template, media), a, b)
     between = perf_counter()
     chosen = pair_quality(template_quality(quality, template, media), a, b)
     curves = [edc(similarity, genuine, chosen, preset) for preset in ("iso", "paper")]
     print(f"{len(a):,} pairs: similarity {between - begin:.1f} s, curves {perf_counter() - between:.1f} s")
-    assert perf_counter() - begin < 60 and curves[0].impostor == len(a) - 19_557
+    assert process_time() - used < 60 and curves[0].impostor == len(a) - 19_557

@@ -6,8 +6,7 @@ import torch
 
 from fiqa_core.benchmarks.tables import FaceSet, empty_pairs
 from fiqa_core.errors import FiqaError
-from fiqa_core.recognisers import load_recogniser, save_recogniser
-from fiqa_core.recognisers import training
+from fiqa_core.recognisers import load_recogniser, save_recogniser, training
 from fiqa_core.recognisers.augmentation import augment, mirror_half
 from fiqa_core.recognisers.embedding import embed
 from fiqa_core.recognisers.heads import HEADS
@@ -17,8 +16,8 @@ IRESNET = {"network": "iresnet", "name": "toy", "blocks": [1, 1, 1], "widths": [
            "stem_stride": 2, "embedding": 16, "dropout": 0.2, "head": "cosface", "scale": 16, "margin": 0.2,
            "epochs": 3, "batch": 16, "lr": 0.1, "seed": 1}
 VIT = {"network": "transface", "width": 16, "depth": 1, "heads": 2, "patch": 14, "size": 56, "embedding": 16,
-       "dropout": 0.1, "drop_path": 0.1, "head": "transface", "scale": 16, "margin": 0.2, "epochs": 2, "batch": 16,
-       "lr": 2e-3, "optimiser": "adamw"}
+       "dropout": 0.1, "drop_path": 0.1, "head": "transface", "scale": 16, "margin": 0.2, "epochs": 2,
+       "batch": 16, "lr": 2e-3, "optimiser": "adamw"}
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +34,8 @@ def patterns(identities=6, each=12, seed=0):
     coarse = torch.from_numpy(rng.random((identities, 3, 7, 7), np.float32))
     fine = torch.nn.functional.interpolate(coarse, (112, 112), mode="bilinear").permute(0, 2, 3, 1).numpy()
     labels = np.repeat(np.arange(identities), each)
-    noisy = fine[labels] * rng.uniform(0.6, 1, (len(labels), 1, 1, 1)) + rng.normal(0, 0.05, (len(labels), 112, 112, 3))
+    noise = rng.normal(0, 0.05, (len(labels), 112, 112, 3))
+    noisy = fine[labels] * rng.uniform(0.6, 1, (len(labels), 1, 1, 1)) + noise
     names = [f"image{index}" for index in range(len(labels))]
     images = pd.DataFrame({"image_id": names, "identity": [f"person{label}" for label in labels],
                            "template_id": names, "media_id": names, "crossfit": -1})
@@ -95,9 +95,9 @@ def test_every_head_trains(tmp_path, head):
 
 
 def test_a_swin_trains(tmp_path):
-    config = {"network": "swin", "width": 16, "depths": [2, 1], "heads": [1, 2], "patch": 7, "window": 4, "size": 56,
-              "embedding": 16, "head": "cosface", "scale": 16, "epochs": 1, "batch": 16, "lr": 1e-3,
-              "optimiser": "adamw"}
+    config = {"network": "swin", "width": 16, "depths": [2, 1], "heads": [1, 2], "patch": 7, "window": 4,
+              "size": 56, "embedding": 16, "head": "cosface", "scale": 16, "epochs": 1, "batch": 16,
+              "lr": 1e-3, "optimiser": "adamw"}
     train_recogniser(patterns(4, 8), config, tmp_path / "run.pt", "cpu", tmp_path / "log.csv")
     assert np.isfinite(pd.read_csv(tmp_path / "log.csv")["loss"]).all()
 

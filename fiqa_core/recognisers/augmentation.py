@@ -1,10 +1,10 @@
-"""Cheap degradations of a whole training batch, so that recognisers meet blur, low resolution and occlusion."""
+"""Cheap degradations of a whole training batch: recognisers meet blur, low resolution and occlusion."""
 import torch
 from torch.nn import functional as F
 
 
 def augment(images, rate, generator):
-    """Blur, coarsen and cover each image with probability `rate` per kind; a rate of 0 returns them as they are.
+    """Blur, coarsen and cover each image with probability `rate` per kind; 0 changes nothing.
 
     images (B, 3, H, W) in [0, 1]; the random numbers come from `generator`, on the CPU, so that the
     same seed gives the same batch on every device.

@@ -1,7 +1,7 @@
 """Which recognisers there are by name: how each is built and what its network wants to see."""
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Callable
 
 from torch import nn
 
@@ -30,34 +30,39 @@ class Entry:
 
 magface = partial(IResNet, eps=2e-5, momentum=0.9, train_scale=True, drop_channels=True, dropout=0.4)
 # (x - 127.5) / 128 for pixels in 0..255
-MOBILE = dict(embedding_size=128, mean=0.5, std=128 / 255)
-IMAGENET = dict(embedding_size=128, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-VITS = {"t": dict(width=256), "s": dict(width=512), "b": dict(width=512, depth=24), "l": dict(width=768, depth=24)}
+MOBILE = {"embedding_size": 128, "mean": 0.5, "std": 128 / 255}
+IMAGENET = {"embedding_size": 128, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+VITS = {"t": (256, 12), "s": (512, 12), "b": (512, 24), "l": (768, 24)}
 
 CATALOGUE = {
-    **{f"iresnet{depth}": Entry(partial(IResNet, blocks), f"IResNet-{depth}") for depth, blocks in DEPTHS.items()},
-    **{f"elasticface_iresnet{depth}": Entry(partial(IResNet, DEPTHS[depth]), "ElasticFace") for depth in (50, 100)},
+    **{f"iresnet{depth}": Entry(partial(IResNet, blocks), f"IResNet-{depth}")
+       for depth, blocks in DEPTHS.items()},
+    **{f"elasticface_iresnet{depth}": Entry(partial(IResNet, DEPTHS[depth]), "ElasticFace")
+       for depth in (50, 100)},
     **{f"magface_iresnet{depth}": Entry(partial(magface, blocks), "MagFace", colour="bgr", mean=0.0, std=1.0)
        for depth, blocks in DEPTHS.items()},
-    **{f"transface_vit_{size}": Entry(partial(ViT, **sizes, gate=True), "TransFace") for size, sizes in VITS.items()},
-    **{f"insightface_vit_{size}": Entry(partial(ViT, **sizes), f"ViT-{size.upper()}") for size, sizes in VITS.items()},
+    **{f"transface_vit_{size}": Entry(partial(ViT, *sizes, gate=True), "TransFace")
+       for size, sizes in VITS.items()},
+    **{f"insightface_vit_{size}": Entry(partial(ViT, *sizes), f"ViT-{size.upper()}")
+       for size, sizes in VITS.items()},
     "swinface_backbone": Entry(Swin, "SwinFace", output=2),
     "mobilefacenet_xiaoccer": Entry(MobileFaceNet, "MobileFaceNet (CASIA)", columns=(8, 104), size=(112, 96),
                                     **MOBILE),
     "mobilefacenet_insightface_mxnet": Entry(
-        partial(MobileFaceNet, (7, 7), last_bias=True, eps=1e-3, last_eps=2e-5), "MobileFaceNet (MXNet)", **MOBILE),
+        partial(MobileFaceNet, (7, 7), last_bias=True, eps=1e-3, last_eps=2e-5), "MobileFaceNet (MXNet)",
+        **MOBILE),
     "mobilefacenet_foamliu": Entry(MobileFaceNetFoamliu, "MobileFaceNet (MS1M)", **IMAGENET),
     "mobilefacenet_ediffiqa": Entry(MobileFaceNetUnit, "MobileFaceNet (eDifFIQA)"),
 }
 
 # Families that training builds in any size: class, its arguments, which output is the embedding.
+TRANSFORMER = ("width", "heads", "patch", "size", "embedding", "drop_path", "dropout")
 FAMILIES = {
-    "iresnet": (IResNet, ("blocks", "widths", "size", "embedding", "dropout", "drop_channels", "eps", "train_scale",
-                          "stem_stride"), 0),
-    "transface": (partial(ViT, gate=True), ("width", "depth", "heads", "patch", "size", "embedding", "drop_path",
-                                            "dropout"), 0),
-    "vit": (ViT, ("width", "depth", "heads", "patch", "size", "embedding", "drop_path", "dropout"), 0),
-    "swin": (Swin, ("width", "depths", "heads", "patch", "window", "size", "embedding", "drop_path", "dropout"), 2),
+    "iresnet": (IResNet, ("blocks", "widths", "size", "embedding", "dropout", "drop_channels", "eps",
+                          "train_scale", "stem_stride"), 0),
+    "transface": (partial(ViT, gate=True), (*TRANSFORMER, "depth"), 0),
+    "vit": (ViT, (*TRANSFORMER, "depth"), 0),
+    "swin": (Swin, (*TRANSFORMER, "depths", "window"), 2),
 }
 PREPARATION = ("colour", "mean", "std")
 

@@ -65,12 +65,13 @@ def read_checkpoint(path: Path) -> dict:
     except UnpicklingError as error:
         raise FiqaError(f"{path} is not a file of plain tensors, loading it could run code: "
                         f"{str(error).splitlines()[0]}",
-                        "save only its state dict with torch.save, on a machine you can afford to lose") from None
+                        "save its state dict alone, on a machine you can afford to lose") from None
     except (RuntimeError, EOFError, OSError) as error:
         raise FiqaError(f"{path} is damaged or no torch checkpoint: {str(error).partition('.')[0]}",
                         "fetch the file again and compare its size") from None
     if not isinstance(content, dict):
-        raise FiqaError(f"{path} holds a {type(content).__name__}, not a state dict", "save model.state_dict()")
+        raise FiqaError(f"{path} holds a {type(content).__name__}, not a state dict",
+                        "save model.state_dict()")
     return content
 
 

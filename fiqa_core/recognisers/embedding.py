@@ -7,7 +7,8 @@ from fiqa_core.progress import progress
 from fiqa_core.recognisers.interface import Recogniser
 
 
-def embed(recogniser: Recogniser, pixels: np.ndarray, device=None, batch: int = 128, flip: bool = True) -> np.ndarray:
+def embed(recogniser: Recogniser, pixels: np.ndarray, device=None, batch: int = 128,
+          flip: bool = True) -> np.ndarray:
     """Raw embeddings float32 (N, D) of uint8 (N, 112, 112, 3) RGB pixels.
 
     flip=True adds the raw embeddings of image and mirror image, the habit of insightface's verification.

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-
 # InsightFace's distributed softmax limits the probability of the true class to 1e-30 from below.
 LARGEST_LOSS = -math.log(1e-30)
 
@@ -18,7 +17,7 @@ LARGEST_LOSS = -math.log(1e-30)
 class Head(nn.Module):
     """Scaled cosines to `classes` centres; a subclass says what the margin does to them.
 
-    filtering     cosines of other classes above it count as 0 (InsightFace's option for noisy labels); 0 is off
+    filtering     other classes' cosines above it count as 0 (InsightFace's option for noisy labels); 0 is off
     largest_loss  limit of a sample's loss in value, not in gradient
     """
 
@@ -79,7 +78,7 @@ class ArcFace(Head):
 
 
 class FallbackArcFace(Head):
-    """cos(arccos(c) + m) where that falls with the angle, else c - m sin m (the older ArcFace, MobileFaceNets)."""
+    """cos(arccos(c) + m) where that falls with the angle, else c - m sin m (as for MobileFaceNets)."""
 
     def target(self, cosine):
         return angular_margin(cosine, self.strength * self.margin)[0]
@@ -131,10 +130,10 @@ class ElasticFace(Head):
 
 
 class AdaFace(Head):
-    """Margin by feature norm: high norms, i.e. good images, get the larger one (Kim et al., CVPR 2022, eq. 13).
+    """Margin by feature norm: high norms, i.e. good images, get the larger one (Kim et al., CVPR 2022).
 
-    h    reach of the normalised norm; ema  weight of a batch in the moving norm statistics (buffers batch_mean,
-         batch_std, which start at 20 and 100 as in the official code unless given)
+    h    reach of the normalised norm
+    ema  weight of a batch in the moving norm statistics batch_mean and batch_std, which begin at `start`
     """
 
     EPSILON = 1e-3
@@ -168,7 +167,8 @@ class MagFace(Head):
     magnitudes  (lower, upper) limits of a; margins  m(a) at these limits, linear between; penalty  lambda_g
     """
 
-    def __init__(self, embedding, classes, scale=64.0, magnitudes=(10.0, 110.0), margins=(0.45, 0.8), penalty=35.0):
+    def __init__(self, embedding, classes, scale=64.0, magnitudes=(10.0, 110.0), margins=(0.45, 0.8),
+                 penalty=35.0):
         super().__init__(embedding, classes, scale, largest_loss=math.inf)
         self.magnitudes, self.margins, self.penalty = magnitudes, margins, penalty
         nn.init.uniform_(self.weight, -1, 1)

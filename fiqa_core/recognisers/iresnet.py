@@ -29,9 +29,10 @@ class IResNet(nn.Module):
                  drop_channels=False, eps=1e-5, momentum=0.1, train_scale=False, stem_stride=1):
         super().__init__()
         if stem_stride == 1 and widths[0] < 16:
-            raise FiqaError(f"IResNet with {widths[0]} channels in a stem of stride 1: training it in channels-last "
-                            "layout crashes torch 2.13 on the CPU", "use 16 channels or more, or stem_stride: 2")
-        norm = dict(eps=eps, momentum=momentum)
+            raise FiqaError(f"IResNet with {widths[0]} channels in a stem of stride 1: training it in the "
+                            "channels-last layout crashes torch 2.13 on the CPU",
+                            "use 16 channels or more, or stem_stride: 2")
+        norm = {"eps": eps, "momentum": momentum}
         self.conv1 = nn.Conv2d(3, widths[0], 3, stem_stride, padding=1, bias=False)
         self.bn1 = BatchNorm2d(widths[0], **norm)
         self.prelu = PReLU(widths[0])
@@ -59,7 +60,7 @@ class IResNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Residual block; the shortcut is a strided 1x1 convolution at the start of a stage, else the identity."""
+    """Residual block; its shortcut is a strided 1x1 convolution where a stage starts, else the identity."""
 
     def __init__(self, inputs, width, stride, norm):
         super().__init__()

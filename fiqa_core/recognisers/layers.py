@@ -60,10 +60,11 @@ class _BlockMean(torch.autograd.Function):
     @staticmethod
     def forward(ctx, images, factor):
         ctx.factor = factor
-        rows = sum(images[..., offset::factor, :] for offset in range(1, factor)) + images[..., ::factor, :]
-        return (sum(rows[..., offset::factor] for offset in range(1, factor)) + rows[..., ::factor]) / factor**2
+        rows = sum(images[..., offset::factor, :] for offset in range(factor))
+        return sum(rows[..., offset::factor] for offset in range(factor)) / factor**2
 
     @staticmethod
     def backward(ctx, grad):
         # From a network in channels-last layout the enlargement would take four times as long.
-        return F.interpolate((grad / ctx.factor**2).contiguous(), scale_factor=ctx.factor, mode="nearest"), None
+        grad = (grad / ctx.factor**2).contiguous()
+        return F.interpolate(grad, scale_factor=ctx.factor, mode="nearest"), None

@@ -45,7 +45,8 @@ class MobileFaceNetFoamliu(nn.Module):
         super().__init__()
         self.conv1 = conv_bn_relu6(3, 64, 3, 2)
         self.dw_conv = SeparableConv(64)
-        self.features = nn.Sequential(*[InvertedResidual(*arguments) for arguments in unroll(BOTTLENECKS, 64)])
+        self.features = nn.Sequential(*[InvertedResidual(*arguments)
+                                        for arguments in unroll(BOTTLENECKS, 64)])
         self.conv2 = conv_bn_relu6(128, 512, 1)
         self.gdconv = GlobalDepthwise(512)
         self.conv3 = nn.Conv2d(512, embedding, 1)
@@ -57,7 +58,7 @@ class MobileFaceNetFoamliu(nn.Module):
 
 
 class MobileFaceNetUnit(nn.Module):
-    """Layout of face.evoLVe, used by eDifFIQA(T): images (B, 3, 112, 112) to unit embeddings (B, embedding)."""
+    """Layout of face.evoLVe, used by eDifFIQA(T): images (B, 3, 112, 112) to unit embeddings."""
 
     def __init__(self, embedding=512):
         super().__init__()
@@ -107,7 +108,8 @@ class ConvNorm(nn.Module):
 def conv_bn(inputs, width, kernel, stride=1, padding=None, groups=1, activation=True, bias=False, eps=1e-5):
     """ConvNorm that keeps the size at stride 1 unless `padding` says otherwise."""
     padding = kernel // 2 if padding is None else padding
-    return ConvNorm(nn.Conv2d(inputs, width, kernel, stride, padding, groups=groups, bias=bias), eps, activation)
+    conv = nn.Conv2d(inputs, width, kernel, stride, padding, groups=groups, bias=bias)
+    return ConvNorm(conv, eps, activation)
 
 
 class XiaoccerBottleneck(nn.Module):

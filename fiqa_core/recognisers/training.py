@@ -34,7 +34,8 @@ class Run:
     rows: list
 
 
-def train_recogniser(faces: FaceSet, config: dict, checkpoint: Path, device, log: Path | None = None) -> Recogniser:
+def train_recogniser(faces: FaceSet, config: dict, checkpoint: Path, device,
+                     log: Path | None = None) -> Recogniser:
     """Train the recogniser that `config` describes on all images of `faces`; frozen, on `device`.
 
     config      network and its arguments (catalogue.FAMILIES), head and its arguments (heads.HEADS), and any
@@ -104,7 +105,8 @@ def train_epoch(run, pixels, labels, settings, epoch, steps, todo) -> dict:
         hits += right
     count = steps * min(settings["batch"], len(pixels))
     if not math.isfinite(losses):
-        raise FiqaError(f"training diverged in epoch {epoch + 1}: the loss is {losses}", "lower lr in params.yaml")
+        raise FiqaError(f"training diverged in epoch {epoch + 1}: the loss is {losses}",
+                        "lower lr in params.yaml")
     return dict(zip(LOG_COLUMNS, (epoch + 1, (epoch + 1) * steps, losses / steps, hits / count, rate,
                                   run.head.strength)))
 
@@ -136,8 +138,8 @@ def one_cycle(part: float, warmup: float) -> float:
 def save(run: Run, config: dict, checkpoint: Path) -> None:
     """Write the state of a run, whole or not at all."""
     write_atomically({"config": config, "network": run.recogniser.network.state_dict(),
-                      "head": run.head.state_dict(), "optimiser": run.optimiser.state_dict(), "rows": run.rows},
-                     checkpoint)
+                      "head": run.head.state_dict(), "optimiser": run.optimiser.state_dict(),
+                      "rows": run.rows}, checkpoint)
 
 
 def resume(run: Run, config: dict, checkpoint: Path) -> None:
@@ -160,5 +162,6 @@ def write_log(rows: list[dict], log: Path) -> None:
     with open(log, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, LOG_COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({key: value if isinstance(value, int) else f"{value:.6g}" for key, value in row.items()}
-                         for row in rows)
+        for row in rows:
+            writer.writerow({key: value if isinstance(value, int) else f"{value:.6g}"
+                             for key, value in row.items()})

@@ -3,6 +3,7 @@
 Every picture is decoded by OpenCV alone. Two JPEG decoders differ by a grey level here and there, and
 FaceQAN's epsilon is a quarter of a grey level: with one decoder the same file always gives the same score.
 """
+
 from pathlib import Path
 
 import cv2
@@ -26,11 +27,15 @@ def read_image(path: Path) -> np.ndarray:
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise FiqaError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from None
+        raise FiqaError(
+            f"{path} cannot be read: {error.strerror}", "check the path and its permissions"
+        ) from None
     pixels = _decode(data)
     if pixels is None:
-        raise FiqaError(f"{path} is not a complete image ({data.size} bytes)",
-                        "replace the file by an intact copy; JPEG, PNG, BMP, WebP, TIFF and PNM are read")
+        raise FiqaError(
+            f"{path} is not a complete image ({data.size} bytes)",
+            "replace the file by an intact copy; JPEG, PNG, BMP, WebP, TIFF and PNM are read",
+        )
     return pixels
 
 
@@ -38,7 +43,11 @@ def _decode(data: np.ndarray) -> np.ndarray | None:
     """The RGB picture in an encoded byte array, None where the decoder gives up."""
     try:
         pixels = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
-        stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if pixels is not None and _may_be_transparent(data) else None
+        stored = (
+            cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+            if pixels is not None and _may_be_transparent(data)
+            else None
+        )
     except cv2.error:
         return None
     if stored is not None and stored.ndim == 3 and stored.shape[2] == 4:
@@ -60,23 +69,27 @@ def write_image(path: Path, pixels: np.ndarray, quality: int = 95) -> None:
     """
     path = Path(path)
     try:
-        _, data = cv2.imencode(path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR),
-                               [cv2.IMWRITE_JPEG_QUALITY, quality])
+        _, data = cv2.imencode(
+            path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+        )
     except cv2.error:
-        raise FiqaError(f"{path}: OpenCV writes no {path.suffix or 'files without a suffix'}",
-                        "use .png or .jpg") from None
+        raise FiqaError(
+            f"{path}: OpenCV writes no {path.suffix or 'files without a suffix'}", "use .png or .jpg"
+        ) from None
     path.parent.mkdir(parents=True, exist_ok=True)
     data.tofile(path)
 
 
 def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
     """What JPEG of `quality` (1 to 100) leaves of uint8 (H, W, 3) RGB pixels; same shape and type."""
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    _, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
     return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
 
 
 def to_batch(pixels: np.ndarray, device: torch.device | str | None = None) -> torch.Tensor:
-    """uint8 (N, H, W, 3) pixels as float32 (N, 3, H, W) in [0, 1] on `device`; copies, so memory maps are fine."""
+    """uint8 (N, H, W, 3) pixels, copied, as float32 (N, 3, H, W) in [0, 1] on `device`."""
     batch = torch.from_numpy(np.array(pixels)).to(device)
     return batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 255
 
@@ -92,7 +105,9 @@ def find_images(folder: Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FiqaError(f"{folder} is not a folder", "name the folder that holds the images")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    found = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    )
     if not found:
         raise FiqaError(f"{folder} holds no image", f"images are files ending in {', '.join(IMAGE_SUFFIXES)}")
     return found

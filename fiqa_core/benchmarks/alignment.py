@@ -4,14 +4,16 @@ A recogniser sees faces as it saw them in training: rotated, scaled and shifted 
 mouth corners lie where the template has them (Deng et al., ArcFace, CVPR 2019). Misaligned faces look
 like poor recognisers, so everything here either aligns exactly or says why it could not.
 """
+
 import cv2
 import numpy as np
 
 from fiqa_core.errors import FiqaError
 
 # (x, y) in a 112 x 112 crop: left eye, right eye, nose, left and right mouth corner, as seen in the image
-ARCFACE_TEMPLATE = np.array([(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366),
-                             (41.5493, 92.3655), (70.7299, 92.2041)])
+ARCFACE_TEMPLATE = np.array(
+    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
+)
 OK, NO_FACE = "ok", "no face found"
 
 
@@ -25,7 +27,9 @@ def template(size: int = 112) -> np.ndarray:
         return ARCFACE_TEMPLATE * (size / 112)
     if size > 0 and size % 128 == 0:
         return (ARCFACE_TEMPLATE + (8, 0)) * (size / 128)
-    raise FiqaError(f"size = {size}: the ArcFace template is defined for multiples of 112 or 128", "use size=112")
+    raise FiqaError(
+        f"size = {size}: the ArcFace template is defined for multiples of 112 or 128", "use size=112"
+    )
 
 
 def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -37,7 +41,9 @@ def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """
     source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
     if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
-        raise FiqaError(f"landmarks of shapes {source.shape} and {target.shape}", "give two (N, 2) arrays, N >= 2")
+        raise FiqaError(
+            f"landmarks of shapes {source.shape} and {target.shape}", "give two (N, 2) arrays, N >= 2"
+        )
     if not (np.isfinite(source).all() and np.isfinite(target).all()):
         raise FiqaError("landmarks hold values that are not finite", "correct the landmark file")
     centre, goal = source.mean(axis=0), target.mean(axis=0)
@@ -47,8 +53,10 @@ def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     strength = (sigma * sign).sum()
     extent = np.abs(source).max() ** 2 + 1e-12
     if spread < 1e-10 * extent or strength < 1e-10 * np.sqrt(extent * (np.abs(target).max() ** 2 + 1e-12)):
-        raise FiqaError("landmarks lie all in one place, or do not resemble the target at all",
-                        "correct the landmark file")
+        raise FiqaError(
+            "landmarks lie all in one place, or do not resemble the target at all",
+            "correct the landmark file",
+        )
     matrix = strength / spread * (u * sign) @ vt
     return np.column_stack([matrix, goal - matrix @ centre])
 
@@ -62,8 +70,9 @@ def align(image: np.ndarray, landmarks: np.ndarray, size: int = 112) -> np.ndarr
     if np.shape(landmarks) != (5, 2):
         raise FiqaError(f"landmarks of shape {np.shape(landmarks)}", "alignment takes five points, (5, 2)")
     matrix = similarity_transform(landmarks, template(size))
-    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR,
-                          borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    return cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+    )
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:
@@ -71,8 +80,15 @@ def five_points(landmarks: np.ndarray) -> np.ndarray:
     landmarks = np.asarray(landmarks, np.float64)
     if landmarks.shape != (68, 2):
         raise FiqaError(f"landmarks of shape {landmarks.shape}", "the 300-W scheme has 68 points, (68, 2)")
-    return np.stack([landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0),
-                     landmarks[30], landmarks[48], landmarks[54]])
+    return np.stack(
+        [
+            landmarks[36:42].mean(axis=0),
+            landmarks[42:48].mean(axis=0),
+            landmarks[30],
+            landmarks[48],
+            landmarks[54],
+        ]
+    )
 
 
 def centre_crop(image: np.ndarray, size: int = 112) -> np.ndarray:
@@ -80,7 +96,7 @@ def centre_crop(image: np.ndarray, size: int = 112) -> np.ndarray:
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    return cv2.resize(image[top:top + side, left:left + side], (size, size), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image[top : top + side, left : left + side], (size, size), interpolation=cv2.INTER_AREA)
 
 
 def choose_face(boxes: np.ndarray, shape: tuple, policy: str = "largest") -> int:
@@ -96,11 +112,11 @@ def choose_face(boxes: np.ndarray, shape: tuple, policy: str = "largest") -> int
     if policy != "central":
         raise FiqaError(f"face policy {policy!r}", 'use "largest" or "central"')
     offset = (boxes[:, :2] + boxes[:, 2:]) / 2 - np.array([shape[1], shape[0]]) / 2
-    return int((area - 2 * (offset ** 2).sum(axis=1)).argmax())
+    return int((area - 2 * (offset**2).sum(axis=1)).argmax())
 
 
 def detect_and_align(image: np.ndarray, detector, policy: str = "largest") -> tuple[np.ndarray, str]:
-    """The aligned (112, 112, 3) crop of the face `policy` picks, and "ok"; or a centre crop and "no face found".
+    """The aligned (112, 112, 3) crop of the face `policy` picks and "ok"; or a centre crop, "no face found".
 
     `detector` as `detectors.load_detector` returns it.
     """

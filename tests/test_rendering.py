@@ -1,8 +1,10 @@
 """Rendered faces: geometry, visibility, identity and nuisance."""
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE, similarity_transform
 from fiqa_core.errors import FiqaError
 from fiqa_core.rendering import camera, contact_sheet, render_faces, sample_identities, zbuffer
 from fiqa_core.rendering.head import LANDMARKS, average_head
@@ -68,25 +70,18 @@ def test_landmarks_are_the_projected_features():
     assert points[0, 0] == pytest.approx(-points[1, 0].item(), abs=1e-3)
 
 
-def test_alignment_is_the_least_squares_similarity():
+def test_alignment_is_the_one_photographs_go_through():
     generator = torch.Generator().manual_seed(0)
     source = torch.randn(4, 5, 2, generator=generator) * 20
-    matrix = camera.alignment(source).double()
-    for s, m in zip(source.double(), matrix):
-        x, y = s.unbind(1)
-        one_, zero = torch.ones(5, dtype=torch.float64), torch.zeros(5, dtype=torch.float64)
-        design = torch.cat([torch.stack([x, -y, one_, zero], 1), torch.stack([y, x, zero, one_], 1)])
-        wanted = torch.tensor(camera.TEMPLATE, dtype=torch.float64).T.reshape(-1)
-        a, b, tx, ty = torch.linalg.lstsq(design, wanted[:, None]).solution[:, 0]
-        expected = torch.stack([torch.stack([a, -b, tx]), torch.stack([b, a, ty])])
-        assert torch.allclose(m, expected, atol=1e-4)
+    expected = np.stack([similarity_transform(points.numpy(), ARCFACE_TEMPLATE) for points in source])
+    assert np.allclose(camera.alignment(source).numpy(), expected, atol=1e-4)
 
 
 def test_frontal_landmarks_lie_on_the_template():
     marks = one().landmarks[0]
-    assert (marks - torch.tensor(camera.TEMPLATE)).abs().max() < 2.0
+    assert (marks - torch.as_tensor(ARCFACE_TEMPLATE)).abs().max() < 2.0
     turned = one(roll=30, pitch=5).landmarks[0]
-    assert (turned - torch.tensor(camera.TEMPLATE)).abs().max() < 3.0
+    assert (turned - torch.as_tensor(ARCFACE_TEMPLATE)).abs().max() < 3.0
 
 
 def test_jitter_displaces_the_crop():
@@ -98,8 +93,8 @@ def test_jitter_displaces_the_crop():
 def test_profile_hides_the_far_eye(yaw):
     result = one(yaw=yaw)
     where = zbuffer.surface_coordinates(result.visible, *average_head().face_x.shape, REFINEMENT)
-    face_x = torch.nn.functional.grid_sample(average_head().face_x[None, None], where, align_corners=True)[0, 0]
-    face_y = torch.nn.functional.grid_sample(average_head().face_y[None, None], where, align_corners=True)[0, 0]
+    position = torch.stack([average_head().face_x, average_head().face_y])[None]
+    face_x, face_y = torch.nn.functional.grid_sample(position, where, align_corners=True)[0]
     eye = (result.visible[0] >= 0) & (face_y.abs() < 0.5) & (face_x.abs() > 2.5) & (face_x.abs() < 3.8)
     near = -1 if yaw > 0 else 1
     assert (eye & (face_x * near > 0)).sum() >= 8
@@ -118,7 +113,6 @@ def test_normals_point_out_of_the_head():
 def test_no_holes_inside_the_silhouette(yaw, pitch):
     result = one(yaw=yaw, pitch=pitch)
     empty = (result.visible[0] < 0).numpy().astype(np.uint8)
-    import cv2
     count, labels, stats, _ = cv2.connectedComponentsWithStats(empty, connectivity=4)
     edge = set(labels[0]) | set(labels[-1]) | set(labels[:, 0]) | set(labels[:, -1])
     holes = [stats[i, cv2.CC_STAT_AREA] for i in range(1, count) if i not in edge]
@@ -127,8 +121,9 @@ def test_no_holes_inside_the_silhouette(yaw, pitch):
 
 def test_result_does_not_depend_on_grouping_or_order():
     people = sample_identities(3, 1)
-    table = draw({"yaw": {"normal": [0, 30]}, "noise": {"uniform": [1, 30]}, "defocus": {"uniform": [0, 3], "chance": 0.5},
-                  "mask": {"uniform": [0.5, 1], "chance": 0.4}, "resolution": {"uniform": [20, 80], "chance": 0.5},
+    table = draw({"yaw": {"normal": [0, 30]}, "noise": {"uniform": [1, 30]},
+                  "defocus": {"uniform": [0, 3], "chance": 0.5}, "mask": {"uniform": [0.5, 1], "chance": 0.4},
+                  "resolution": {"uniform": [20, 80], "chance": 0.5},
                   "jpeg": {"uniform": [10, 90]}, "jitter": {"uniform": [0, 3]}}, 7, np.random.default_rng(0))
     who = np.array([0, 1, 2, 0, 1, 2, 0])
     together, covered = render_faces(people, who, table)
@@ -140,7 +135,8 @@ def test_result_does_not_depend_on_grouping_or_order():
     assert np.array_equal(together, single)
 
 
-@pytest.mark.parametrize("cause,values", [("defocus", [0, 1, 3]), ("resolution", [112, 48, 16]), ("motion", [0, 5, 12])])
+@pytest.mark.parametrize("cause,values", [("defocus", [0, 1, 3]), ("resolution", [112, 48, 16]),
+                                          ("motion", [0, 5, 12])])
 def test_blur_takes_gradient_energy_away(cause, values):
     energy = [gradient_energy(render(1, **{cause: [v]})) for v in values]
     assert energy[0] > energy[1] > energy[2]
@@ -180,11 +176,13 @@ def test_expressions_and_age_change_the_face():
 
 
 def test_draw_follows_the_distribution_and_its_limits():
-    table = draw({"defocus": {"uniform": [1, 3], "chance": 0.25}, "yaw": {"uniform": [60, 80], "either_sign": True},
+    table = draw({"defocus": {"uniform": [1, 3], "chance": 0.25},
+                  "yaw": {"uniform": [60, 80], "either_sign": True},
                   "age": {"normal": [40, 500]}}, 4000, np.random.default_rng(1))
     struck = table["defocus"] > 0
     assert struck.mean() == pytest.approx(0.25, abs=0.03) and table["defocus"][struck].between(1, 3).all()
-    assert table["yaw"].abs().between(60, 80).all() and (table["yaw"] < 0).mean() == pytest.approx(0.5, abs=0.03)
+    assert table["yaw"].abs().between(60, 80).all()
+    assert (table["yaw"] < 0).mean() == pytest.approx(0.5, abs=0.03)
     assert table["age"].between(*CAUSES["age"][1:3]).all()
     assert (table["mask"] == 0).all()
 
@@ -217,7 +215,8 @@ def test_wrong_input_is_explained(tmp_path):
 def test_contact_sheet_places_faces_in_rows(tmp_path):
     faces = np.stack([np.full((4, 4, 3), v, np.uint8) for v in (10, 20, 30)])
     sheet = contact_sheet(faces, columns=2, path=tmp_path / "sheet.png")
-    assert sheet.shape == (8, 8, 3) and sheet[0, 5, 0] == 20 and sheet[5, 0, 0] == 30 and sheet[5, 5, 0] == 255
+    assert sheet.shape == (8, 8, 3)
+    assert (sheet[0, 5, 0], sheet[5, 0, 0], sheet[5, 5, 0]) == (20, 30, 255)
     assert (tmp_path / "sheet.png").is_file()
 
 

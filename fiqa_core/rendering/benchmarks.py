@@ -46,7 +46,8 @@ def _own_seed(name, seed):
 
 def _rendered(name, images, pairs, persons, seed, device):
     identities = sample_identities(persons, seed)
-    pixels, occlusion = render_faces(identities, images["person"].to_numpy(), images, device, f"render {name}")
+    who = images["person"].to_numpy()
+    pixels, occlusion = render_faces(identities, who, images, device, f"render {name}")
     images["occlusion"] = occlusion
     images["severity"] = severity(images)
     order = [*IMAGE_COLUMNS, "group", *COLUMNS, "occlusion", "severity"]
@@ -62,10 +63,11 @@ def _plan(protocol, persons, generator) -> pd.DataFrame:
     for person in range(persons):
         for t, template in enumerate(layout):
             for k, group in enumerate(template):
-                rows.append((person, f"{slug}_{person:04d}", f"{slug}_{person:04d}_{t:02d}", k, len(template), group))
+                name = f"{slug}_{person:04d}"
+                rows.append((person, name, f"{name}_{t:02d}", k, len(template), group))
     images = pd.DataFrame(rows, columns=["person", "identity", "template_id", "frame", "length", "group"])
-    images["image_id"] = np.where(images["length"] > 1, images["template_id"] + "_" + images["frame"].astype(str),
-                                  images["template_id"])
+    frame = images["template_id"] + "_" + images["frame"].astype(str)
+    images["image_id"] = np.where(images["length"] > 1, frame, images["template_id"])
     images["media_id"] = np.where(images["group"] == "clip", images["template_id"], images["image_id"])
     nuisance = _draw_groups(protocol["groups"], images, generator)
     return pd.concat([images, nuisance], axis=1)
@@ -104,5 +106,5 @@ def _pairs(protocol, images, scale, generator):
     templates = templates.assign(fold=person * folds // (person.max() + 1))
     wanted = protocol["pairs"]
     share = (person.max() + 1) / protocol["identities"]  # fewer persons offer fewer genuine pairs
-    return make_pairs(templates, int(wanted["genuine"] * share), max(LEAST_IMPOSTORS, round(wanted["impostor"] * scale)),
-                      wanted.get("across"), generator)
+    impostors = max(LEAST_IMPOSTORS, round(wanted["impostor"] * scale))
+    return make_pairs(templates, int(wanted["genuine"] * share), impostors, wanted.get("across"), generator)

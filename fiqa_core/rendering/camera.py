@@ -1,9 +1,9 @@
 """Camera: head pose, perspective and the five-point alignment that photographs go through as well."""
 import torch
 
+from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE
 from fiqa_core.rendering.head import average_head
 
-TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
 PIVOT = (0.0, 3.0, 1.0)  # the head turns about the top of the neck, cm
 DISTANCE = 75.0          # camera to pivot, cm: a portrait distance
 
@@ -56,7 +56,7 @@ def alignment(source: torch.Tensor, target: torch.Tensor | None = None) -> torch
     target = factor * source + offset with factor = sum(conj(s) t) / sum(|s|^2) of the centred points.
     """
     if target is None:
-        target = torch.tensor(TEMPLATE, device=source.device)
+        target = torch.as_tensor(ARCFACE_TEMPLATE, dtype=torch.float32, device=source.device)
     target = target.expand(len(source), -1, -1)
     s = torch.complex(*source.unbind(-1))
     t = torch.complex(*target.unbind(-1))

@@ -37,7 +37,8 @@ def blur_and_resample(images: torch.Tensor, defocus: torch.Tensor, resolution: t
         matrix = torch.where((defocus > 0)[:, None, None], _focus(defocus, size), matrix)
     sides = [int(round(float(r))) for r in resolution]
     if min(sides) < size:
-        matrix = torch.stack([_resampling(min(side, size), size, str(images.device)) for side in sides]) @ matrix
+        device = str(images.device)
+        matrix = torch.stack([_resampling(min(side, size), size, device) for side in sides]) @ matrix
     elif not (defocus > 0).any():
         return images
     matrix = matrix.unsqueeze(1)

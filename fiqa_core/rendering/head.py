@@ -101,12 +101,13 @@ def relief(x, y):
     sockets = -1.30 * both(x, y, (3.0, -0.15), (1.45, 0.90)) + 0.80 * both(x, y, EYE, (0.95, 0.60))
     brows = 0.42 * both(x, y, (2.9, -2.0), (2.0, 0.75))
     cheeks = 0.55 * both(x, y, (4.7, 2.9), (1.7, 1.6)) - 0.25 * both(x, y, (4.6, 6.8), (1.3, 1.5))
-    lips = lip_span(x) * (0.42 * bump(x, y, (0, 6.8), (1.7, 0.40)) + 0.55 * bump(x, y, (0, 7.95), (1.5, 0.48)))
-    mouth = -0.32 * lip_span(x) * bump(x, y, (0, 7.3), (9, 0.15)) - 0.20 * both(x, y, MOUTH_CORNER, (0.4, 0.4))
+    lips = 0.42 * bump(x, y, (0, 6.8), (1.7, 0.40)) + 0.55 * bump(x, y, (0, 7.95), (1.5, 0.48))
+    gap = -0.32 * bump(x, y, (0, 7.3), (9, 0.15))
+    mouth = lip_span(x) * (lips + gap) - 0.20 * both(x, y, MOUTH_CORNER, (0.4, 0.4))
     muzzle = 0.45 * bump(x, y, (0, 7.0), (2.3, 1.5))
     chin = 0.75 * bump(x, y, (0, 10.5), (1.7, 0.95)) - 0.25 * bump(x, y, (0, 9.15), (1.6, 0.45))
     philtrum = -0.12 * bump(x, y, (0, 5.8), (0.3, 0.6))
-    return nose_relief(x, y) + sockets + brows + cheeks + lips + mouth + muzzle + chin + philtrum
+    return nose_relief(x, y) + sockets + brows + cheeks + mouth + muzzle + chin + philtrum
 
 
 def _ring_table() -> np.ndarray:

@@ -98,11 +98,12 @@ def _eye_fields() -> dict:
 def _mouth_fields() -> dict:
     _, x, y, _, front = _frame()
     region = bump(x, y, (0, 7.4), (2.6, 1.3))
+    upper, lower = bump(x, y, (0, 6.8), (1.8, 0.4)), bump(x, y, (0, 8.0), (1.7, 0.45))
     return {
         "mouth_width": (0.115 * x * region, 0, 0),
         "mouth_height": (0, 0.297 * front * region, 0),
-        "upper_lip": (0, -0.216 * bump(x, y, (0, 6.55), (2.0, 0.45)), 0.149 * bump(x, y, (0, 6.8), (1.8, 0.4))),
-        "lower_lip": (0, 0.243 * bump(x, y, (0, 8.35), (1.8, 0.5)), 0.176 * bump(x, y, (0, 8.0), (1.7, 0.45))),
+        "upper_lip": (0, -0.216 * bump(x, y, (0, 6.55), (2.0, 0.45)), 0.149 * upper),
+        "lower_lip": (0, 0.243 * bump(x, y, (0, 8.35), (1.8, 0.5)), 0.176 * lower),
         "lip_depth": (0, 0, 0.27 * region),
     }
 
@@ -118,7 +119,8 @@ def _expression_fields() -> dict:
     apples = both(x, y, (3.9, 4.3), (1.3, 1.1))
     jowls = both(x, y, (4.0, 8.8), (1.4, 1.3))
     folds = both(x, y, (2.7, 6.0), (0.35, 1.3))
-    sides = step(angle, 1.30, 0.3) * (1 - step(y, -0.8, 2.5)) + step(angle, 1.9, 0.3) * (1 - step(y, 5.0, 4.0))
+    sides = step(angle, 1.30, 0.3) * (1 - step(y, -0.8, 2.5))
+    sides = sides + step(angle, 1.9, 0.3) * (1 - step(y, 5.0, 4.0))
     hair = torch.maximum(1 - step(y, -6.0, 1.6), sides.clamp(max=1))
     curtain = step(angle, 1.58, 0.30) * step(y, -3.0, 4.0) * (1 - step(y, 19.0, 3.0))
     fall = (8.4 - px.abs()).clamp(min=0)  # long hair hangs straight down from the widest part of the skull

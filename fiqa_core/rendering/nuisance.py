@@ -59,8 +59,9 @@ def draw(distributions: dict, count: int, generator: np.random.Generator) -> pd.
 def _draw_one(name, spec, count, generator):
     known = {"normal", "uniform", "chance", "either_sign", "exponent"}
     if name not in CAUSES or set(spec) - known or ("normal" in spec) == ("uniform" in spec):
-        raise FiqaError(f"nuisance {name}: {spec} is not understood", "causes are " + ", ".join(COLUMNS)
-                        + "; give normal: [mean, sd] or uniform: [low, high], and chance, either_sign, exponent")
+        raise FiqaError(f"nuisance {name}: {spec} is not understood",
+                        "causes are " + ", ".join(COLUMNS) + "; give normal: [mean, sd] or "
+                        "uniform: [low, high], and if needed chance, either_sign, exponent")
     harmless, smallest, largest, _ = CAUSES[name]
     if "normal" in spec:
         value = generator.normal(*spec["normal"], count)

@@ -47,7 +47,8 @@ def shell_texture(kind: str, amount: torch.Tensor, style: torch.Tensor) -> torch
 
 def _fabric(style):
     palette = _FABRIC.to(style.device)
-    return palette[(style[:, 0] * len(palette)).long()][:, :, None, None] * (0.8 + 0.4 * style[:, 1, None, None, None])
+    cloth = palette[(style[:, 0] * len(palette)).long()] * (0.8 + 0.4 * style[:, 1:2])
+    return cloth[:, :, None, None]
 
 
 def _mask(x, y, angle, amount, style):
@@ -63,7 +64,8 @@ def _mask(x, y, angle, amount, style):
 def _glasses(x, y, angle, amount, style):
     power = 2.2 + 3.0 * style[:, 2, None, None]
     height = 1.45 + 0.55 * style[:, 3, None, None]
-    distance = (((x.abs() - 3.25) / 2.35).abs() ** power + ((y - 0.25) / height).abs() ** power + 1e-9) ** (1 / power)
+    across, up = ((x.abs() - 3.25) / 2.35).abs(), ((y - 0.25) / height).abs()
+    distance = (across ** power + up ** power + 1e-9) ** (1 / power)
     front = angle.abs() < 1.1
     lens = (1 - step(distance, 0.95, 0.08)) * front
     width = 0.05 + 0.05 * style[:, 4, None, None]

@@ -29,7 +29,7 @@ def load_protocol(path: str | Path) -> dict:
 
 
 def check_protocol(protocol: dict, source: str = "protocol") -> None:
-    """Raise FiqaError with `source` in it unless the protocol is complete and names known groups and causes."""
+    """Raise FiqaError, naming `source`, unless the protocol is complete and its groups and causes known."""
     problems = [f"{key} is missing" for key in ("name", "identities", "groups") if key not in protocol]
     problems += [f"{key} is not a protocol key" for key in set(protocol) - _KEYS]
     groups = protocol.get("groups", {})
@@ -42,4 +42,4 @@ def check_protocol(protocol: dict, source: str = "protocol") -> None:
         if "images" not in group and "templates" not in protocol:
             problems.append(f"group {name}: number of images is missing")
     if problems:
-        raise FiqaError(f"{source}: " + "; ".join(problems), "compare with fiqa_core/inputs/protocols/lfw.yaml")
+        raise FiqaError(f"{source}: " + "; ".join(problems), "compare with data/protocols/lfw.yaml")

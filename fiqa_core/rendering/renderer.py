@@ -63,8 +63,9 @@ def render_faces(identities: torch.Tensor, who: np.ndarray, nuisance: pd.DataFra
     on how the images are grouped. label: name for progress lines. Raises FiqaError if sizes disagree.
     """
     who = np.asarray(who)
-    if len(who) != len(nuisance) or identities.shape[1] != len(PARAMETERS) or who.max(initial=0) >= len(identities):
-        raise FiqaError(f"{len(who)} images, {len(nuisance)} rows of nuisance, identities {tuple(identities.shape)}",
+    shape = tuple(identities.shape)
+    if len(who) != len(nuisance) or shape[1] != len(PARAMETERS) or who.max(initial=0) >= shape[0]:
+        raise FiqaError(f"{len(who)} images, {len(nuisance)} rows of nuisance, identities {shape}",
                         f"give one nuisance row per image and {len(PARAMETERS)} parameters per identity")
     identities = identities.to(device)
     pixels = np.empty((len(who), SIZE, SIZE, 3), np.uint8)
@@ -153,7 +154,8 @@ def _styles(seeds):
 
 def _expression(identities, n):
     """Weights of morphable.EXPRESSIONS: mouth_open, smile, ageing, hair_volume, hair_length."""
-    long_hair = (column(identities, "hair_length") > texture.LONG_HAIR) * (0.55 + 0.25 * column(identities, "hair_length"))
+    length = column(identities, "hair_length")
+    long_hair = (length > texture.LONG_HAIR) * (0.55 + 0.25 * length)
     return torch.stack([n["mouth_open"], n["smile"], (n["age"] - 30) / 45,
                         1 + 0.35 * column(identities, "hair_volume"), long_hair], 1)
 
@@ -222,8 +224,8 @@ def _occluded_share(visible, covered):
         return covered.new_zeros(len(covered))
     head = average_head()
     facial = (head.angle.abs() < 1.35) & (head.face_y > -5) & (head.face_y < 11.2)
-    fine = F.interpolate(facial[None, None].float(), ((GRID_ROWS - 1) * REFINEMENT, (GRID_COLUMNS - 1) * REFINEMENT))
-    fine = fine.flatten().to(visible.device)
+    grid = ((GRID_ROWS - 1) * REFINEMENT, (GRID_COLUMNS - 1) * REFINEMENT)
+    fine = F.interpolate(facial[None, None].float(), grid).flatten().to(visible.device)
     face = fine[visible.clamp(min=0)] * (visible >= 0)
     return (face * (covered > 0.5)).sum((1, 2)) / face.sum((1, 2)).clamp(min=1)
 

@@ -1,4 +1,4 @@
-"""The few rendered faces that ship with the workbook: one cause of quality loss each, for notebooks and tests."""
+"""The few rendered faces that ship with the workbook, each with one cause of quality loss."""
 from pathlib import Path
 
 import cv2
@@ -10,8 +10,8 @@ from fiqa_core.rendering.nuisance import COLUMNS, neutral, severity
 from fiqa_core.rendering.renderer import render_faces
 
 SEED, PERSONS = 11, 4
-CASES = (("frontal", {}), ("smile", {"smile": 0.9}), ("half_profile", {"yaw": 45}), ("dark_side", {"light_angle": 75}),
-         ("blurred", {"defocus": 3.0}), ("masked", {"mask": 0.7}))
+CASES = (("frontal", {}), ("smile", {"smile": 0.9}), ("half_profile", {"yaw": 45}),
+         ("dark_side", {"light_angle": 75}), ("blurred", {"defocus": 3.0}), ("masked", {"mask": 0.7}))
 
 
 def write_samples(folder: Path, device="cpu") -> pd.DataFrame:

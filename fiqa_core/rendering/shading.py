@@ -37,7 +37,8 @@ def illuminate(normal: torch.Tensor, light: torch.Tensor, ambient: torch.Tensor)
 def skin_colours(texels: torch.Tensor, skin: torch.Tensor, eyes_closed: torch.Tensor, age: torch.Tensor):
     """Albedo (B, 3, H, W) and gloss (B, H, W) after closing the eyes and ageing.
 
-    texels (B, len(CHANNELS), H, W); skin (B, 3), the colour of closed lids; eyes_closed (B,) in 0..1; age (B,) in years, 20 adds nothing.
+    texels (B, len(CHANNELS), H, W); skin (B, 3), the colour of closed lids; eyes_closed (B,) in
+    0..1; age (B,) in years, 20 adds nothing.
     """
     rgb, (gloss, hair, lid, wrinkle) = texels[:, :3], texels[:, 3:].unbind(1)
     old = ((age - 20) / 60).clamp(0, 1)[:, None, None]

@@ -7,7 +7,8 @@ import numpy as np
 from fiqa_core.errors import FiqaError
 
 
-def contact_sheet(pixels: np.ndarray, columns: int = 8, path: Path | None = None, scale: int = 1) -> np.ndarray:
+def contact_sheet(pixels: np.ndarray, columns: int = 8, path: Path | None = None,
+                  scale: int = 1) -> np.ndarray:
     """Arrange pixels (N, H, W, 3) uint8 RGB row by row: one picture (rows*H, columns*W, 3) uint8 RGB.
 
     Empty places are white. scale enlarges each face. path: also write it there (PNG). Raises FiqaError

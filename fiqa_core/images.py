@@ -68,10 +68,9 @@ def write_image(path: Path, pixels: np.ndarray, quality: int = 95) -> None:
     Raises FiqaError if the format is unknown or the file cannot be written.
     """
     path = Path(path)
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix.lower() in (".jpg", ".jpeg") else []
     try:
-        _, data = cv2.imencode(
-            path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-        )
+        _, data = cv2.imencode(path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
     except cv2.error:
         raise FiqaError(
             f"{path}: OpenCV writes no {path.suffix or 'files without a suffix'}", "use .png or .jpg"

@@ -191,7 +191,6 @@ def _rows(out: Path, text: str) -> pd.DataFrame:
             dtype={"image": str, "status": str},
             keep_default_na=False,
             na_values={"score": [""], "percentile": [""]},
-            float_precision="round_trip",
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError):
         rows = pd.DataFrame()

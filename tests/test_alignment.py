@@ -1,4 +1,5 @@
 """Similarity fits against brute force, crops against the template, detectors against hand-made landmarks."""
+
 from importlib.util import find_spec
 
 import cv2
@@ -48,8 +49,14 @@ def test_the_fit_is_the_least_squares_one_and_never_mirrors(seed, mirrored):
     source = ARCFACE_TEMPLATE * (-1 if mirrored else 1, 1) + random.normal(0, 8, (5, 2))
     found = similarity_transform(source, ARCFACE_TEMPLATE)
     assert np.linalg.det(found[:, :2]) > 0
-    starts = [least_squares(lambda p: (apply(similarity(np.exp(p[0]), p[1], p[2:]), source) - ARCFACE_TEMPLATE).ravel(),
-                            (0, angle, 50, 50), x_scale=(1, 1, 50, 50)).cost for angle in np.linspace(-3, 3, 7)]
+    starts = [
+        least_squares(
+            lambda p: (apply(similarity(np.exp(p[0]), p[1], p[2:]), source) - ARCFACE_TEMPLATE).ravel(),
+            (0, angle, 50, 50),
+            x_scale=(1, 1, 50, 50),
+        ).cost
+        for angle in np.linspace(-3, 3, 7)
+    ]
     assert ((apply(found, source) - ARCFACE_TEMPLATE) ** 2).sum() / 2 == pytest.approx(min(starts), rel=1e-6)
 
 
@@ -60,10 +67,12 @@ def test_two_points_and_collinear_points_determine_a_similarity():
         assert np.allclose(similarity_transform(points, apply(truth, points)), truth)
 
 
-@pytest.mark.parametrize("source", [np.ones((5, 2)), np.full((5, 2), np.nan), np.ones((1, 2)), np.ones((5, 3)),
-                                    np.full((5, 2), 1e5)])
+@pytest.mark.parametrize(
+    "source",
+    [np.ones((5, 2)), np.full((5, 2), np.nan), np.ones((1, 2)), np.ones((5, 3)), np.full((5, 2), 1e5)],
+)
 def test_degenerate_landmarks_are_refused(source):
-    for pair in ((source, ARCFACE_TEMPLATE), (ARCFACE_TEMPLATE[:len(source)], source)):
+    for pair in ((source, ARCFACE_TEMPLATE), (ARCFACE_TEMPLATE[: len(source)], source)):
         with pytest.raises(FiqaError):
             similarity_transform(*pair)
 
@@ -81,7 +90,9 @@ def test_landmarks_of_a_turned_picture_land_on_the_template():
     truth = similarity(2.5, 0.6, (150, 40))
     canvas = np.zeros((500, 500, 3), np.uint8)
     for point in apply(truth, ARCFACE_TEMPLATE):
-        cv2.circle(canvas, tuple(int(v) for v in np.rint(point * 16)), 16 * 7, (255, 255, 255), -1, cv2.LINE_AA, 4)
+        cv2.circle(
+            canvas, tuple(int(v) for v in np.rint(point * 16)), 16 * 7, (255, 255, 255), -1, cv2.LINE_AA, 4
+        )
     crop = align(canvas, apply(truth, ARCFACE_TEMPLATE))
     _, _, _, centres = cv2.connectedComponentsWithStats((crop[..., 0] > 127).astype(np.uint8))
     distances = np.linalg.norm(centres[1:, None] - ARCFACE_TEMPLATE[None], axis=2)
@@ -120,8 +131,11 @@ def test_no_face_gives_a_crop_and_says_so():
 def test_large_images_are_searched_small_and_answered_in_full_size():
     seen = []
     boxes, landmarks, scores = split_yunet(np.array([[10, 20, 30, 40, *range(10), 0.9]]))
-    faces = detect(np.zeros((1000, 4000, 3), np.uint8),
-                   lambda image: seen.append(image.shape) or (boxes, landmarks, scores), 1000)
+    faces = detect(
+        np.zeros((1000, 4000, 3), np.uint8),
+        lambda image: seen.append(image.shape) or (boxes, landmarks, scores),
+        1000,
+    )
     assert seen == [(250, 1000, 3)]
     assert np.allclose(faces.boxes, [[40, 80, 160, 240]]) and np.allclose(faces.landmarks[0, 2], (16, 20))
     assert [len(part) for part in split_yunet(None)] == [0, 0, 0]
@@ -145,7 +159,9 @@ def test_detector_windows():
     assert suppress(boxes, scores, 0.5).tolist() == [1, 3, 2]
     assert suppress(boxes, scores, 0.5, of_smaller=True).tolist() == [1, 2]
     image = np.full((20, 20, 3), 9, np.uint8)
-    assert patches(image, np.array([[-10.0, 0, 10, 20], [40, 40, 50, 50]]), 20)[:, 10, [4, 15], 0].tolist() == [[0, 9], [0, 0]]
+    assert patches(image, np.array([[-10.0, 0, 10, 20], [40, 40, 50, 50]]), 20)[
+        :, 10, [4, 15], 0
+    ].tolist() == [[0, 9], [0, 0]]
 
 
 def test_reader_with_given_landmarks(tmp_path):

@@ -4,9 +4,11 @@ import pandas as pd
 import torch
 
 from fiqa_core import project
+from fiqa_core.benchmarks import FaceSet
 from fiqa_core.device import default_device
 from fiqa_core.diffusion.model import Diffusion, load_diffusion
 from fiqa_core.diffusion.training import train_diffusion
+from fiqa_core.errors import FiqaError
 from fiqa_core.images import to_batch, to_pixels
 from fiqa_core.pipeline.partial import forget, partial_path
 from fiqa_core.pipeline.prepare import load_training, models
@@ -16,11 +18,13 @@ from fiqa_core.pipeline.settings import settings
 def train_diffusion_models() -> pd.DataFrame:
     """Write build/diffusion/<model>.pt and results/diffusion/training.csv (model, step, loss); returns the log.
 
-    Model h never sees training images whose `crossfit` is h: those are of people it will score.
+    Model h never sees training images whose `crossfit` is h: those are of people it will score. The clean
+    side of its training pairs must be clean: `diffusion.group` names the group of images to train on.
     """
-    faces, config, logs = load_training(), settings("diffusion"), []
+    faces, config, logs = load_training(), dict(settings("diffusion")), []
+    clean = in_group(faces, config.pop("group", None))
     for model in models(faces):
-        allowed = (faces.images["crossfit"] != model).to_numpy()
+        allowed = clean & (faces.images["crossfit"] != model).to_numpy()
         checkpoint = partial_path(f"diffusion-{model}", "04_diffusion", faces, config=config, seed=settings("seed"))
         log = checkpoint.with_name(checkpoint.name + ".csv")
         diffusion = train_diffusion(faces.pixels[allowed], {"seed": settings("seed") + model, **config}, checkpoint,
@@ -35,6 +39,17 @@ def train_diffusion_models() -> pd.DataFrame:
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
     return table
+
+
+def in_group(faces: FaceSet, group: str | None) -> np.ndarray:
+    """Mask of the images of one `group`; all where none is asked for. Raises FiqaError if there is none."""
+    if group is None:
+        return np.ones(len(faces), dtype=bool)
+    mask = (faces.images["group"] == group).to_numpy() if "group" in faces.images else np.zeros(len(faces), dtype=bool)
+    if not mask.any():
+        raise FiqaError(f"params.yaml, diffusion.group: no training image is of group {group!r}",
+                        "name a group of data/protocols/training.yaml, or remove the key to use all images")
+    return mask
 
 
 def diffusion_path(model: int):

@@ -5,7 +5,6 @@ executed notebook holds times and identifiers and is never the same twice.
 """
 import json
 import logging
-import os
 import sys
 import time
 from pathlib import Path
@@ -31,14 +30,15 @@ def run_notebook(notebook: str, parameters: dict) -> Path:
         names = sorted(path.stem for path in source.parent.glob("*.ipynb"))
         raise FiqaError(f"{source} does not exist", f"notebooks here: {', '.join(names)}")
     _check_parameters(source, parameters)
-    papermill = _import_papermill()
+    papermill, Config = _import_papermill()
     target = executed_path(notebook, parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     try:
         papermill.execute_notebook(
             str(source), str(target), parameters=parameters, cwd=str(source.parent), kernel_name="python3",
-            progress_bar=False, start_timeout=300, stdout_file=sys.stdout, stderr_file=sys.stderr)
+            progress_bar=False, start_timeout=300, stdout_file=sys.stdout, stderr_file=sys.stderr,
+            config=Config({"KernelManager": {"transport_encryption": "auto"}}))
     except papermill.PapermillExecutionError as error:
         raise FiqaError(f"{notebook}: cell {error.exec_count} failed: {error.ename}: {error.evalue}",
                         f"look at the cell and its output in {target}") from None
@@ -60,14 +60,13 @@ def _check_parameters(source: Path, parameters: dict) -> None:
 
 
 def _import_papermill():
-    """papermill, without the 1.4 s that jsonschema's optional format checker costs at import."""
+    """papermill and traitlets' Config, without the 1.4 s that jsonschema's optional format checker costs at import."""
     sys.modules.setdefault("rfc3987_syntax", None)
     import papermill
+    from traitlets.config import Config
     logging.getLogger("papermill").setLevel(logging.WARNING)
     logging.getLogger("traitlets").setLevel(logging.ERROR)
-    # ipykernel warns at every start that its loopback socket is not encrypted; nobody can act on it.
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    return papermill
+    return papermill, Config
 
 
 def _relative(path: Path) -> str:

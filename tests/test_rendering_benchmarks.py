@@ -46,10 +46,10 @@ def test_labels_folds_and_groups_are_right(name):
 
 def test_each_benchmark_has_the_nuisance_that_defines_it():
     profile = planned("cfp_fp")[1].groupby("group")["yaw"].apply(lambda yaw: yaw.abs().median())
-    assert profile["profile"] > 60 and profile["frontal"] < 10
+    assert profile["profile"] > 50 and profile["frontal"] < 10
     age = planned("calfw")[1].groupby("group")["age"].median()
     assert age["old"] - age["young"] > 30
-    assert planned("cplfw")[1]["yaw"].abs().median() > 30
+    assert planned("cplfw")[1]["yaw"].abs().median() > 20
     quality = planned("xqlfw")[1].groupby("group")["resolution"].mean()
     assert quality["good"] == 112 and quality["poor"] < 85
 

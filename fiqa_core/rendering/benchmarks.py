@@ -68,7 +68,9 @@ def _plan(protocol, persons, generator) -> pd.DataFrame:
     images = pd.DataFrame(rows, columns=["person", "identity", "template_id", "frame", "length", "group"])
     frame = images["template_id"] + "_" + images["frame"].astype(str)
     images["image_id"] = np.where(images["length"] > 1, frame, images["template_id"])
-    images["media_id"] = np.where(images["group"] == "clip", images["template_id"], images["image_id"])
+    moving = [name for name, group in protocol["groups"].items() if "drift" in group]
+    clip = images["group"].isin(moving)
+    images["media_id"] = np.where(clip, images["template_id"], images["image_id"])
     nuisance = _draw_groups(protocol["groups"], images, generator)
     return pd.concat([images, nuisance], axis=1)
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from fiqa_core.evaluation.comparison import artefact
 
-INK, MUTED, PAPER = "#222222", "#777777", "#ffffff"
+INK, MUTED, PAPER, REFERENCES_GREY = "#222222", "#777777", "#ffffff", "#9a9a9a"
 RC = {"font.size": 9.5, "axes.titlesize": 10.5,
       "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#999999",
       "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "text.color": INK,
@@ -35,6 +35,7 @@ LOOKS = {
     "FaceQAN": Look("#0072B2", SOLID, "o"),
     "DifFIQA": Look("#D55E00", SOLID, "s"),
     "DifFIQA(R)": Look("#E69F00", DASHED, "D"),
+    "eDifFIQA(T)": Look("#A9DDCB", DASHDOT, "<"),
     "eDifFIQA(S)": Look("#66C2A4", DOTTED, "^"),
     "eDifFIQA(M)": Look("#1B9E77", DASHED, "v"),
     "eDifFIQA(L)": Look("#00513A", SOLID, "P"),
@@ -47,8 +48,8 @@ LOOKS = {
     "LightQNet": Look("#332288", DASHED, "d"),
     "FaceQnet": Look("#A6761D", DOTTED, "8"),
     "FaceQgen": Look("#806517", DASHDOT, "H"),
-    "oracle": Look("#9a9a9a", DOTTED, "."),
-    "random": Look("#9a9a9a", DASHED, "."),
+    "oracle": Look(REFERENCES_GREY, DOTTED, "."),
+    "random": Look(REFERENCES_GREY, DASHED, "."),
 }
 OTHER = Look("#444444", DASHDOT, "1")
 BENCHMARK_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8C6D1F", "#555555")
@@ -76,6 +77,11 @@ def canvas(rows: int = 1, columns: int = 1, size: tuple[float, float] = (7.5, 4.
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, axes
+
+
+def wide_enough(width: float, title: str) -> float:
+    """`width` in inches, or more where the title needs it."""
+    return max(width, 0.3 + 0.1 * len(title))
 
 
 def finish(figure: Figure, alt: str, title: str = "") -> Figure:

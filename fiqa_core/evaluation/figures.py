@@ -10,7 +10,7 @@ from matplotlib.ticker import NullFormatter
 from fiqa_core.evaluation.comparison import REFERENCES, order_methods
 from fiqa_core.evaluation.correlation import spearman
 from fiqa_core.evaluation.figure_style import (BENCHMARK_COLOURS, INK, MUTED, canvas, finish, label_ends,
-                                               line_style, look, marker_style)
+                                               line_style, look, marker_style, wide_enough)
 
 
 def edc_panels(curves: pd.DataFrame, highlight: str = "", limit: float = 0.3, logarithmic: bool = False,
@@ -74,7 +74,7 @@ def pauc_heatmap(table: pd.DataFrame, title: str = "", mark_best: bool = True) -
     table  index: methods in the order to draw; columns: benchmarks; values around 1 (1 = no effect), NaN blank
     """
     values = table.to_numpy(float)
-    figure, axes = canvas(size=(2.2 + 0.85 * table.shape[1], 1.1 + 0.34 * table.shape[0]))
+    figure, axes = canvas(size=(wide_enough(2.2 + 0.85 * table.shape[1], title), 1.1 + 0.34 * table.shape[0]))
     axis = axes[0, 0]
     axis.grid(False)
     axis.imshow(values, cmap="RdBu_r", vmin=0.4, vmax=1.6, aspect="auto")
@@ -95,10 +95,10 @@ def pauc_heatmap(table: pd.DataFrame, title: str = "", mark_best: bool = True) -
 def published_and_measured(table: pd.DataFrame, label: str, title: str = "", suite: str = "") -> Figure:
     """Two panels with the same methods in the same rows: left as printed (open markers), right as measured.
 
-    table  method, published, measured, low, high; best published value on top. The panels
-           have an axis each, because values must not be compared across them.
+    table  method, published, measured, low, high; best published value on top, methods the paper does not
+           print below. The panels have an axis each, because values must not be compared across them.
     """
-    table = table.sort_values(["published", "measured"], na_position="last", ascending=False)
+    table = table.sort_values(["published", "measured"], na_position="first", ascending=False)
     figure, axes = canvas(1, 2, size=(9.0, 1.1 + 0.3 * len(table)), sharey=True)
     for row, item in enumerate(table.itertuples()):
         axes[0, 0].plot(item.published, row, **marker_style(item.method, filled=False))
@@ -124,8 +124,8 @@ def intervals(table: pd.DataFrame, label: str, reference: float | None = None, t
     """
     benchmarks = list(dict.fromkeys(table["benchmark"]))
     settings = list(dict.fromkeys(table["setting"]))
-    figure, axes = canvas(1, len(benchmarks), size=(2.0 + 2.6 * len(benchmarks), 1.1 + 0.3 * len(settings)),
-                          sharey=True)
+    figure, axes = canvas(1, len(benchmarks), sharey=True,
+                          size=(wide_enough(2.0 + 2.6 * len(benchmarks), title), 1.1 + 0.3 * len(settings)))
     for axis, benchmark in zip(axes[0], benchmarks):
         rows = table[table["benchmark"] == benchmark].set_index("setting").reindex(settings)
         first = rows["value"].iloc[0]
@@ -136,7 +136,7 @@ def intervals(table: pd.DataFrame, label: str, reference: float | None = None, t
             axis.axvline(reference, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
         axis.set(title=benchmark, xlabel=label)
     axes[0, 0].set_yticks(range(len(settings)), settings)
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylim(len(settings) - 0.5, -0.5)
     return finish(figure, f"{label} on {', '.join(benchmarks)} for the settings {', '.join(settings)}; "
                           "the grey line continues the default.", title)
 
@@ -158,7 +158,7 @@ def repeats_runtime(table: pd.DataFrame, title: str = "") -> Figure:
         shown = table.dropna(subset=[f"{side}_relative"])
         axes[0, 2].plot(shown["repeats"], shown[f"{side}_relative"], **looks[side])
         ends += [(side, *shown[["repeats", f"{side}_relative"]].iloc[-1], INK)] if len(shown) else []
-    axes[0, 2].set(title="both, relative", xlabel="repeats k", ylabel="times the cost of k = 10", ylim=(0, None))
+    axes[0, 2].set(title="both, relative", xlabel="repeats k", ylabel="relative cost", ylim=(0, None))
     finish(figure, "FaceQAN's run time per image against its number of repeats, published, measured, "
                    "and both relative to ten repeats.", title)
     figure.draw_without_rendering()
@@ -314,7 +314,7 @@ def rank_matrix(table: pd.DataFrame, title: str = "", label: str = "Spearman") -
     table  values in [-1, 1], NaN blank; orange is negative, purple positive
     """
     values = table.to_numpy(float)
-    figure, axes = canvas(size=(2.2 + 0.85 * table.shape[1], 1.2 + 0.36 * table.shape[0]))
+    figure, axes = canvas(size=(wide_enough(2.2 + 0.85 * table.shape[1], title), 1.2 + 0.36 * table.shape[0]))
     axis = axes[0, 0]
     axis.grid(False)
     axis.imshow(values, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
@@ -346,7 +346,7 @@ def verification_dots(table: pd.DataFrame, quantity: str, title: str = "") -> Fi
         rows = own[own["recogniser"] == method]
         axis.plot(rows[quantity], rows["benchmark"].map(benchmarks.index), label=method, **marker_style(method))
     axis.set_yticks(range(len(benchmarks)), benchmarks)
-    axis.invert_yaxis()
+    axis.set_ylim(len(benchmarks) - 0.5, -0.5)
     axis.set(xlabel=quantity)
     figure.legend(loc="outside lower right", ncols=4, frameon=False, fontsize=8.5)
     return finish(figure, f"{quantity} of {', '.join(order_methods(own['recogniser']))} as recognisers on "

@@ -1,0 +1,162 @@
+"""Figures: every one draws, says what it shows, and is the same file when drawn again."""
+import numpy as np
+import pandas as pd
+import pytest
+
+from fiqa_core.errors import FiqaError
+from fiqa_core.evaluation import figure_faces, figures, severities
+from fiqa_core.evaluation.figure_style import LOOKS, REFERENCES_GREY, empty_figure, label_ends, look, canvas, save_figure, spread
+from fiqa_core.names import METHODS
+
+OWN = [name for name in METHODS.values() if name in LOOKS]
+RNG = np.random.default_rng(0)
+
+
+def edc_table(benchmarks=("LFW", "CPLFW"), methods=(*OWN, "oracle", "random")):
+    grid = np.linspace(0, 0.95, 20)
+    rows = [(b, m, x, 0.2 * (1 - x) ** (1 + i)) for b in benchmarks for i, m in enumerate(methods) for x in grid]
+    table = pd.DataFrame(rows, columns=["benchmark", "method", "discard", "fnmr"])
+    return table.assign(low=table["fnmr"] * 0.9, high=table["fnmr"] * 1.1)
+
+
+def beside_table():
+    return pd.DataFrame({"method": [*OWN, "CR-FIQA", "random"], "published": [*np.linspace(0.6, 0.8, len(OWN)), 0.7, np.nan],
+                         "measured": [*np.linspace(0.9, 0.5, len(OWN)), np.nan, 1.0], "low": 0.4, "high": 1.0})
+
+
+def runtime_table():
+    return pd.DataFrame({"method": OWN, "published": np.nan, "measured": 2.0, "parameters_published": 60.0,
+                         "parameters_measured": np.linspace(0.1, 9, len(OWN))})
+
+
+def repeats_table():
+    return pd.DataFrame({"repeats": [2, 10, 50], "published": [1.0, 2, 3], "measured": [1.0, 5, 25],
+                         "published_relative": [0.5, 1, 1.5], "measured_relative": [np.nan] * 3})
+
+
+def scores_table():
+    return pd.DataFrame([(b, str(i), m, RNG.uniform()) for b in ("LFW", "YTF") for i in range(30) for m in OWN],
+                        columns=["benchmark", "image_id", "method", "score"])
+
+
+def square(rows, columns):
+    return pd.DataFrame(RNG.uniform(-1, 1, (len(rows), len(columns))), index=rows, columns=columns)
+
+
+FIGURES = {
+    "edc": lambda: figures.edc_panels(edc_table(), "FaceQAN"),
+    "edc of one benchmark, logarithmic": lambda: figures.edc_panels(edc_table(("LFW",)), logarithmic=True),
+    "heat-map": lambda: figures.pauc_heatmap(square(OWN, ["LFW", "YTF"]), "title that is longer than the table is wide"),
+    "beside": lambda: figures.published_and_measured(beside_table(), "pAUC"),
+    "intervals": lambda: figures.intervals(pd.DataFrame({"benchmark": "LFW", "setting": ["full", "k=2"], "value": [0.5, 0.6],
+                                                         "low": 0.4, "high": 0.7}), "pAUC", reference=1),
+    "repeats": lambda: figures.repeats_runtime(repeats_table()),
+    "run time": lambda: figures.method_runtime(runtime_table()),
+    "distributions": lambda: figures.score_distributions(scores_table()),
+    "rank matrix": lambda: figures.rank_matrix(square(OWN, OWN)),
+    "training": lambda: figures.training_curve(pd.DataFrame({"step": [1, 2], "loss": [3.0, np.nan]}), ["loss"]),
+    "det": lambda: figures.verification_curves({"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}),
+    "roc": lambda: figures.verification_curves({"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}, "roc"),
+    "empty": lambda: empty_figure("Nothing to show."),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_draws_and_says_what_it_shows(name):
+    figure = FIGURES[name]()
+    figure.draw_without_rendering()
+    assert len(figure.get_label()) > 10
+
+
+def test_saved_figure_is_the_same_file_again_with_alt_text_beside(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
+    shown = save_figure(FIGURES["edc"](), "11_test", "edc")
+    path = tmp_path / "results" / "artefacts" / "11_test" / "11_test_edc.png"
+    first = path.read_bytes()
+    save_figure(FIGURES["edc"](), "11_test", "edc")
+    assert path.read_bytes() == first and first.startswith(b"\x89PNG")
+    assert path.with_suffix(".txt").read_text().strip() == shown.alt
+    assert b"matplotlib" not in first.lower()[:400]
+
+
+def test_every_method_has_a_look_of_its_own():
+    looks = [(value.colour, str(value.dash), value.marker) for value in LOOKS.values()]
+    assert len(set(looks)) == len(looks)
+    assert set(METHODS.values()) <= set(LOOKS)
+    assert {look("oracle").colour, look("random").colour} == {REFERENCES_GREY}
+    assert look("a method of tomorrow") not in LOOKS.values()
+
+
+def test_edc_is_drawn_as_steps_of_the_given_values():
+    figure = figures.edc_panels(edc_table(("LFW",), ("FaceQAN",)), limit=0.2)
+    line, = figure.axes[0].get_lines()
+    assert line.get_drawstyle() == "steps-post"
+    assert line.get_ydata() == pytest.approx(0.2 * (1 - np.linspace(0, 0.2, 5)))
+
+
+def test_published_and_measured_stay_in_their_panels():
+    table = beside_table()
+    left, right = figures.published_and_measured(table, "pAUC").axes
+    drawn = [[x for line in axis.get_lines() for x in line.get_xdata() if np.isfinite(x)] for axis in (left, right)]
+    assert sorted(drawn[0]) == sorted(table["published"].dropna())
+    assert sorted(drawn[1]) == sorted(table["measured"].dropna())
+
+
+@pytest.mark.parametrize("wanted", [[0.5, 0.5, 0.5], [0.99, 0.98, 0.1], list(np.linspace(0, 1, 40)), []])
+def test_spread_keeps_order_and_distance(wanted):
+    placed = spread(np.array(wanted, float), 0.1, 0.0, 1.0)
+    gaps = np.diff(placed[np.argsort(wanted, kind="stable")])
+    assert (gaps >= min(0.1, 1 / max(len(wanted) - 1, 1)) - 1e-9).all()
+    assert ((placed > -1e-9) & (placed < 1 + 1e-9)).all()
+
+
+def test_no_label_for_no_line():
+    _, axes = canvas()
+    label_ends(axes[0, 0], [])
+    assert not axes[0, 0].texts
+
+
+def test_faces_are_chosen_evenly_from_worst_to_best():
+    table = pd.DataFrame({"FaceQAN": np.arange(101.0)[::-1]}, index=[f"i{n:03d}" for n in range(101)])
+    table.loc["i050"] = np.nan
+    chosen = figure_faces.spread_of_quality(table, "FaceQAN", 3)
+    assert chosen[0] == "i100" and chosen[-1] == "i000" and len(chosen) == 3
+    with pytest.raises(FiqaError, match="100 images"):
+        figure_faces.spread_of_quality(table, "FaceQAN", 500)
+
+
+def test_strips_and_table_of_faces():
+    images = {name: RNG.integers(0, 255, (112, 112, 3), dtype=np.uint8) for name in "xyz"}
+    scores = pd.DataFrame({"FaceQAN": [0.3, 0.1, 0.2], "DifFIQA": [0.1, 0.2, 0.3]}, index=list("xyz"))
+    strips = figure_faces.ordered_strips(images, scores)
+    assert "FaceQAN: BCA; DifFIQA: ABC" in strips.get_label()
+    table = figure_faces.score_table(images, scores, scores.rank(pct=True))
+    table.draw_without_rendering()
+    assert "0.300" in [text.get_text() for text in table.axes[1].texts]
+
+
+def test_benchmark_of_the_visual_comparison():
+    assert figure_faces.choose_benchmark(["LFW", "XQLFW"]) == "XQLFW"
+    assert figure_faces.choose_benchmark(["LFW", "LFW-XQ"]) == "LFW-XQ"
+    assert figure_faces.choose_benchmark(["Mine"]) == "Mine"
+    with pytest.raises(FiqaError, match="no scores"):
+        figure_faces.choose_benchmark(["LFW"], "YTF")
+
+
+def test_binned_scores_fall_with_severity():
+    scores = pd.DataFrame({"benchmark": "LFW", "image_id": [str(i) for i in range(60)], "method": "FaceQAN",
+                           "score": np.linspace(1, 0, 60)})
+    truth = pd.DataFrame({"benchmark": "LFW", "image_id": [str(i) for i in range(60)], "cause": "blur",
+                          "magnitude": np.linspace(0, 2, 60)})
+    binned = severities.binned_scores(scores, truth, bins=6)
+    assert binned["images"].tolist() == [10] * 6
+    assert binned["score"].is_monotonic_decreasing and (binned["low"] <= binned["score"]).all()
+    assert severities.binned_scores(scores, truth.iloc[:0]).empty
+    figures.severity(binned).draw_without_rendering()
+
+
+def test_cause_table_weighs_benchmarks_by_images():
+    table = pd.DataFrame({"benchmark": ["a", "b"], "method": "FaceQAN", "cause": "blur", "spearman": [-1.0, 0.0],
+                          "images": [300, 100]})
+    assert severities.cause_table(table, ["blur", "yaw"]).loc["FaceQAN", "blur"] == -0.75
+    assert severities.cause_table(table.iloc[:0], ["blur"]).empty

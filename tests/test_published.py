@@ -1,0 +1,142 @@
+"""The papers' numbers: complete, consistent with their own means, read strictly, never mixed with measurements."""
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from fiqa_core.errors import FiqaError
+from fiqa_core.evaluation import agreement, comparison, published
+
+INPUTS = Path(__file__).resolve().parent.parent / "fiqa_core" / "inputs" / "published"
+NAMES = sorted(path.stem for path in INPUTS.glob("*.csv"))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A project of its own that holds a copy of the published tables."""
+    monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
+    shutil.copytree(INPUTS, tmp_path / "data" / "published")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_table_loads(folder, name):
+    table = published.load_published(name)
+    assert len(table) and table["value"].notna().all() and (table["source"] != "").all()
+
+
+def test_printed_means_agree_with_their_cells(folder):
+    table = published.load_published("ediffiqa_pauc")
+    cells = table[table["benchmark"] != "mean"].groupby(["recogniser", "method"])["value"].agg(["mean", "size"])
+    printed = table[table["benchmark"] == "mean"].set_index(["recogniser", "method"])["value"]
+    assert len(printed) == 30 and (cells["size"] == 7).all()
+    assert (cells["mean"] - printed).abs().max() < 0.00101      # cells are rounded to three decimals
+
+
+def test_known_cells(folder):
+    runtime = published.load_published("faceqan_runtime")
+    assert published.pick(runtime, quantity="run time mean")["value"].tolist() == [0.21, 0.23, 0.30, 1.00, 1.87]
+    average = published.load_published("diffiqa_average_pauc")
+    assert published.pick(average, method="DifFIQA(R)", discard_limit=0.2)["value"].tolist() == [0.7518]
+    digitised = published.load_published("digitised_edc")
+    assert published.pick(digitised, recogniser="ArcFace", benchmark="XQLFW", quantity="FNMR(0)")["value"].iloc[0] == \
+        pytest.approx(1242 / 3000, abs=1e-3)
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda text: text.replace("0.21", "about 0.2"), "line 2: value is 'about 0.2'"),
+    (lambda text: text.replace("0.21,", ","), "line 2: no value"),
+    (lambda text: text.replace("run time mean", "speed", 1), "unknown quantity"),
+    (lambda text: text.replace("image,", "image,maybe", 1), "unknown mark"),
+    (lambda text: text + text.splitlines()[1] + "\n", "there already"),
+    (lambda text: text.replace("method", "technique", 1), "has the columns"),
+    (lambda text: "", "not a table"),
+])
+def test_bad_tables_are_refused_with_the_line(folder, change, said):
+    path = folder / "data" / "published" / "faceqan_runtime.csv"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(FiqaError, match=said):
+        published.load_published("faceqan_runtime")
+
+
+def test_unknown_table_names_the_known_ones(folder):
+    with pytest.raises(FiqaError, match="ediffiqa_pauc"):
+        published.load_published("nothing")
+
+
+def printed_and_measured():
+    printed = pd.DataFrame({"method": ["a", "b", "c"], "value": [0.7, 0.8, 0.9]})
+    measured = pd.DataFrame({"method": ["a", "b", "d"], "pauc": [0.72, 0.5, 0.6], "low": [0.68, 0.4, 0.5],
+                             "high": [0.75, 0.6, 0.7]})
+    return printed, measured
+
+
+def test_beside_subtracts_only_where_it_may():
+    joined = comparison.beside(*printed_and_measured(), ["method"], "pauc", may_subtract=False).set_index("method")
+    assert joined["difference"].isna().all()
+    assert joined["verdict"].to_dict() == {"a": "compare ranks only", "b": "compare ranks only",
+                                           "c": "not measured in this suite", "d": "no published counterpart"}
+    joined = comparison.beside(*printed_and_measured(), ["method"], "pauc", may_subtract=True).set_index("method")
+    assert joined.loc["a", "difference"] == pytest.approx(0.02)
+    assert joined.loc["a", "verdict"].startswith("within") and joined.loc["b", "verdict"].startswith("outside")
+
+
+def test_beside_refuses_two_values_for_one_key():
+    printed, measured = printed_and_measured()
+    with pytest.raises(FiqaError, match="two values"):
+        comparison.beside(printed, pd.concat([measured, measured]), ["method"], "pauc", False)
+
+
+@pytest.mark.parametrize("count", [4, 6, 12])
+def test_rank_agreement_against_scipy(count):
+    rng = np.random.default_rng(count)
+    x, y = rng.normal(size=(2, count))
+    y += x
+    result = agreement.rank_agreement([*x, np.nan], [*y, 1.0])
+    assert result["count"] == count
+    assert result["spearman"] == pytest.approx(stats.spearmanr(x, y).statistic)
+    exact = stats.kendalltau(x, y, alternative="greater", method="exact")
+    assert result["kendall"] == pytest.approx(exact.statistic)
+    assert result["kendall_p"] == pytest.approx(exact.pvalue, abs=1e-9 if count <= 7 else 0.02)
+
+
+def test_rank_agreement_says_when_it_cannot():
+    result = agreement.rank_agreement([1, 2], [1, 2])
+    assert np.isnan(result["spearman"]) and "no rank correlation" in agreement.agreement_sentence(result)
+    assert np.isnan(agreement.rank_agreement([1, 1, 1], [1, 2, 3])["kendall"])
+
+
+def test_order_verdicts_turn_pairs_round():
+    printed = pd.DataFrame({"method": ["FaceQAN", "DifFIQA", "DifFIQA(R)"], "value": [0.6, 0.7, 0.8]})
+    differences = pd.DataFrame({"method_a": ["DifFIQA", "FaceQAN", "DifFIQA"], "method_b": ["FaceQAN", "DifFIQA(R)", "DifFIQA(R)"],
+                                "difference": [0.1, 0.2, 0.0], "low": [0.05, 0.1, -0.1], "high": [0.2, 0.3, 0.1]})
+    table = agreement.order_verdicts(printed, differences).set_index(["method_a", "method_b"])
+    first = table.loc[("FaceQAN", "DifFIQA")]
+    assert first["measured"] == -0.1 and (first["low"], first["high"]) == (-0.2, -0.05)
+    assert first["verdict"] == "same order, clear of resampling"
+    assert table.loc[("FaceQAN", "DifFIQA(R)"), "verdict"] == "opposite order, clear of resampling"
+    assert "within" in table.loc[("DifFIQA", "DifFIQA(R)"), "verdict"]
+
+
+def test_missing_results_name_the_file_and_the_command(folder):
+    with pytest.raises(FiqaError, match="pauc.csv is missing"):
+        comparison.load_measured("evaluation/pauc")
+    with pytest.raises(FiqaError, match="holds no scores"):
+        comparison.load_scores()
+
+
+def test_tables_are_sorted_and_stable(folder):
+    table = pd.DataFrame({"method": ["b", "a"], "pauc": [1 / 3, np.nan]})
+    path = comparison.save_table(table, "10_test", ["method"])
+    assert path.read_bytes() == b"method,pauc\na,\nb,0.333333\n"
+    with pytest.raises(FiqaError, match="no column k"):
+        comparison.save_table(table, "10_test", ["k"])
+
+
+def test_interval_text_reads_well():
+    _, measured = printed_and_measured()
+    shown = comparison.interval_text(measured.rename(columns={"pauc": "measured"}))
+    assert shown["measured"].iloc[0] == "0.720 [0.680, 0.750]" and "low" not in shown

@@ -19,10 +19,10 @@ def train_diffusion_models() -> pd.DataFrame:
     """Write build/diffusion/<model>.pt and results/diffusion/training.csv (model, step, loss); returns the log.
 
     Model h never sees training images whose `crossfit` is h: those are of people it will score. The clean
-    side of its training pairs must be clean: `diffusion.group` names the group of images to train on.
+    side of its training pairs must be clean: `diffusion.only` names the images to train on by column and value.
     """
     faces, config, logs = load_training(), dict(settings("diffusion")), []
-    clean = in_group(faces, config.pop("group", None))
+    clean = clean_images(faces, config.pop("only"))
     for model in models(faces):
         allowed = clean & (faces.images["crossfit"] != model).to_numpy()
         checkpoint = partial_path(f"diffusion-{model}", "04_diffusion", faces, config=config, seed=settings("seed"))
@@ -41,14 +41,14 @@ def train_diffusion_models() -> pd.DataFrame:
     return table
 
 
-def in_group(faces: FaceSet, group: str | None) -> np.ndarray:
-    """Mask of the images of one `group`; all where none is asked for. Raises FiqaError if there is none."""
-    if group is None:
-        return np.ones(len(faces), dtype=bool)
-    mask = (faces.images["group"] == group).to_numpy() if "group" in faces.images else np.zeros(len(faces), dtype=bool)
+def clean_images(faces: FaceSet, only: dict) -> np.ndarray:
+    """Mask of the images whose columns have the values `only` names. Raises FiqaError if there is none."""
+    mask = np.ones(len(faces), dtype=bool)
+    for column, value in only.items():
+        mask &= (faces.images[column] == value).to_numpy() if column in faces.images else False
     if not mask.any():
-        raise FiqaError(f"params.yaml, diffusion.group: no training image is of group {group!r}",
-                        "name a group of data/protocols/training.yaml, or remove the key to use all images")
+        raise FiqaError(f"params.yaml, diffusion.only: no training image has {only}",
+                        "name columns and values of build/training/images.csv, or {} to use all images")
     return mask
 
 

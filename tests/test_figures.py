@@ -1,11 +1,21 @@
 """Figures: every one draws, says what it shows, and is the same file when drawn again."""
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from fiqa_core.errors import FiqaError
-from fiqa_core.evaluation import figure_faces, figures, severities
-from fiqa_core.evaluation.figure_style import LOOKS, REFERENCES_GREY, empty_figure, label_ends, look, canvas, save_figure, spread
+from fiqa_core.evaluation import figure_faces, figure_measurements, figures, severities
+from fiqa_core.evaluation.figure_style import (
+    LOOKS,
+    REFERENCES_GREY,
+    canvas,
+    empty_figure,
+    label_ends,
+    look,
+    save_figure,
+    spread,
+)
 from fiqa_core.names import METHODS
 
 OWN = [name for name in METHODS.values() if name in LOOKS]
@@ -14,29 +24,54 @@ RNG = np.random.default_rng(0)
 
 def edc_table(benchmarks=("LFW", "CPLFW"), methods=(*OWN, "oracle", "random")):
     grid = np.linspace(0, 0.95, 20)
-    rows = [(b, m, x, 0.2 * (1 - x) ** (1 + i)) for b in benchmarks for i, m in enumerate(methods) for x in grid]
+    rows = [
+        (b, m, x, 0.2 * (1 - x) ** (1 + i)) for b in benchmarks for i, m in enumerate(methods) for x in grid
+    ]
     table = pd.DataFrame(rows, columns=["benchmark", "method", "discard", "fnmr"])
     return table.assign(low=table["fnmr"] * 0.9, high=table["fnmr"] * 1.1)
 
 
 def beside_table():
-    return pd.DataFrame({"method": [*OWN, "CR-FIQA", "random"], "published": [*np.linspace(0.6, 0.8, len(OWN)), 0.7, np.nan],
-                         "measured": [*np.linspace(0.9, 0.5, len(OWN)), np.nan, 1.0], "low": 0.4, "high": 1.0})
+    return pd.DataFrame(
+        {
+            "method": [*OWN, "CR-FIQA", "random"],
+            "published": [*np.linspace(0.6, 0.8, len(OWN)), 0.7, np.nan],
+            "measured": [*np.linspace(0.9, 0.5, len(OWN)), np.nan, 1.0],
+            "low": 0.4,
+            "high": 1.0,
+        }
+    )
 
 
 def runtime_table():
-    return pd.DataFrame({"method": OWN, "published": np.nan, "measured": 2.0, "parameters_published": 60.0,
-                         "parameters_measured": np.linspace(0.1, 9, len(OWN))})
+    return pd.DataFrame(
+        {
+            "method": OWN,
+            "published": np.nan,
+            "measured": 2.0,
+            "parameters_published": 60.0,
+            "parameters_measured": np.linspace(0.1, 9, len(OWN)),
+        }
+    )
 
 
 def repeats_table():
-    return pd.DataFrame({"repeats": [2, 10, 50], "published": [1.0, 2, 3], "measured": [1.0, 5, 25],
-                         "published_relative": [0.5, 1, 1.5], "measured_relative": [np.nan] * 3})
+    return pd.DataFrame(
+        {
+            "repeats": [2, 10, 50],
+            "published": [1.0, 2, 3],
+            "measured": [1.0, 5, 25],
+            "published_relative": [0.5, 1, 1.5],
+            "measured_relative": [np.nan] * 3,
+        }
+    )
 
 
 def scores_table():
-    return pd.DataFrame([(b, str(i), m, RNG.uniform()) for b in ("LFW", "YTF") for i in range(30) for m in OWN],
-                        columns=["benchmark", "image_id", "method", "score"])
+    return pd.DataFrame(
+        [(b, str(i), m, RNG.uniform()) for b in ("LFW", "YTF") for i in range(30) for m in OWN],
+        columns=["benchmark", "image_id", "method", "score"],
+    )
 
 
 def square(rows, columns):
@@ -46,17 +81,30 @@ def square(rows, columns):
 FIGURES = {
     "edc": lambda: figures.edc_panels(edc_table(), "FaceQAN"),
     "edc of one benchmark, logarithmic": lambda: figures.edc_panels(edc_table(("LFW",)), logarithmic=True),
-    "heat-map": lambda: figures.pauc_heatmap(square(OWN, ["LFW", "YTF"]), "title that is longer than the table is wide"),
+    "heat-map": lambda: figures.pauc_heatmap(
+        square(OWN, ["LFW", "YTF"]), "title that is longer than the table is wide"
+    ),
     "beside": lambda: figures.published_and_measured(beside_table(), "pAUC"),
-    "intervals": lambda: figures.intervals(pd.DataFrame({"benchmark": "LFW", "setting": ["full", "k=2"], "value": [0.5, 0.6],
-                                                         "low": 0.4, "high": 0.7}), "pAUC", reference=1),
-    "repeats": lambda: figures.repeats_runtime(repeats_table()),
-    "run time": lambda: figures.method_runtime(runtime_table()),
+    "intervals": lambda: figures.intervals(
+        pd.DataFrame(
+            {"benchmark": "LFW", "setting": ["full", "k=2"], "value": [0.5, 0.6], "low": 0.4, "high": 0.7}
+        ),
+        "pAUC",
+        reference=1,
+    ),
+    "repeats": lambda: figure_measurements.repeats_runtime(repeats_table()),
+    "run time": lambda: figure_measurements.method_runtime(runtime_table()),
     "distributions": lambda: figures.score_distributions(scores_table()),
     "rank matrix": lambda: figures.rank_matrix(square(OWN, OWN)),
-    "training": lambda: figures.training_curve(pd.DataFrame({"step": [1, 2], "loss": [3.0, np.nan]}), ["loss"]),
-    "det": lambda: figures.verification_curves({"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}),
-    "roc": lambda: figures.verification_curves({"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}, "roc"),
+    "training": lambda: figure_measurements.training_curve(
+        pd.DataFrame({"step": [1, 2], "loss": [3.0, np.nan]}), ["loss"]
+    ),
+    "det": lambda: figure_measurements.verification_curves(
+        {"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}
+    ),
+    "roc": lambda: figure_measurements.verification_curves(
+        {"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}, "roc"
+    ),
     "empty": lambda: empty_figure("Nothing to show."),
 }
 
@@ -89,7 +137,7 @@ def test_every_method_has_a_look_of_its_own():
 
 def test_edc_is_drawn_as_steps_of_the_given_values():
     figure = figures.edc_panels(edc_table(("LFW",), ("FaceQAN",)), limit=0.2)
-    line, = figure.axes[0].get_lines()
+    (line,) = figure.axes[0].get_lines()
     assert line.get_drawstyle() == "steps-post"
     assert line.get_ydata() == pytest.approx(0.2 * (1 - np.linspace(0, 0.2, 5)))
 
@@ -97,7 +145,9 @@ def test_edc_is_drawn_as_steps_of_the_given_values():
 def test_published_and_measured_stay_in_their_panels():
     table = beside_table()
     left, right = figures.published_and_measured(table, "pAUC").axes
-    drawn = [[x for line in axis.get_lines() for x in line.get_xdata() if np.isfinite(x)] for axis in (left, right)]
+    drawn = [
+        [x for line in axis.get_lines() for x in line.get_xdata() if np.isfinite(x)] for axis in (left, right)
+    ]
     assert sorted(drawn[0]) == sorted(table["published"].dropna())
     assert sorted(drawn[1]) == sorted(table["measured"].dropna())
 
@@ -144,10 +194,22 @@ def test_benchmark_of_the_visual_comparison():
 
 
 def test_binned_scores_fall_with_severity():
-    scores = pd.DataFrame({"benchmark": "LFW", "image_id": [str(i) for i in range(60)], "method": "FaceQAN",
-                           "score": np.linspace(1, 0, 60)})
-    truth = pd.DataFrame({"benchmark": "LFW", "image_id": [str(i) for i in range(60)], "cause": "blur",
-                          "magnitude": np.linspace(0, 2, 60)})
+    scores = pd.DataFrame(
+        {
+            "benchmark": "LFW",
+            "image_id": [str(i) for i in range(60)],
+            "method": "FaceQAN",
+            "score": np.linspace(1, 0, 60),
+        }
+    )
+    truth = pd.DataFrame(
+        {
+            "benchmark": "LFW",
+            "image_id": [str(i) for i in range(60)],
+            "cause": "blur",
+            "magnitude": np.linspace(0, 2, 60),
+        }
+    )
     binned = severities.binned_scores(scores, truth, bins=6)
     assert binned["images"].tolist() == [10] * 6
     assert binned["score"].is_monotonic_decreasing and (binned["low"] <= binned["score"]).all()
@@ -156,7 +218,14 @@ def test_binned_scores_fall_with_severity():
 
 
 def test_cause_table_weighs_benchmarks_by_images():
-    table = pd.DataFrame({"benchmark": ["a", "b"], "method": "FaceQAN", "cause": "blur", "spearman": [-1.0, 0.0],
-                          "images": [300, 100]})
+    table = pd.DataFrame(
+        {
+            "benchmark": ["a", "b"],
+            "method": "FaceQAN",
+            "cause": "blur",
+            "spearman": [-1.0, 0.0],
+            "images": [300, 100],
+        }
+    )
     assert severities.cause_table(table, ["blur", "yaw"]).loc["FaceQAN", "blur"] == -0.75
     assert severities.cause_table(table.iloc[:0], ["blur"]).empty

@@ -2,6 +2,7 @@
 
 The numbers below are invented to exercise the notebooks; they are results of nothing.
 """
+
 import ast
 import json
 import shutil
@@ -19,10 +20,18 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if int(path.stem[:2]) >= 10)
 OWN = [name for name in METHODS.values() if name != "eDifFIQA(T)"]
 SUITES = {
-    "demo": dict(source="rendered", benchmarks=["LFW", "CPLFW", "XQLFW"], recognisers=["ArcFace", "CosFace", "TransFace"],
-                 causes=["severity", "defocus", "yaw", "occlusion"]),
-    "lfw": dict(source="photographs", benchmarks=["LFW", "LFW-XQ"],
-                recognisers=["MobileFaceNet (foamliu)", "MobileFaceNet (other)"], causes=[]),
+    "demo": {
+        "source": "rendered",
+        "benchmarks": ["LFW", "CPLFW", "XQLFW"],
+        "recognisers": ["ArcFace", "CosFace", "TransFace"],
+        "causes": ["severity", "defocus", "yaw", "occlusion"],
+    },
+    "lfw": {
+        "source": "photographs",
+        "benchmarks": ["LFW", "LFW-XQ"],
+        "recognisers": ["MobileFaceNet (foamliu)", "MobileFaceNet (other)"],
+        "causes": [],
+    },
 }
 IMAGES = 24
 RNG = np.random.default_rng(0)
@@ -30,7 +39,9 @@ RNG = np.random.default_rng(0)
 
 def frame(*axes, **columns) -> pd.DataFrame:
     """The product of named axes with columns of made-up values in [low, high]."""
-    table = pd.MultiIndex.from_product([values for _, values in axes], names=[name for name, _ in axes]).to_frame(index=False)
+    table = pd.MultiIndex.from_product(
+        [values for _, values in axes], names=[name for name, _ in axes]
+    ).to_frame(index=False)
     for name, value in columns.items():
         table[name] = RNG.uniform(*value, len(table)) if isinstance(value, tuple) else value
     return table
@@ -52,8 +63,11 @@ def project_folder(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     (folder / "notebooks").mkdir()
     (folder / "dvc.yaml").write_text("stages: {}\n")
-    (folder / "params.yaml").write_text(yaml.safe_dump(
-        {"suite": request.param, "about": "Made up for a test.", "faces": {"source": suite["source"]}}))
+    (folder / "params.yaml").write_text(
+        yaml.safe_dump(
+            {"suite": request.param, "about": "Made up for a test.", "faces": {"source": suite["source"]}}
+        )
+    )
     shutil.copytree(ROOT / "fiqa_core" / "inputs" / "published", folder / "data" / "published")
     write_evaluation(folder / "results" / "evaluation", suite)
     write_runtime(folder / "results")
@@ -63,46 +77,86 @@ def project_folder(request, tmp_path_factory):
 
 def write_evaluation(folder: Path, suite: dict) -> None:
     benchmark, recogniser = ("benchmark", suite["benchmarks"]), ("recogniser", suite["recognisers"])
-    method, preset, limit = ("method", [*OWN, "oracle", "random"]), ("preset", ["iso", "paper"]), ("discard_limit", [0.2, 0.3])
+    method, preset, limit = (
+        ("method", [*OWN, "oracle", "random"]),
+        ("preset", ["iso", "paper"]),
+        ("discard_limit", [0.2, 0.3]),
+    )
     pauc = frame(benchmark, recogniser, method, preset, limit, pauc=(0.4, 1.1), fnmr0=(0.03, 0.4), fmr=0.001)
     write(band(pauc, "pauc"), folder / "pauc.csv")
-    edc = frame(benchmark, recogniser, method, preset, ("discard", np.linspace(0, 0.95, 20)), fnmr=(0.01, 0.3))
+    edc = frame(
+        benchmark, recogniser, method, preset, ("discard", np.linspace(0, 0.95, 20)), fnmr=(0.01, 0.3)
+    )
     write(band(edc, "fnmr"), folder / "edc.csv")
-    means = frame(("recogniser", ["all", *suite["recognisers"]]), method, preset, limit, pauc=(0.5, 0.9), benchmarks=3)
+    means = frame(
+        ("recogniser", ["all", *suite["recognisers"]]), method, preset, limit, pauc=(0.5, 0.9), benchmarks=3
+    )
     write(band(means, "pauc"), folder / "means.csv")
     pairs = frame(("method_a", OWN), ("method_b", OWN), preset, limit, difference=(-0.1, 0.1))
     pairs = pairs[pairs["method_a"] < pairs["method_b"]]
-    write(pairs.assign(low=pairs["difference"] - 0.05, high=pairs["difference"] + 0.05), folder / "differences.csv")
-    numbers = dict(accuracy=(0.8, 1), accuracy_sd=(0, 0.01), eer=(0, 0.1), fnmr_fmr1e2=(0, 0.2), fnmr_fmr1e3=(0, 0.3),
-                   threshold=(0.2, 0.4), dprime=(2, 5), genuine=3000, impostor=3000)
+    write(
+        pairs.assign(low=pairs["difference"] - 0.05, high=pairs["difference"] + 0.05),
+        folder / "differences.csv",
+    )
+    numbers = {
+        "accuracy": (0.8, 1),
+        "accuracy_sd": (0, 0.01),
+        "eer": (0, 0.1),
+        "fnmr_fmr1e2": (0, 0.2),
+        "fnmr_fmr1e3": (0, 0.3),
+        "threshold": (0.2, 0.4),
+        "dprime": (2, 5),
+        "genuine": 3000,
+        "impostor": 3000,
+    }
     write(frame(benchmark, recogniser, **numbers), folder / "verification.csv")
     write(frame(benchmark, ("recogniser", OWN[3:]), **numbers), folder / "double_role.csv")
     causes = frame(benchmark, ("method", OWN), ("cause", suite["causes"]), spearman=(-1, 0.2), images=IMAGES)
     write(causes, folder / "causes.csv")
     for name, changes in (("faceqan", ["without symmetry", "k=2"]), ("diffiqa", ["t=2", "without forward"])):
-        table = frame(("ablation", [*changes, "full", "oracle"]), ("benchmark", suite["benchmarks"][-1:]), recogniser, preset,
-                      limit, pauc=(0.4, 1), fnmr0=0.1)
+        table = frame(
+            ("ablation", [*changes, "full", "oracle"]),
+            ("benchmark", suite["benchmarks"][-1:]),
+            recogniser,
+            preset,
+            limit,
+            pauc=(0.4, 1),
+            fnmr0=0.1,
+        )
         write(band(table, "pauc"), folder.parent / "ablations" / f"{name}.csv")
 
 
 def write_runtime(results: Path) -> None:
-    machine = dict(images=5, median_ms=(1, 90), mean_ms=(1, 90), sd_ms=(0, 1), device="cpu", processor="made up", torch="0")
+    machine = {
+        "images": 5,
+        "median_ms": (1, 90),
+        "mean_ms": (1, 90),
+        "sd_ms": (0, 1),
+        "device": "cpu",
+        "processor": "made up",
+        "torch": "0",
+    }
     write(frame(("repeats", [2, 5]), method="FaceQAN", **machine), results / "runtime" / "faceqan.csv")
-    write(frame(("method", OWN), parameters=(0.1, 3), batch_ms=(1, 2), **machine), results / "runtime" / "methods.csv")
+    write(
+        frame(("method", OWN), parameters=(0.1, 3), batch_ms=(1, 2), **machine),
+        results / "runtime" / "methods.csv",
+    )
 
 
 def write_faces(folder: Path, suite: dict) -> None:
     parts = []
     for name in suite["benchmarks"]:
         ids = [f"{name}_{i}" for i in range(IMAGES)]
-        images = pd.DataFrame({"image_id": ids, "identity": ids, "template_id": ids, "media_id": ids, "crossfit": 0}
-                              | {cause: RNG.uniform(-1, 1, IMAGES) for cause in suite["causes"]})
+        images = pd.DataFrame(
+            {"image_id": ids, "identity": ids, "template_id": ids, "media_id": ids, "crossfit": 0}
+            | {cause: RNG.uniform(-1, 1, IMAGES) for cause in suite["causes"]}
+        )
         pixels = RNG.integers(0, 255, (IMAGES, 112, 112, 3), dtype=np.uint8)
         faces = FaceSet(name, pixels, images, empty_pairs())
         faces.save(folder / "build" / "benchmarks" / name)
         parts.append(frame(("benchmark", [name]), ("image_id", ids), ("method", OWN), score=(0, 1)))
     scores = pd.concat(parts)
-    scores.iloc[0, -1] = -np.inf                                    # one face whose features could not be extracted
+    scores.iloc[0, -1] = -np.inf  # one face whose features could not be extracted
     for slug, name in METHODS.items():
         if name in OWN:
             write(scores[scores["method"] == name], folder / "results" / "scores" / f"{slug}.csv")
@@ -134,7 +188,7 @@ def test_notebook_runs_and_writes_the_same_bytes_twice(notebook, project_folder,
     pictures = [name for name in files if name.endswith(".png")]
     assert pictures and all(len(files[name.replace(".png", ".txt")]) > 20 for name in pictures)
     assert all(name.startswith(notebook.stem) for name in pictures)
-    if notebook.stem[:2] in ("11", "20", "31"):                     # one of each kind of figure is enough
+    if notebook.stem[:2] in ("11", "20", "31"):  # one of each kind of figure is enough
         execute(notebook)
         assert files == {path.name: path.read_bytes() for path in made.iterdir()}
     assert not list((folder / "notebooks").iterdir()), "a notebook left files in its own folder"
@@ -143,11 +197,16 @@ def test_notebook_runs_and_writes_the_same_bytes_twice(notebook, project_folder,
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_has_the_agreed_form(notebook):
     content = json.loads(notebook.read_text())
-    assert content["metadata"] == {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    assert content["metadata"] == {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}
+    }
     first, *_ = content["cells"]
     opening = "".join(first["source"])
     assert first["cell_type"] == "markdown" and opening.startswith("# ")
-    assert all(word in opening for word in ("**Question.**", "**You will see**", "*Inputs:*", "*Outputs:*", "*Time:*"))
+    assert all(
+        word in opening
+        for word in ("**Question.**", "**You will see**", "*Inputs:*", "*Outputs:*", "*Time:*")
+    )
     assert "**Exercise.**" in "".join(content["cells"][-1]["source"])
     cells = code_cells(notebook)
     tagged = [cell for cell in cells if cell["metadata"].get("tags") == ["parameters"]]
@@ -164,7 +223,22 @@ def test_notebook_has_the_agreed_form(notebook):
 def test_artefact_notebooks_do_not_load_torch():
     import subprocess
     import sys
-    modules = ("artefacts", "agreement", "comparison", "figures", "figure_faces", "figure_style", "published", "severities")
+
+    modules = (
+        "artefacts",
+        "agreement",
+        "comparison",
+        "figures",
+        "figure_faces",
+        "figure_style",
+        "published",
+        "severities",
+    )
     lines = "; ".join(f"import fiqa_core.evaluation.{name}" for name in modules)
     check = f"import sys; {lines}; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT).stdout.strip() == "False"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", check], check=True, capture_output=True, text=True, cwd=ROOT
+        ).stdout.strip()
+        == "False"
+    )

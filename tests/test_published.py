@@ -1,4 +1,5 @@
-"""The papers' numbers: complete, consistent with their own means, read strictly, never mixed with measurements."""
+"""The papers' numbers: consistent with their own means, read strictly, never mixed with measurements."""
+
 import shutil
 from pathlib import Path
 
@@ -30,31 +31,43 @@ def test_every_table_loads(folder, name):
 
 def test_printed_means_agree_with_their_cells(folder):
     table = published.load_published("ediffiqa_pauc")
-    cells = table[table["benchmark"] != "mean"].groupby(["recogniser", "method"])["value"].agg(["mean", "size"])
+    cells = (
+        table[table["benchmark"] != "mean"].groupby(["recogniser", "method"])["value"].agg(["mean", "size"])
+    )
     printed = table[table["benchmark"] == "mean"].set_index(["recogniser", "method"])["value"]
     assert len(printed) == 30 and (cells["size"] == 7).all()
-    assert (cells["mean"] - printed).abs().max() < 0.00101      # cells are rounded to three decimals
+    assert (cells["mean"] - printed).abs().max() < 0.00101  # cells are rounded to three decimals
 
 
 def test_known_cells(folder):
     runtime = published.load_published("faceqan_runtime")
-    assert published.pick(runtime, quantity="run time mean")["value"].tolist() == [0.21, 0.23, 0.30, 1.00, 1.87]
+    assert published.pick(runtime, quantity="run time mean")["value"].tolist() == [
+        0.21,
+        0.23,
+        0.30,
+        1.00,
+        1.87,
+    ]
     average = published.load_published("diffiqa_average_pauc")
     assert published.pick(average, method="DifFIQA(R)", discard_limit=0.2)["value"].tolist() == [0.7518]
     digitised = published.load_published("digitised_edc")
-    assert published.pick(digitised, recogniser="ArcFace", benchmark="XQLFW", quantity="FNMR(0)")["value"].iloc[0] == \
-        pytest.approx(1242 / 3000, abs=1e-3)
+    assert published.pick(digitised, recogniser="ArcFace", benchmark="XQLFW", quantity="FNMR(0)")[
+        "value"
+    ].iloc[0] == pytest.approx(1242 / 3000, abs=1e-3)
 
 
-@pytest.mark.parametrize("change, said", [
-    (lambda text: text.replace("0.21", "about 0.2"), "line 2: value is 'about 0.2'"),
-    (lambda text: text.replace("0.21,", ","), "line 2: no value"),
-    (lambda text: text.replace("run time mean", "speed", 1), "unknown quantity"),
-    (lambda text: text.replace("image,", "image,maybe", 1), "unknown mark"),
-    (lambda text: text + text.splitlines()[1] + "\n", "there already"),
-    (lambda text: text.replace("method", "technique", 1), "has the columns"),
-    (lambda text: "", "not a table"),
-])
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda text: text.replace("0.21", "about 0.2"), "line 2: value is 'about 0.2'"),
+        (lambda text: text.replace("0.21,", ","), "line 2: no value"),
+        (lambda text: text.replace("run time mean", "speed", 1), "unknown quantity"),
+        (lambda text: text.replace("image,", "image,maybe", 1), "unknown mark"),
+        (lambda text: text + text.splitlines()[1] + "\n", "there already"),
+        (lambda text: text.replace("method", "technique", 1), "has the columns"),
+        (lambda text: "", "not a table"),
+    ],
+)
 def test_bad_tables_are_refused_with_the_line(folder, change, said):
     path = folder / "data" / "published" / "faceqan_runtime.csv"
     path.write_text(change(path.read_text()))
@@ -69,19 +82,35 @@ def test_unknown_table_names_the_known_ones(folder):
 
 def printed_and_measured():
     printed = pd.DataFrame({"method": ["a", "b", "c"], "value": [0.7, 0.8, 0.9]})
-    measured = pd.DataFrame({"method": ["a", "b", "d"], "pauc": [0.72, 0.5, 0.6], "low": [0.68, 0.4, 0.5],
-                             "high": [0.75, 0.6, 0.7]})
+    measured = pd.DataFrame(
+        {
+            "method": ["a", "b", "d"],
+            "pauc": [0.72, 0.5, 0.6],
+            "low": [0.68, 0.4, 0.5],
+            "high": [0.75, 0.6, 0.7],
+        }
+    )
     return printed, measured
 
 
 def test_beside_subtracts_only_where_it_may():
-    joined = comparison.beside(*printed_and_measured(), ["method"], "pauc", may_subtract=False).set_index("method")
+    joined = comparison.beside(*printed_and_measured(), ["method"], "pauc", may_subtract=False).set_index(
+        "method"
+    )
     assert joined["difference"].isna().all()
-    assert joined["verdict"].to_dict() == {"a": "compare ranks only", "b": "compare ranks only",
-                                           "c": "not measured in this suite", "d": "no published counterpart"}
-    joined = comparison.beside(*printed_and_measured(), ["method"], "pauc", may_subtract=True).set_index("method")
+    assert joined["verdict"].to_dict() == {
+        "a": "compare ranks only",
+        "b": "compare ranks only",
+        "c": "not measured in this suite",
+        "d": "no published counterpart",
+    }
+    joined = comparison.beside(*printed_and_measured(), ["method"], "pauc", may_subtract=True).set_index(
+        "method"
+    )
     assert joined.loc["a", "difference"] == pytest.approx(0.02)
-    assert joined.loc["a", "verdict"].startswith("within") and joined.loc["b", "verdict"].startswith("outside")
+    assert joined.loc["a", "verdict"].startswith("within") and joined.loc["b", "verdict"].startswith(
+        "outside"
+    )
 
 
 def test_beside_refuses_two_values_for_one_key():
@@ -111,8 +140,15 @@ def test_rank_agreement_says_when_it_cannot():
 
 def test_order_verdicts_turn_pairs_round():
     printed = pd.DataFrame({"method": ["FaceQAN", "DifFIQA", "DifFIQA(R)"], "value": [0.6, 0.7, 0.8]})
-    differences = pd.DataFrame({"method_a": ["DifFIQA", "FaceQAN", "DifFIQA"], "method_b": ["FaceQAN", "DifFIQA(R)", "DifFIQA(R)"],
-                                "difference": [0.1, 0.2, 0.0], "low": [0.05, 0.1, -0.1], "high": [0.2, 0.3, 0.1]})
+    differences = pd.DataFrame(
+        {
+            "method_a": ["DifFIQA", "FaceQAN", "DifFIQA"],
+            "method_b": ["FaceQAN", "DifFIQA(R)", "DifFIQA(R)"],
+            "difference": [0.1, 0.2, 0.0],
+            "low": [0.05, 0.1, -0.1],
+            "high": [0.2, 0.3, 0.1],
+        }
+    )
     table = agreement.order_verdicts(printed, differences).set_index(["method_a", "method_b"])
     first = table.loc[("FaceQAN", "DifFIQA")]
     assert first["measured"] == -0.1 and (first["low"], first["high"]) == (-0.2, -0.05)

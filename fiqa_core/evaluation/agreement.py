@@ -1,4 +1,5 @@
 """Do published and measured values put methods in the same order, and is that order measured at all?"""
+
 from itertools import combinations, permutations
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 from fiqa_core.evaluation.comparison import order_methods
 from fiqa_core.evaluation.correlation import complete, kendall, spearman
 
-EXACT_UP_TO = 7          # 7! = 5,040 orders are enumerated; above that, DRAWS random orders with a fixed seed
+EXACT_UP_TO = 7  # 7! = 5,040 orders are enumerated; above that, DRAWS random orders with a fixed seed
 DRAWS = 5_000
 
 
@@ -16,16 +17,17 @@ def rank_agreement(published, measured) -> dict:
 
     published, measured: (N,) values, NaN pairs are left out. Returns count, spearman, kendall in [-1, 1]
     (Kendall's tau-b) and spearman_p, kendall_p: one-sided, the share of all orders of `measured` that
-    agree at least as well (all N! for N <= 7, else 5,000 random ones). NaN for fewer than 3 items or a constant.
+    agree at least as well (all N! for N <= 7, else 5,000 random ones). NaN for fewer than 3 items or
+    a constant.
     """
     x, y = complete(published, measured)
     result = {"count": len(x)} | dict.fromkeys(("spearman", "spearman_p", "kendall", "kendall_p"), np.nan)
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return result
     result |= {"spearman": spearman(x, y), "kendall": kendall(x, y)}
-    orders = y[shuffles(len(y))]                                            # (orders, N), first row unshuffled
+    orders = y[shuffles(len(y))]  # (orders, N), first row unshuffled
     for name, table in (("spearman", centred_ranks), ("kendall", pair_signs)):
-        agreement = table(orders) @ table(x[None])[0]                       # rises with the coefficient
+        agreement = table(orders) @ table(x[None])[0]  # rises with the coefficient
         result[f"{name}_p"] = float((agreement >= agreement[0] - 1e-9).mean())
     return result
 
@@ -42,6 +44,7 @@ def shuffles(count: int) -> np.ndarray:
 def centred_ranks(values: np.ndarray) -> np.ndarray:
     """Average ranks along the last axis minus their mean; (M, N) -> (M, N)."""
     from scipy.stats import rankdata
+
     return rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2
 
 
@@ -54,18 +57,22 @@ def pair_signs(values: np.ndarray) -> np.ndarray:
 def agreement_sentence(agreement: dict, what: str = "methods") -> str:
     """`rank_agreement`'s result as a sentence for a reader."""
     if np.isnan(agreement["spearman"]):
-        return f"Only {agreement['count']} {what} have both a published and a measured value: no rank correlation."
-    strength = "clear of chance" if agreement["spearman_p"] <= 0.05 else "within what chance ordering explains"
-    return (f"Rank correlation of published and measured over {agreement['count']} {what}: "
-            f"Spearman {agreement['spearman']:+.2f} (p = {agreement['spearman_p']:.3f}), "
-            f"Kendall {agreement['kendall']:+.2f} (p = {agreement['kendall_p']:.3f}); {strength}.")
+        return f"{agreement['count']} {what} have both a published and a measured value: no rank correlation."
+    strength = (
+        "clear of chance" if agreement["spearman_p"] <= 0.05 else "within what chance ordering explains"
+    )
+    return (
+        f"Rank correlation of published and measured over {agreement['count']} {what}: "
+        f"Spearman {agreement['spearman']:+.2f} (p = {agreement['spearman_p']:.3f}), "
+        f"Kendall {agreement['kendall']:+.2f} (p = {agreement['kendall_p']:.3f}); {strength}."
+    )
 
 
 def order_verdicts(published: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
     """For each pair of methods: does the measured order agree with the published one?
 
     published    method, value (lower is better, as pAUC)
-    differences  method_a, method_b, difference (a - b), low, high: the paired bootstrap of one preset and limit
+    differences  method_a, method_b, difference (a - b), low, high (paired bootstrap), one preset and limit
     Returns method_a, method_b, published, measured (differences a - b), low, high, verdict.
     """
     printed = published.set_index("method")["value"]
@@ -77,7 +84,9 @@ def order_verdicts(published: pd.DataFrame, differences: pd.DataFrame) -> pd.Dat
             measured, low, high = both[a, b]
             gap = printed[a] - printed[b]
             rows.append((a, b, gap, measured, low, high, order_verdict(gap, measured, low, high)))
-    return pd.DataFrame(rows, columns=["method_a", "method_b", "published", "measured", "low", "high", "verdict"])
+    return pd.DataFrame(
+        rows, columns=["method_a", "method_b", "published", "measured", "low", "high", "verdict"]
+    )
 
 
 def order_verdict(published: float, measured: float, low: float, high: float) -> str:
@@ -86,4 +95,8 @@ def order_verdict(published: float, measured: float, low: float, high: float) ->
         return "measured order within what resampling explains"
     if published == 0:
         return "measured order is clear, the paper prints a tie"
-    return "same order, clear of resampling" if published * measured > 0 else "opposite order, clear of resampling"
+    return (
+        "same order, clear of resampling"
+        if published * measured > 0
+        else "opposite order, clear of resampling"
+    )

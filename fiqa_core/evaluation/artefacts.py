@@ -1,4 +1,5 @@
 """One table per artefact of the papers: which printed rows meet which measured ones, and in which unit."""
+
 import numpy as np
 import pandas as pd
 
@@ -7,30 +8,50 @@ from fiqa_core.evaluation.comparison import beside, comparable, load_measured, o
 from fiqa_core.evaluation.correlation import kendall, spearman
 from fiqa_core.evaluation.published import load_published, pick
 
-PAUC_COLUMNS = ("benchmark", "recogniser", "method", "preset", "discard_limit", "pauc", "low", "high", "fnmr0")
+PAUC_COLUMNS = (
+    "benchmark",
+    "recogniser",
+    "method",
+    "preset",
+    "discard_limit",
+    "pauc",
+    "low",
+    "high",
+    "fnmr0",
+)
 RUNTIME_COLUMNS = ("method", "images", "median_ms", "mean_ms", "sd_ms", "device", "processor", "torch")
 
 
-def choose_recogniser(available, wanted: str = "", preferred: tuple[str, ...] = ("ArcFace", "CosFace")) -> str:
+def choose_recogniser(
+    available, wanted: str = "", preferred: tuple[str, ...] = ("ArcFace", "CosFace")
+) -> str:
     """`wanted` if given, else the first of `preferred` that is available, else the first available one."""
     names = [name for name in dict.fromkeys(available) if name != "all"]
     if wanted and wanted not in names:
-        raise FiqaError(f"recogniser is {wanted!r}, which is not measured", f"choose among {', '.join(names)}")
+        raise FiqaError(
+            f"recogniser is {wanted!r}, which is not measured", f"choose among {', '.join(names)}"
+        )
     return next(name for name in (wanted, *preferred, *names) if name in names)
 
 
 def faceqan_runtime() -> pd.DataFrame:
     """FaceQAN's run time over its repeats (FaceQAN, Table III), milliseconds per image.
 
-    Columns: repeats, published, published_sd, measured (median), measured_mean, measured_sd, published_relative,
-    measured_relative (to the largest k <= 10 both have), then what it was measured on.
+    Columns: repeats, published, published_sd, measured (median), measured_mean, measured_sd,
+    published_relative, measured_relative (to the largest k <= 10 both have), then what it was measured on.
     """
     table = load_published("faceqan_runtime")
-    printed = table.assign(repeats=table["setting"].str.removeprefix("k=").astype(int), value=1000 * table["value"])
+    printed = table.assign(
+        repeats=table["setting"].str.removeprefix("k=").astype(int), value=1000 * table["value"]
+    )
     printed = printed.pivot(index="repeats", columns="quantity", values="value")
-    printed = printed.rename(columns={"run time mean": "published", "run time sd": "published_sd"}).reset_index()
+    printed = printed.rename(
+        columns={"run time mean": "published", "run time sd": "published_sd"}
+    ).reset_index()
     measured = load_measured("runtime/faceqan", ("repeats", *RUNTIME_COLUMNS)).drop(columns="method")
-    measured = measured.rename(columns={"median_ms": "measured", "mean_ms": "measured_mean", "sd_ms": "measured_sd"})
+    measured = measured.rename(
+        columns={"median_ms": "measured", "mean_ms": "measured_mean", "sd_ms": "measured_sd"}
+    )
     joined = printed.merge(measured, on="repeats", how="outer").sort_values("repeats", ignore_index=True)
     both = joined[joined["published"].notna() & joined["measured"].notna() & (joined["repeats"] <= 10)]
     for side in ("published", "measured"):
@@ -55,25 +76,48 @@ def method_runtime() -> pd.DataFrame:
     table = load_published("runtime_and_parameters")
     table = pick(table, method=order_methods(table["method"]))
     table = table[table["source"].str.startswith("eDifFIQA")]
-    printed = table.pivot_table(index="method", columns="quantity", values="value", aggfunc="sum").reset_index()
-    printed = printed.rename(columns={"run time mean": "published", "run time sd": "published_sd",
-                                      "parameters": "parameters_published"})
+    printed = table.pivot_table(
+        index="method", columns="quantity", values="value", aggfunc="sum"
+    ).reset_index()
+    printed = printed.rename(
+        columns={
+            "run time mean": "published",
+            "run time sd": "published_sd",
+            "parameters": "parameters_published",
+        }
+    )
     faceqan = pick(load_published("faceqan_runtime"), setting="k=10").set_index("quantity")["value"] * 1000
-    printed.loc[len(printed), ["method", "published", "published_sd"]] = ["FaceQAN", *faceqan[["run time mean",
-                                                                                             "run time sd"]]]
+    printed.loc[len(printed), ["method", "published", "published_sd"]] = [
+        "FaceQAN",
+        *faceqan[["run time mean", "run time sd"]],
+    ]
     measured = load_measured("runtime/methods", ("parameters", *RUNTIME_COLUMNS))
-    measured = measured.rename(columns={"median_ms": "measured", "mean_ms": "measured_mean", "sd_ms": "measured_sd",
-                                        "parameters": "parameters_measured"})
+    measured = measured.rename(
+        columns={
+            "median_ms": "measured",
+            "mean_ms": "measured_mean",
+            "sd_ms": "measured_sd",
+            "parameters": "parameters_measured",
+        }
+    )
     joined = printed.merge(measured, on="method", how="outer").set_index("method")
     return joined.loc[order_methods(joined.index)].reset_index()
 
 
 def speed_up(table: pd.DataFrame, slow: str = "DifFIQA", fast: str = "DifFIQA(R)") -> pd.DataFrame:
-    """How many times faster `fast` is than `slow`: one row per side (published, measured) of `method_runtime`."""
+    """How many times faster `fast` is than `slow`, one row per side of `method_runtime`."""
     times = table.set_index("method").reindex([slow, fast])
-    return pd.DataFrame([{"side": side, f"{slow} (ms)": times.loc[slow, side], f"{fast} (ms)": times.loc[fast, side],
-                          "speed-up": times.loc[slow, side] / times.loc[fast, side]}
-                         for side in ("published", "measured")])
+    return pd.DataFrame(
+        [
+            {
+                "side": side,
+                f"{slow} (ms)": times.loc[slow, side],
+                f"{fast} (ms)": times.loc[fast, side],
+                "speed-up": times.loc[slow, side] / times.loc[fast, side],
+            }
+            for side in ("published", "measured")
+        ]
+    )
 
 
 def mean_pauc() -> pd.DataFrame:
@@ -83,24 +127,31 @@ def mean_pauc() -> pd.DataFrame:
     run over different recognisers and faces, so they are never subtracted.
     """
     printed = load_published("diffiqa_average_pauc")
-    means = pick(load_measured("evaluation/means", ("recogniser", "method", "preset", "discard_limit", "pauc")),
-                 recogniser="all")
-    parts = [beside(pick(printed, discard_limit=limit), rows, ["method"], "pauc", False)
-             .assign(preset=preset, discard_limit=limit)
-             for (preset, limit), rows in means.groupby(["preset", "discard_limit"])]
+    means = pick(
+        load_measured("evaluation/means", ("recogniser", "method", "preset", "discard_limit", "pauc")),
+        recogniser="all",
+    )
+    parts = [
+        beside(pick(printed, discard_limit=limit), rows, ["method"], "pauc", False).assign(
+            preset=preset, discard_limit=limit
+        )
+        for (preset, limit), rows in means.groupby(["preset", "discard_limit"])
+    ]
     table = pd.concat(parts, ignore_index=True)
     return table[["discard_limit", "preset", *[c for c in table if c not in ("discard_limit", "preset")]]]
 
 
 def benchmark_pauc(limit: float, preset: str) -> pd.DataFrame:
-    """pAUC per recogniser, benchmark and method: eDifFIQA's tables beside `pauc` and `means` (benchmark "mean").
+    """pAUC per recogniser, benchmark (and "mean") and method: eDifFIQA's tables beside the measurement.
 
-    Columns: recogniser, benchmark, method, published, measured, low, high, difference, verdict. Rows of printed
-    recognisers that the suite does not measure are left out, unless it measures none of them.
+    Columns: recogniser, benchmark, method, published, measured, low, high, difference, verdict. Rows of
+    printed recognisers that the suite does not measure are left out, unless it measures none of them.
     """
     printed = pick(load_published("ediffiqa_pauc"), discard_limit=limit)
     measured = pick(load_measured("evaluation/pauc", PAUC_COLUMNS), discard_limit=limit, preset=preset)
-    means = pick(load_measured("evaluation/means"), discard_limit=limit, preset=preset).assign(benchmark="mean")
+    means = pick(load_measured("evaluation/means"), discard_limit=limit, preset=preset).assign(
+        benchmark="mean"
+    )
     measured = pd.concat([measured, means[means["recogniser"] != "all"]], ignore_index=True)
     common = set(printed["recogniser"]) & set(measured["recogniser"])
     if common:
@@ -119,22 +170,29 @@ def digitised(quantity: str, limit: float = 0.3, preset: str = "paper") -> pd.Da
         measured = measured.drop(columns=["low", "high"]).drop_duplicates(["recogniser", "benchmark"])
         return beside(printed, measured, ["recogniser", "benchmark"], "fnmr0", comparable())
     measured = pick(measured, method="eDifFIQA(L)")
-    return beside(pick(printed, discard_limit=limit), measured, ["recogniser", "benchmark"], "pauc", comparable())
+    return beside(
+        pick(printed, discard_limit=limit), measured, ["recogniser", "benchmark"], "pauc", comparable()
+    )
 
 
 def method_by_benchmark(table: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Methods down in the papers' order, benchmarks across in order of appearance ("mean" last): for a heat-map."""
+    """Methods down in the papers' order, benchmarks across in order of appearance, "mean" last."""
     shown = table.dropna(subset=[value])
-    columns = [b for b in dict.fromkeys(shown["benchmark"]) if b != "mean"] + ["mean"] * bool((shown["benchmark"] == "mean").any())
+    columns = [b for b in dict.fromkeys(shown["benchmark"]) if b != "mean"] + ["mean"] * bool(
+        (shown["benchmark"] == "mean").any()
+    )
     return shown.pivot_table(index="method", columns="benchmark", values=value).reindex(
-        index=order_methods(shown["method"]), columns=columns)
+        index=order_methods(shown["method"]), columns=columns
+    )
 
 
 def ablations(name: str, limit: float, preset: str, recogniser: str) -> pd.DataFrame:
     """Ablations of "faceqan" or "diffiqa" for one recogniser: benchmark, setting, value, low, high, fnmr0, in
     the pipeline's order (the full method first)."""
-    table = load_measured(f"ablations/{name}", ("ablation", "benchmark", "recogniser", "preset", "discard_limit",
-                                                "pauc", "low", "high", "fnmr0"))
+    table = load_measured(
+        f"ablations/{name}",
+        ("ablation", "benchmark", "recogniser", "preset", "discard_limit", "pauc", "low", "high", "fnmr0"),
+    )
     table = table[~table["ablation"].isin(("oracle", "random"))]
     table = pick(table, preset=preset, discard_limit=limit, recogniser=recogniser)
     table = table.sort_values("ablation", key=lambda names: names != "full", kind="stable")
@@ -143,7 +201,7 @@ def ablations(name: str, limit: float, preset: str, recogniser: str) -> pd.DataF
 
 
 def wide_scores(scores: pd.DataFrame, benchmark: str | None = None) -> pd.DataFrame:
-    """Long scores as one column per method: index image_id for one `benchmark`, else columns benchmark, image_id."""
+    """Long scores as one column per method; index image_id for one `benchmark`, else two key columns."""
     keys = ["benchmark", "image_id"]
     shown = scores if benchmark is None else pick(scores, benchmark=benchmark)
     wide = shown.pivot(index=keys, columns="method", values="score")[order_methods(shown["method"])]
@@ -164,9 +222,17 @@ def teacher_and_student(wide: pd.DataFrame, teacher: str, student: str) -> pd.Da
 
     wide  benchmark, image_id and one column per method, without NaN
     """
-    rows = [{"benchmark": name, "images": len(part), "spearman": spearman(part[teacher], part[student]),
-             "kendall": kendall(part[teacher], part[student]),
-             "teacher_mean": part[teacher].mean(), "teacher_sd": part[teacher].std(),
-             "student_mean": part[student].mean(), "student_sd": part[student].std()}
-            for name, part in wide.groupby("benchmark", sort=False)]
+    rows = [
+        {
+            "benchmark": name,
+            "images": len(part),
+            "spearman": spearman(part[teacher], part[student]),
+            "kendall": kendall(part[teacher], part[student]),
+            "teacher_mean": part[teacher].mean(),
+            "teacher_sd": part[teacher].std(),
+            "student_mean": part[student].mean(),
+            "student_sd": part[student].std(),
+        }
+        for name, part in wide.groupby("benchmark", sort=False)
+    ]
     return pd.DataFrame(rows)

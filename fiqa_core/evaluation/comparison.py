@@ -4,6 +4,7 @@ The papers' numbers come from photographs and large recognisers. Unless a suite 
 benchmark with the same recogniser, only the ORDER of methods can be compared; the functions here put
 that rule into one place: no row match, no difference; no photographs, no difference.
 """
+
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,15 @@ def comparable() -> bool:
 
 def provenance() -> str:
     """One plain statement: where measured numbers come from, and what follows for comparing them."""
-    origin = (f"Published numbers come from the papers (photographs, large recognisers). Measured numbers come from "
-              f"the suite `{settings('suite')}`: {' '.join(settings('about').split())}")
+    origin = (
+        f"Published numbers come from the papers (photographs, large recognisers). Measured numbers come "
+        f"from the suite `{settings('suite')}`: {' '.join(settings('about').split())}"
+    )
     if comparable():
-        return (f"{origin} Values are subtracted only where benchmark and recogniser are the same; everywhere else "
-                "only ranks can be compared.")
+        return (
+            f"{origin} Values are subtracted only where benchmark and recogniser are the same; everywhere "
+            "else only ranks can be compared."
+        )
     return f"{origin} Therefore only the ranking of methods is compared, never a value."
 
 
@@ -54,7 +59,9 @@ def load_scores(methods: list[str] | None = None) -> pd.DataFrame:
     images that failed or were not scored left out. Raises FiqaError if a wanted method has none."""
     files = sorted((project.results() / "scores").glob("*.csv"))
     if not files:
-        raise FiqaError(f"{project.results() / 'scores'} holds no scores", "run the stages that make them: dvc repro")
+        raise FiqaError(
+            f"{project.results() / 'scores'} holds no scores", "run the stages that make them: dvc repro"
+        )
     table = pd.concat([pd.read_csv(f, dtype={"image_id": str}) for f in files], ignore_index=True)
     if methods is not None:
         lacking = sorted(set(methods) - set(table["method"]))
@@ -72,8 +79,9 @@ def order_methods(methods) -> list[str]:
     return own + sorted(found - set(own) - set(references)) + references
 
 
-def beside(published: pd.DataFrame, measured: pd.DataFrame, keys: list[str], value: str,
-           may_subtract: bool) -> pd.DataFrame:
+def beside(
+    published: pd.DataFrame, measured: pd.DataFrame, keys: list[str], value: str, may_subtract: bool
+) -> pd.DataFrame:
     """Join published and measured values on `keys`.
 
     published  `keys` and value; measured: `keys`, the column named `value`, and low, high if it has them.
@@ -86,8 +94,10 @@ def beside(published: pd.DataFrame, measured: pd.DataFrame, keys: list[str], val
     right = right[[*keys, "measured", "low", "high"]]
     for side, table in (("published", left), ("measured", right)):
         if table.duplicated(keys).any():
-            raise FiqaError(f"the {side} table has two values for one {' and '.join(keys)}",
-                            "select one preset, discard limit and recogniser first")
+            raise FiqaError(
+                f"the {side} table has two values for one {' and '.join(keys)}",
+                "select one preset, discard limit and recogniser first",
+            )
     joined = left.merge(right, on=keys, how="outer")
     joined["difference"] = joined["measured"] - joined["published"] if may_subtract else np.nan
     joined["verdict"] = [verdict(row, may_subtract) for row in joined.itertuples()]
@@ -109,11 +119,13 @@ def verdict(row, may_subtract: bool) -> str:
 
 
 def interval_text(table: pd.DataFrame, value: str = "measured", digits: int = 3) -> pd.DataFrame:
-    """Copy of `table` for reading: `value` with low and high as "0.712 [0.690, 0.735]", other numbers rounded,
-    gaps as an empty cell."""
+    """Copy of `table` for reading: `value` with low and high as "0.712 [0.690, 0.735]", other numbers
+    rounded, gaps as an empty cell."""
     shown = table.copy()
-    spans = [f"{v:.{digits}f}" if np.isnan(lo) else f"{v:.{digits}f} [{lo:.{digits}f}, {hi:.{digits}f}]"
-             for v, lo, hi in zip(table[value], table["low"], table["high"])]
+    spans = [
+        f"{v:.{digits}f}" if np.isnan(lo) else f"{v:.{digits}f} [{lo:.{digits}f}, {hi:.{digits}f}]"
+        for v, lo, hi in zip(table[value], table["low"], table["high"])
+    ]
     shown[value] = ["" if text == "nan" else text for text in spans]
     shown = shown.drop(columns=["low", "high"])
     if "difference" in shown and shown["difference"].isna().all():
@@ -135,7 +147,9 @@ def save_table(table: pd.DataFrame, slug: str, sort: list[str], name: str = "tab
     """
     lacking = [c for c in sort if c not in table]
     if lacking:
-        raise FiqaError(f"the table of {slug} has no column {', '.join(lacking)} to sort by", "name columns it has")
+        raise FiqaError(
+            f"the table of {slug} has no column {', '.join(lacking)} to sort by", "name columns it has"
+        )
     path = artefact(slug) / f"{name}.csv"
     write_csv(table.sort_values(sort, kind="stable"), path)
     return path

@@ -3,6 +3,7 @@
 A figure is a plain matplotlib `Figure` (no pyplot, so no global state and no window); its alt text is
 its label. `save_figure` writes it so that equal figures are equal bytes.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +13,26 @@ from matplotlib.figure import Figure
 from fiqa_core.evaluation.comparison import artefact
 
 INK, MUTED, PAPER, REFERENCES_GREY = "#222222", "#777777", "#ffffff", "#9a9a9a"
-RC = {"font.size": 9.5, "axes.titlesize": 10.5,
-      "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#999999",
-      "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "text.color": INK,
-      "axes.grid": True, "grid.color": "#e6e6e6", "grid.linewidth": 0.7, "axes.axisbelow": True,
-      "figure.facecolor": PAPER, "savefig.facecolor": PAPER, "lines.linewidth": 1.7,
-      "svg.hashsalt": "fiqa", "font.family": "DejaVu Sans"}
+RC = {
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#999999",
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "lines.linewidth": 1.7,
+    "svg.hashsalt": "fiqa",
+    "font.family": "DejaVu Sans",
+}
 
 
 @dataclass(frozen=True)
@@ -67,8 +82,13 @@ def line_style(method: str) -> dict:
 
 def marker_style(method: str, filled: bool = True) -> dict:
     """Keyword arguments of `Axes.plot` for single points of `method`; open markers are published values."""
-    return {"color": look(method).colour, "marker": look(method).marker, "linestyle": "none", "markersize": 7,
-            "markerfacecolor": look(method).colour if filled else PAPER}
+    return {
+        "color": look(method).colour,
+        "marker": look(method).marker,
+        "linestyle": "none",
+        "markersize": 7,
+        "markerfacecolor": look(method).colour if filled else PAPER,
+    }
 
 
 def canvas(rows: int = 1, columns: int = 1, size: tuple[float, float] = (7.5, 4.0), **options):
@@ -123,9 +143,18 @@ def label_ends(axes, ends: list[tuple[str, float, float, str]], size: float = 8.
     height = axes.get_position().height * axes.figure.get_figheight()
     places = spread(heights, gap=1.25 * size / 72 / height, low=0.02, high=0.98)
     for (text, x, y, colour), place in zip(ends, places):
-        axes.annotate(text, xy=(x, y), xycoords="data", xytext=(1.06, place), textcoords="axes fraction",
-                      color=colour, fontsize=size, va="center", annotation_clip=False,
-                      arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 1})
+        axes.annotate(
+            text,
+            xy=(x, y),
+            xycoords="data",
+            xytext=(1.06, place),
+            textcoords="axes fraction",
+            color=colour,
+            fontsize=size,
+            va="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 1},
+        )
 
 
 def empty_figure(message: str) -> Figure:
@@ -137,9 +166,10 @@ def empty_figure(message: str) -> Figure:
 
 
 def save_figure(figure: Figure, slug: str, name: str):
-    """Write `results/artefacts/<slug>/<slug>_<name>.png`, its alt text beside it as .txt, and return an IPython
-    image. No time stamp and no version is written: equal figures give equal bytes."""
+    """Write `results/artefacts/<slug>/<slug>_<name>.png`, its alt text beside it; returns an IPython image.
+    No time stamp and no version is written: equal figures give equal bytes."""
     from IPython.display import Image
+
     path = artefact(slug) / f"{slug}_{name}.png"
     alt = str(figure.get_label())
     with rc_context(RC):

@@ -2,19 +2,29 @@
 
 Lines and points carry the look of their method (`figure_style.LOOKS`) and their name beside them.
 """
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from fiqa_core.evaluation.comparison import REFERENCES, order_methods
 from fiqa_core.evaluation.correlation import spearman
-from fiqa_core.evaluation.figure_style import (BENCHMARK_COLOURS, INK, MUTED, canvas, finish, label_ends,
-                                               line_style, look, marker_style, wide_enough)
+from fiqa_core.evaluation.figure_style import (
+    INK,
+    MUTED,
+    canvas,
+    finish,
+    label_ends,
+    line_style,
+    look,
+    marker_style,
+    wide_enough,
+)
 
 
-def edc_panels(curves: pd.DataFrame, highlight: str = "", limit: float = 0.3, logarithmic: bool = False,
-               title: str = "") -> Figure:
+def edc_panels(
+    curves: pd.DataFrame, highlight: str = "", limit: float = 0.3, logarithmic: bool = False, title: str = ""
+) -> Figure:
     """Error-versus-discard curves, one panel per benchmark, with bootstrap bands.
 
     curves     benchmark, method, discard in [0, 1], fnmr, low, high (the band; NaN for none); methods named
@@ -26,7 +36,7 @@ def edc_panels(curves: pd.DataFrame, highlight: str = "", limit: float = 0.3, lo
     columns = min(len(benchmarks), 3)
     rows = -(-len(benchmarks) // columns)
     figure, axes = canvas(rows, columns, size=(4.6 * columns + 0.4, 3.1 * rows + 0.3))
-    for axis in axes.flat[len(benchmarks):]:
+    for axis in axes.flat[len(benchmarks) :]:
         axis.axis("off")
     for axis, benchmark in zip(axes.flat, benchmarks):
         edc_panel(axis, curves[curves["benchmark"] == benchmark], highlight, limit, logarithmic)
@@ -35,9 +45,13 @@ def edc_panels(curves: pd.DataFrame, highlight: str = "", limit: float = 0.3, lo
         axis.set_ylabel("FNMR of what remains")
     for axis in axes[-1]:
         axis.set_xlabel("share of comparisons discarded")
-    finish(figure, f"Error-versus-discard curves on {', '.join(benchmarks)} for "
-                   f"{', '.join(order_methods(curves['method']))}; lower is better.", title)
-    figure.draw_without_rendering()             # settles the layout, which the labels' spacing is measured in
+    finish(
+        figure,
+        f"Error-versus-discard curves on {', '.join(benchmarks)} for "
+        f"{', '.join(order_methods(curves['method']))}; lower is better.",
+        title,
+    )
+    figure.draw_without_rendering()  # settles the layout, which the labels' spacing is measured in
     for axis, benchmark in zip(axes.flat, benchmarks):
         edc_labels(axis, curves[curves["benchmark"] == benchmark], limit)
     return figure
@@ -46,13 +60,28 @@ def edc_panels(curves: pd.DataFrame, highlight: str = "", limit: float = 0.3, lo
 def edc_panel(axis, curves: pd.DataFrame, highlight: str, limit: float, logarithmic: bool) -> None:
     """Draw one benchmark's curves as steps: FNMR holds its value until the next comparison leaves."""
     for method in order_methods(curves["method"]):
-        line = curves[(curves["method"] == method) & (curves["discard"] <= limit + 1e-9)].sort_values("discard")
+        line = curves[(curves["method"] == method) & (curves["discard"] <= limit + 1e-9)].sort_values(
+            "discard"
+        )
         reference = method in REFERENCES
-        axis.plot(line["discard"], line["fnmr"], drawstyle="steps-post", **line_style(method),
-                  zorder=1 if reference else 3)
+        axis.plot(
+            line["discard"],
+            line["fnmr"],
+            drawstyle="steps-post",
+            **line_style(method),
+            zorder=1 if reference else 3,
+        )
         if not reference and highlight in ("", method):
-            axis.fill_between(line["discard"], line["low"], line["high"], step="post", zorder=2,
-                              color=look(method).colour, alpha=0.22 if highlight else 0.10, linewidth=0)
+            axis.fill_between(
+                line["discard"],
+                line["low"],
+                line["high"],
+                step="post",
+                zorder=2,
+                color=look(method).colour,
+                alpha=0.22 if highlight else 0.10,
+                linewidth=0,
+            )
     axis.set_xlim(0, limit)
     if logarithmic:
         axis.set_yscale("log")
@@ -65,13 +94,16 @@ def edc_labels(axis, curves: pd.DataFrame, limit: float) -> None:
     shown = curves[curves["discard"] <= limit + 1e-9].sort_values("discard")
     last = shown.groupby("method").tail(1).set_index("method")
     bottom = axis.get_ylim()[0]
-    label_ends(axis, [(m, limit, max(last.loc[m, "fnmr"], bottom), look(m).colour) for m in order_methods(last.index)])
+    label_ends(
+        axis,
+        [(m, limit, max(last.loc[m, "fnmr"], bottom), look(m).colour) for m in order_methods(last.index)],
+    )
 
 
 def pauc_heatmap(table: pd.DataFrame, title: str = "", mark_best: bool = True) -> Figure:
     """Normalised pAUC, methods down, benchmarks across; blue is better than not discarding, red is worse.
 
-    table  index: methods in the order to draw; columns: benchmarks; values around 1 (1 = no effect), NaN blank
+    table  index: methods in the order to draw; columns: benchmarks; values around 1, NaN blank
     """
     values = table.to_numpy(float)
     figure, axes = canvas(size=(wide_enough(2.2 + 0.85 * table.shape[1], title), 1.1 + 0.34 * table.shape[0]))
@@ -81,15 +113,27 @@ def pauc_heatmap(table: pd.DataFrame, title: str = "", mark_best: bool = True) -
     own = [i for i, m in enumerate(table.index) if m not in REFERENCES]
     for i, j in np.argwhere(np.isfinite(values)):
         best = mark_best and i in own and values[i, j] == np.nanmin(values[own, j])
-        axis.text(j, i, f"{values[i, j]:.3f}", ha="center", va="center", fontsize=8.5,
-                  fontweight="bold" if best else "normal", color="white" if abs(values[i, j] - 1) > 0.42 else INK)
+        axis.text(
+            j,
+            i,
+            f"{values[i, j]:.3f}",
+            ha="center",
+            va="center",
+            fontsize=8.5,
+            fontweight="bold" if best else "normal",
+            color="white" if abs(values[i, j] - 1) > 0.42 else INK,
+        )
     axis.set_xticks(range(table.shape[1]), table.columns)
     axis.set_yticks(range(table.shape[0]), table.index)
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
-    return finish(figure, f"Heat-map of normalised pAUC, {len(table.index)} methods by {', '.join(table.columns)}; "
-                          "bold marks the best method of a column.", title)
+    return finish(
+        figure,
+        f"Heat-map of normalised pAUC, {len(table.index)} methods by {', '.join(table.columns)}; "
+        "bold marks the best method of a column.",
+        title,
+    )
 
 
 def published_and_measured(table: pd.DataFrame, label: str, title: str = "", suite: str = "") -> Figure:
@@ -111,8 +155,12 @@ def published_and_measured(table: pd.DataFrame, label: str, title: str = "", sui
         axis.set_xlabel(label)
         axis.tick_params(axis="y", length=0)
     ranked = ", ".join(table.dropna(subset=["measured"]).sort_values("measured")["method"])
-    return finish(figure, f"{label} of {len(table)} methods, published on the left, measured on the right; "
-                          f"measured order from low to high: {ranked}.", title)
+    return finish(
+        figure,
+        f"{label} of {len(table)} methods, published on the left, measured on the right; "
+        f"measured order from low to high: {ranked}.",
+        title,
+    )
 
 
 def intervals(table: pd.DataFrame, label: str, reference: float | None = None, title: str = "") -> Figure:
@@ -124,8 +172,12 @@ def intervals(table: pd.DataFrame, label: str, reference: float | None = None, t
     """
     benchmarks = list(dict.fromkeys(table["benchmark"]))
     settings = list(dict.fromkeys(table["setting"]))
-    figure, axes = canvas(1, len(benchmarks), sharey=True,
-                          size=(wide_enough(2.0 + 2.6 * len(benchmarks), title), 1.1 + 0.3 * len(settings)))
+    figure, axes = canvas(
+        1,
+        len(benchmarks),
+        sharey=True,
+        size=(wide_enough(2.0 + 2.6 * len(benchmarks), title), 1.1 + 0.3 * len(settings)),
+    )
     for axis, benchmark in zip(axes[0], benchmarks):
         rows = table[table["benchmark"] == benchmark].set_index("setting").reindex(settings)
         first = rows["value"].iloc[0]
@@ -137,58 +189,12 @@ def intervals(table: pd.DataFrame, label: str, reference: float | None = None, t
         axis.set(title=benchmark, xlabel=label)
     axes[0, 0].set_yticks(range(len(settings)), settings)
     axes[0, 0].set_ylim(len(settings) - 0.5, -0.5)
-    return finish(figure, f"{label} on {', '.join(benchmarks)} for the settings {', '.join(settings)}; "
-                          "the grey line continues the default.", title)
-
-
-def repeats_runtime(table: pd.DataFrame, title: str = "") -> Figure:
-    """Run time per image against FaceQAN's number of repeats k: published and measured in panels of their
-    own, and both relative to k = 10 in the third.
-
-    table  repeats (k), published, measured (milliseconds per image), published_relative, measured_relative
-    """
-    figure, axes = canvas(1, 3, size=(11, 3.2))
-    table = table.sort_values("repeats")
-    looks = {"published": marker_style("FaceQAN", filled=False) | {"linestyle": (0, (4, 3))},
-             "measured": marker_style("FaceQAN") | {"linestyle": "solid"}}
-    ends = []
-    for axis, side in zip(axes[0], looks):
-        axis.plot(table["repeats"], table[side], **looks[side])
-        axis.set(title=side, xlabel="repeats k", ylabel="milliseconds per image", ylim=(0, None))
-        shown = table.dropna(subset=[f"{side}_relative"])
-        axes[0, 2].plot(shown["repeats"], shown[f"{side}_relative"], **looks[side])
-        ends += [(side, *shown[["repeats", f"{side}_relative"]].iloc[-1], INK)] if len(shown) else []
-    axes[0, 2].set(title="both, relative", xlabel="repeats k", ylabel="relative cost", ylim=(0, None))
-    finish(figure, "FaceQAN's run time per image against its number of repeats, published, measured, "
-                   "and both relative to ten repeats.", title)
-    figure.draw_without_rendering()
-    label_ends(axes[0, 2], ends)
-    return figure
-
-
-def method_runtime(table: pd.DataFrame, title: str = "") -> Figure:
-    """Run time and size of methods, one row each: published (open) and measured (filled) in panels of their own.
-
-    table  method, published, measured (milliseconds per image; NaN for none), parameters_published,
-           parameters_measured (millions); logarithmic axes
-    """
-    figure, axes = canvas(1, 4, size=(12, 1.2 + 0.32 * len(table)), sharey=True)
-    panels = [("published", "run time, published", "ms per image"), ("measured", "run time, measured", "ms per image"),
-              ("parameters_published", "size, published", "million parameters"),
-              ("parameters_measured", "size, measured", "million parameters")]
-    for axis, (column, heading, label) in zip(axes[0], panels):
-        for row, (method, value) in enumerate(zip(table["method"], table[column])):
-            axis.plot(value, row, **marker_style(method, filled=column.endswith("measured")))
-            axis.annotate("" if np.isnan(value) else f"{value:,.{2 if value < 10 else 0}f}", (value, row),
-                          xytext=(7, -3), fontsize=8.5,
-                          textcoords="offset points")
-        axis.set(xscale="log", title=heading, xlabel=label)
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.margins(x=0.35, y=0.15)
-    axes[0, 0].set_yticks(range(len(table)), table["method"])
-    axes[0, 0].invert_yaxis()
-    return finish(figure, f"Run time and number of parameters of {', '.join(table['method'])}, "
-                          "published and measured in separate panels, logarithmic axes.", title)
+    return finish(
+        figure,
+        f"{label} on {', '.join(benchmarks)} for the settings {', '.join(settings)}; "
+        "the grey line continues the default.",
+        title,
+    )
 
 
 def score_distributions(scores: pd.DataFrame, title: str = "") -> Figure:
@@ -214,9 +220,18 @@ def score_distributions(scores: pd.DataFrame, title: str = "") -> Figure:
         axis.spines["left"].set_visible(False)
     axes[-1, 0].set_xlabel("quality score, scaled to [0, 1] per method")
     for place, method in enumerate(methods):
-        axes[0, 0].text(0.01 + 0.19 * place, 1.06, f"▬ {method}", transform=axes[0, 0].transAxes, fontsize=9,
-                        color=look(method).colour, fontweight="bold")
-    return finish(figure, f"Distributions of the scores of {', '.join(methods)} on {', '.join(benchmarks)}.", title)
+        axes[0, 0].text(
+            0.01 + 0.19 * place,
+            1.06,
+            f"▬ {method}",
+            transform=axes[0, 0].transAxes,
+            fontsize=9,
+            color=look(method).colour,
+            fontweight="bold",
+        )
+    return finish(
+        figure, f"Distributions of the scores of {', '.join(methods)} on {', '.join(benchmarks)}.", title
+    )
 
 
 def score_scatter(scores: pd.DataFrame, first: str, second: str, title: str = "") -> Figure:
@@ -227,8 +242,10 @@ def score_scatter(scores: pd.DataFrame, first: str, second: str, title: str = ""
     benchmarks = list(dict.fromkeys(scores["benchmark"]))
     columns = min(len(benchmarks), 4)
     rows = -(-len(benchmarks) // columns)
-    figure, axes = canvas(rows, columns, size=(0.6 + 2.5 * columns, 0.5 + 2.4 * rows), sharex=True, sharey=True)
-    for axis in axes.flat[len(benchmarks):]:
+    figure, axes = canvas(
+        rows, columns, size=(0.6 + 2.5 * columns, 0.5 + 2.4 * rows), sharex=True, sharey=True
+    )
+    for axis in axes.flat[len(benchmarks) :]:
         axis.axis("off")
     for axis, benchmark in zip(axes.flat, benchmarks):
         shown = scores[scores["benchmark"] == benchmark]
@@ -236,45 +253,12 @@ def score_scatter(scores: pd.DataFrame, first: str, second: str, title: str = ""
         axis.set_title(f"{benchmark}  {spearman(shown[first], shown[second]):+.2f}")
     figure.supxlabel(f"{first} score", fontsize=9.5)
     figure.supylabel(f"{second} score", fontsize=9.5)
-    return finish(figure, f"Scatter of {second} against {first} for {len(scores)} images of {', '.join(benchmarks)}; "
-                          "the number is Spearman's rank correlation.", title)
-
-
-def verification_curves(curves: dict[str, tuple[np.ndarray, np.ndarray]], kind: str = "det",
-                        fmr_range: tuple[float, float] = (1e-4, 0.1), title: str = "") -> Figure:
-    """ROC or DET of recognisers. curves: name -> (fmr, fnmr), equal lengths, in [0, 1].
-
-    kind  "roc": 1 - FNMR over FMR; "det": FNMR over FMR on a logarithmic axis; FMR always logarithmic
-    """
-    figure, axes = canvas(size=(6.6, 4.2))
-    axis, ends = axes[0, 0], []
-    for i, (name, (fmr, fnmr)) in enumerate(curves.items()):
-        order = np.argsort(fmr, kind="stable")
-        x, y = np.asarray(fmr, float)[order], np.asarray(fnmr, float)[order]
-        keep = (x >= fmr_range[0]) & (x <= fmr_range[1])
-        x, y = x[keep], 1 - y[keep] if kind == "roc" else np.maximum(y[keep], 1e-4)
-        colour = BENCHMARK_COLOURS[i % len(BENCHMARK_COLOURS)]
-        axis.plot(x, y, color=colour, linestyle=("solid", (0, (5, 2)))[i // len(BENCHMARK_COLOURS) % 2])
-        ends += [(name, x[-1], y[-1], colour)] if len(x) else []
-    axis.set(xscale="log", xlabel="FMR", ylabel="1 - FNMR" if kind == "roc" else "FNMR", xlim=fmr_range,
-             yscale="linear" if kind == "roc" else "log")
-    finish(figure, f"{kind.upper()} curves of {', '.join(curves)}.", title)
-    figure.draw_without_rendering()
-    label_ends(axis, ends)
-    return figure
-
-
-def training_curve(log: pd.DataFrame, columns: list[str], title: str = "") -> Figure:
-    """Quantities over training, one panel each. log: step, then `columns` (NaN where not measured)."""
-    figure, axes = canvas(1, len(columns), size=(1.0 + 3.6 * len(columns), 3.0))
-    for axis, column in zip(axes[0], columns):
-        shown = log.dropna(subset=[column])
-        axis.plot(shown["step"], shown[column], color="#0072B2", marker="o" if len(shown) < 25 else None, markersize=4)
-        axis.set(title=column, xlabel="step")
-        if len(shown):
-            axis.annotate(f"{shown[column].iloc[-1]:.3g}", (shown["step"].iloc[-1], shown[column].iloc[-1]),
-                          xytext=(4, 4), textcoords="offset points", fontsize=8.5)
-    return finish(figure, f"Training curve: {', '.join(columns)} over steps.", title)
+    return finish(
+        figure,
+        f"Scatter of {second} against {first} for {len(scores)} images of {', '.join(benchmarks)}; "
+        "the number is Spearman's rank correlation.",
+        title,
+    )
 
 
 def severity(binned: pd.DataFrame, title: str = "") -> Figure:
@@ -287,24 +271,51 @@ def severity(binned: pd.DataFrame, title: str = "") -> Figure:
     columns = min(len(causes), 3)
     rows = -(-len(causes) // columns)
     figure, axes = canvas(rows, columns, size=(4.5 * columns + 0.4, 2.9 * rows + 0.3))
-    for axis in axes.flat[len(causes):]:
+    for axis in axes.flat[len(causes) :]:
         axis.axis("off")
     for axis, cause in zip(axes.flat, causes):
         for method in order_methods(binned["method"]):
             line = binned[(binned["cause"] == cause) & (binned["method"] == method)].sort_values("severity")
-            axis.plot(line["severity"], line["score"], marker=look(method).marker, markersize=4, **line_style(method))
-            axis.fill_between(line["severity"], line["low"], line["high"], color=look(method).colour, alpha=0.12,
-                              linewidth=0)
+            axis.plot(
+                line["severity"],
+                line["score"],
+                marker=look(method).marker,
+                markersize=4,
+                **line_style(method),
+            )
+            axis.fill_between(
+                line["severity"],
+                line["low"],
+                line["high"],
+                color=look(method).colour,
+                alpha=0.12,
+                linewidth=0,
+            )
         axis.set(title=cause, xlabel=f"true {cause}")
     for axis in axes[:, 0]:
         axis.set_ylabel("mean score, scaled")
-    finish(figure, f"Mean quality score against the true severity of {', '.join(causes)} for "
-                   f"{', '.join(order_methods(binned['method']))}.", title)
+    finish(
+        figure,
+        f"Mean quality score against the true severity of {', '.join(causes)} for "
+        f"{', '.join(order_methods(binned['method']))}.",
+        title,
+    )
     figure.draw_without_rendering()
     for axis, cause in zip(axes.flat, causes):
-        last = binned[binned["cause"] == cause].sort_values("severity").groupby("method").tail(1).set_index("method")
-        label_ends(axis, [(m, last.loc[m, "severity"], last.loc[m, "score"], look(m).colour)
-                          for m in order_methods(last.index)])
+        last = (
+            binned[binned["cause"] == cause]
+            .sort_values("severity")
+            .groupby("method")
+            .tail(1)
+            .set_index("method")
+        )
+        label_ends(
+            axis,
+            [
+                (m, last.loc[m, "severity"], last.loc[m, "score"], look(m).colour)
+                for m in order_methods(last.index)
+            ],
+        )
     return figure
 
 
@@ -319,35 +330,28 @@ def rank_matrix(table: pd.DataFrame, title: str = "", label: str = "Spearman") -
     axis.grid(False)
     axis.imshow(values, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
     for i, j in np.argwhere(np.isfinite(values)):
-        axis.text(j, i, f"{values[i, j]:+.2f}", ha="center", va="center", fontsize=8.5,
-                  color="white" if abs(values[i, j]) > 0.6 else INK)
-    axis.set_xticks(range(table.shape[1]), table.columns, rotation=25 if table.shape[1] > 7 else 0, ha="left"
-                    if table.shape[1] > 7 else "center")
+        axis.text(
+            j,
+            i,
+            f"{values[i, j]:+.2f}",
+            ha="center",
+            va="center",
+            fontsize=8.5,
+            color="white" if abs(values[i, j]) > 0.6 else INK,
+        )
+    axis.set_xticks(
+        range(table.shape[1]),
+        table.columns,
+        rotation=25 if table.shape[1] > 7 else 0,
+        ha="left" if table.shape[1] > 7 else "center",
+    )
     axis.set_yticks(range(table.shape[0]), table.index)
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
-    return finish(figure, f"{label} rank correlations, {table.shape[0]} rows ({', '.join(map(str, table.index))}) by "
-                          f"{table.shape[1]} columns ({', '.join(map(str, table.columns))}).", title)
-
-
-def verification_dots(table: pd.DataFrame, quantity: str, title: str = "") -> Figure:
-    """One row per benchmark: a verification quantity of recognisers (grey) and of quality methods (coloured).
-
-    table  benchmark, recogniser, role ("recogniser" or "quality method") and a column named `quantity`
-    """
-    benchmarks = list(dict.fromkeys(table["benchmark"]))
-    figure, axes = canvas(size=(7.5, 1.3 + 0.36 * len(benchmarks)))
-    axis = axes[0, 0]
-    grey = table[table["role"] == "recogniser"]
-    axis.plot(grey[quantity], grey["benchmark"].map(benchmarks.index), "|", color=MUTED, markersize=11)
-    own = table[table["role"] != "recogniser"]
-    for method in order_methods(own["recogniser"]):
-        rows = own[own["recogniser"] == method]
-        axis.plot(rows[quantity], rows["benchmark"].map(benchmarks.index), label=method, **marker_style(method))
-    axis.set_yticks(range(len(benchmarks)), benchmarks)
-    axis.set_ylim(len(benchmarks) - 0.5, -0.5)
-    axis.set(xlabel=quantity)
-    figure.legend(loc="outside lower right", ncols=4, frameon=False, fontsize=8.5)
-    return finish(figure, f"{quantity} of {', '.join(order_methods(own['recogniser']))} as recognisers on "
-                          f"{', '.join(benchmarks)}, between the suite's recognisers in grey.", title)
+    return finish(
+        figure,
+        f"{label} rank correlations, {table.shape[0]} rows ({', '.join(map(str, table.index))}) by "
+        f"{table.shape[1]} columns ({', '.join(map(str, table.columns))}).",
+        title,
+    )

@@ -3,18 +3,32 @@
 One long-form CSV per paper artefact, the same columns in all of them. The quantity "pAUC" is the
 papers' own: the mean of FNMR(u)/FNMR(0) on a 5 % grid of discard fractions u, at FMR 1e-3.
 """
+
 import numpy as np
 import pandas as pd
 
 from fiqa_core import project
 from fiqa_core.errors import FiqaError
 
-COLUMNS = ("source", "recogniser", "method", "benchmark", "setting", "quantity", "discard_limit",
-           "value", "unit", "mark")
+COLUMNS = (
+    "source",
+    "recogniser",
+    "method",
+    "benchmark",
+    "setting",
+    "quantity",
+    "discard_limit",
+    "value",
+    "unit",
+    "mark",
+)
 QUANTITIES = ("pAUC", "FNMR(0)", "run time mean", "run time sd", "parameters", "quality score")
-MARKS = {"": "", "star": "best of the authors' own five variants in its column",
-         "dagger": "SER-FIQ took part in choosing XQLFW's images",
-         "digitised": "read from the pixels of a figure, not printed"}
+MARKS = {
+    "": "",
+    "star": "best of the authors' own five variants in its column",
+    "dagger": "SER-FIQ took part in choosing XQLFW's images",
+    "digitised": "read from the pixels of a figure, not printed",
+}
 
 
 def load_published(name: str) -> pd.DataFrame:
@@ -29,15 +43,20 @@ def load_published(name: str) -> pd.DataFrame:
     path = folder / f"{name}.csv"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.csv"))) or "none"
-        raise FiqaError(f"there is no published table {path} (known: {known})",
-                        "use one of the known names, or fetch the inputs: dvc repro data.dvc")
+        raise FiqaError(
+            f"there is no published table {path} (known: {known})",
+            "use one of the known names, or fetch the inputs: dvc repro data.dvc",
+        )
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise FiqaError(f"{path} is not a table: {error}", "fetch the inputs again: dvc repro data.dvc") from error
+        raise FiqaError(
+            f"{path} is not a table: {error}", "fetch the inputs again: dvc repro data.dvc"
+        ) from error
     if tuple(table.columns) != COLUMNS:
-        raise FiqaError(f"{path} has the columns {', '.join(table.columns)}",
-                        f"it must have exactly {', '.join(COLUMNS)}")
+        raise FiqaError(
+            f"{path} has the columns {', '.join(table.columns)}", f"it must have exactly {', '.join(COLUMNS)}"
+        )
     for column in ("discard_limit", "value"):
         table[column] = numbers(table[column], path, column)
     check(table, path)
@@ -49,22 +68,28 @@ def numbers(text: pd.Series, path, column: str) -> pd.Series:
     values = pd.to_numeric(text, errors="coerce").astype("float64")
     bad = np.flatnonzero(values.isna() & (text != ""))
     if len(bad):
-        raise FiqaError(f"{path}, line {bad[0] + 2}: {column} is {text.iloc[bad[0]]!r}, not a number",
-                        "correct the value, or fetch the inputs again: dvc repro data.dvc")
+        raise FiqaError(
+            f"{path}, line {bad[0] + 2}: {column} is {text.iloc[bad[0]]!r}, not a number",
+            "correct the value, or fetch the inputs again: dvc repro data.dvc",
+        )
     return values
 
 
 def check(table: pd.DataFrame, path) -> None:
     """Raise FiqaError on a missing value, an unknown quantity or mark, or a value given twice."""
     keys = [c for c in COLUMNS if c not in ("value", "unit", "mark")]
-    wrong = {"no value": table["value"].isna(),
-             "an unknown quantity": ~table["quantity"].isin(QUANTITIES),
-             "an unknown mark": ~table["mark"].isin(tuple(MARKS)),
-             "a value that is there already": table.duplicated(keys)}
+    wrong = {
+        "no value": table["value"].isna(),
+        "an unknown quantity": ~table["quantity"].isin(QUANTITIES),
+        "an unknown mark": ~table["mark"].isin(tuple(MARKS)),
+        "a value that is there already": table.duplicated(keys),
+    }
     for what, rows in wrong.items():
         if rows.any():
-            raise FiqaError(f"{path}, line {np.flatnonzero(rows)[0] + 2}: {what}",
-                            "correct the line, or fetch the inputs again: dvc repro data.dvc")
+            raise FiqaError(
+                f"{path}, line {np.flatnonzero(rows)[0] + 2}: {what}",
+                "correct the line, or fetch the inputs again: dvc repro data.dvc",
+            )
 
 
 def pick(table: pd.DataFrame, **wanted) -> pd.DataFrame:

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from fiqa_core.benchmarks.tables import FaceSet
+from fiqa_core.diffusion.model import load_diffusion
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import to_batch
 from fiqa_core.methods.diffiqa import DifFIQA
 from fiqa_core.methods.faceqan import FaceQAN
 from fiqa_core.methods.files import PUBLISHED, load_quality
-from fiqa_core.diffusion.model import load_diffusion
 from fiqa_core.progress import progress
 
 SHARD = 256                         # images between two savings of half-finished scores

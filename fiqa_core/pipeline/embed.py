@@ -3,12 +3,15 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core import project
-from fiqa_core.device import default_device
 from fiqa_core.evaluation.pairs import face_set_similarity
+from fiqa_core.pipeline.partial import forget
 from fiqa_core.pipeline.prepare import load_benchmarks
-from fiqa_core.pipeline.recognise import compared_recognisers, pipeline_recogniser
-from fiqa_core.pipeline.settings import settings
-from fiqa_core.recognisers.embedding import embed
+from fiqa_core.pipeline.recognise import (
+    compared_recognisers,
+    embed_face_set,
+    embedding_partial,
+    pipeline_recogniser,
+)
 
 
 def embed_benchmarks() -> pd.DataFrame:
@@ -16,17 +19,21 @@ def embed_benchmarks() -> pd.DataFrame:
 
     Returns the latter: recogniser, benchmark, images, embedding size, mean and deviation of the norm.
     """
-    chosen, rows = settings("embed"), []
+    benchmarks, rows = load_benchmarks(), []
     for slug, name in compared_recognisers().items():
         recogniser = pipeline_recogniser(slug)
-        for benchmark, faces in load_benchmarks().items():
-            vectors = embed(recogniser, faces.pixels, default_device(), **chosen)
+        known: dict = {}
+        for benchmark, faces in benchmarks.items():
+            vectors = embed_face_set(slug, recogniser, faces, known)
             path = embedding_path(slug, benchmark)
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, vectors)
             norms = np.linalg.norm(vectors, axis=1)
             rows.append({"recogniser": name, "benchmark": benchmark, "images": len(vectors),
                          "embedding_size": vectors.shape[1], "norm_mean": norms.mean(), "norm_sd": norms.std()})
+    for slug in compared_recognisers():
+        for faces in benchmarks.values():
+            forget(embedding_partial(slug, faces))
     table = pd.DataFrame(rows)
     path = project.results() / "embed" / "norms.csv"
     path.parent.mkdir(parents=True, exist_ok=True)

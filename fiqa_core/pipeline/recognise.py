@@ -1,7 +1,11 @@
 """Stage `recogniser`: train one face recognition model on the training faces, or load the user's checkpoint."""
+import hashlib
+
+import numpy as np
 import pandas as pd
 
 from fiqa_core import project
+from fiqa_core.benchmarks import FaceSet
 from fiqa_core.device import default_device
 from fiqa_core.evaluation.benchmarking import verification_table
 from fiqa_core.evaluation.csv import write_csv
@@ -60,11 +64,38 @@ def training_log(slug: str) -> pd.DataFrame | None:
     return pd.read_csv(path) if path.is_file() else None
 
 
+def embed_face_set(slug: str, recogniser: Recogniser, faces: FaceSet, known: dict | None = None) -> np.ndarray:
+    """Embeddings (N, D) of a face set, kept in build/partial so that an interrupted run does not repeat them.
+
+    known   embeddings by image content: pictures that occurred before are not embedded again; it is added to
+    """
+    partial = embedding_partial(slug, faces)
+    known = {} if known is None else known
+    keys = [hashlib.blake2b(picture.tobytes(), digest_size=16).digest() for picture in faces.pixels]
+    if partial.is_file():
+        vectors = np.load(partial)
+    else:
+        new = np.array([key not in known for key in keys])
+        fresh = embed(recogniser, np.asarray(faces.pixels[new]), default_device(), **settings("embed"))
+        vectors = np.empty((len(faces), recogniser.embedding_size), dtype=np.float32)
+        vectors[new] = fresh
+        vectors[~new] = [known[key] for key, is_new in zip(keys, new) if not is_new]
+        with open(partial, "wb") as file:
+            np.save(file, vectors)
+    known.update(zip(keys, vectors))
+    return vectors
+
+
+def embedding_partial(slug: str, faces: FaceSet):
+    """Where the embeddings of a face set wait between the stages `recogniser` and `embed`."""
+    weights = hashlib.blake2b(recogniser_path(slug).read_bytes(), digest_size=16).hexdigest()
+    return partial_path(f"embedding-{slug}-{faces.name}", "03_embed", faces, weights=weights, **settings("embed"))
+
+
 def verify(slug: str, recogniser: Recogniser):
     """Verification of the first benchmark: one-row table, and the FMR and FNMR of its DET curve."""
     name, faces = next(iter(load_benchmarks().items()))
-    embeddings = {(settings(f"recognisers.{slug}.name"), name): embed(recogniser, faces.pixels, default_device(),
-                                                                      **settings("embed"))}
+    embeddings = {(settings(f"recognisers.{slug}.name"), name): embed_face_set(slug, recogniser, faces)}
     table = verification_table({name: faces}, embeddings)
     path = project.results() / "recognisers" / slug / "verification.csv"
     write_csv(table, path)

@@ -176,3 +176,10 @@ def test_interval_text_reads_well():
     _, measured = printed_and_measured()
     shown = comparison.interval_text(measured.rename(columns={"pauc": "measured"}))
     assert shown["measured"].iloc[0] == "0.720 [0.680, 0.750]" and "low" not in shown
+
+
+def test_agreement_of_three_is_never_called_clear():
+    sentence = agreement.agreement_sentence(agreement.rank_agreement([1, 2, 3], [1, 2, 3]))
+    assert "Spearman +1.00" in sentence and "too few" in sentence
+    six = agreement.rank_agreement(range(6), range(6))
+    assert agreement.agreement_sentence(six).endswith("clear of chance.")

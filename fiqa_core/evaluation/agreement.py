@@ -10,6 +10,7 @@ from fiqa_core.evaluation.correlation import complete, kendall, spearman
 
 EXACT_UP_TO = 7  # 7! = 5,040 orders are enumerated; above that, DRAWS random orders with a fixed seed
 DRAWS = 5_000
+TOO_FEW = 3  # one of 3! orders comes up by chance more often than 1 in 20
 
 
 def rank_agreement(published, measured) -> dict:
@@ -58,9 +59,11 @@ def agreement_sentence(agreement: dict, what: str = "methods") -> str:
     """`rank_agreement`'s result as a sentence for a reader."""
     if np.isnan(agreement["spearman"]):
         return f"{agreement['count']} {what} have both a published and a measured value: no rank correlation."
-    strength = (
-        "clear of chance" if agreement["spearman_p"] <= 0.05 else "within what chance ordering explains"
-    )
+    strength = "within what chance ordering explains"
+    if agreement["count"] <= TOO_FEW:
+        strength = "too few to be clear of chance in any order"
+    elif agreement["spearman_p"] <= 0.05:
+        strength = "clear of chance"
     return (
         f"Rank correlation of published and measured over {agreement['count']} {what}: "
         f"Spearman {agreement['spearman']:+.2f} (p = {agreement['spearman_p']:.3f}), "

@@ -130,7 +130,9 @@ def interval_text(table: pd.DataFrame, value: str = "measured", digits: int = 3)
     shown = shown.drop(columns=["low", "high"])
     if "difference" in shown and shown["difference"].isna().all():
         shown = shown.drop(columns="difference")
-    return shown.round(digits).astype(object).where(shown.notna(), "")
+    for column in shown.select_dtypes("floating"):
+        shown[column] = ["" if np.isnan(v) else f"{v:.{digits}f}" for v in shown[column]]
+    return shown
 
 
 def artefact(slug: str) -> Path:

@@ -108,7 +108,7 @@ def finish(figure: Figure, alt: str, title: str = "") -> Figure:
     """Give `figure` its title and its alt text (one sentence, kept as the figure's label)."""
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK)
-    figure.set_label(alt)
+    figure.set_label(f"{title}: {alt}" if title else alt)
     return figure
 
 

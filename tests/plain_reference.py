@@ -3,6 +3,7 @@
 Nothing is shared with the kernels but the noise, which is drawn for the same (seed, image, repeat). Used to
 prove that batching changes nothing, and to measure what it saves.
 """
+
 import math
 
 import torch
@@ -14,8 +15,16 @@ def cosine(a, b):
     return (a * b).sum() / (a.norm() * b.norm())
 
 
-def faceqan(images, recogniser, seed=noise.DEFAULT_SEED, epsilon=1e-3, iterations=5, repeats=10, exponent=5,
-            variant="reference"):
+def faceqan(
+    images,
+    recogniser,
+    seed=noise.DEFAULT_SEED,
+    epsilon=1e-3,
+    iterations=5,
+    repeats=10,
+    exponent=5,
+    variant="reference",
+):
     """Scores (B,) of images (B, 3, 112, 112)."""
     scores = []
     for image, key in zip(images, noise.content_keys(images)):
@@ -53,7 +62,7 @@ def restore(unet, x_t, t, abar, z, eta):
         a, b = abar[now], abar[after]
         sigma = eta * torch.sqrt((1 - a / b) * (1 - b) / (1 - a))
         noise_of_x0 = (x - torch.sqrt(a) * x0) / torch.sqrt(1 - a)
-        x = torch.sqrt(b) * x0 + torch.sqrt(1 - b - sigma ** 2) * noise_of_x0
+        x = torch.sqrt(b) * x0 + torch.sqrt(1 - b - sigma**2) * noise_of_x0
         if now != after:
             x = x + sigma * z[:, used]
             used += 1
@@ -61,7 +70,7 @@ def restore(unet, x_t, t, abar, z, eta):
 
 
 def diffiqa(images, diffusion, recogniser, seed=noise.DEFAULT_SEED, timestep=5, repeats=10, eta=1.0):
-    """Scores (B,) of images (B, 3, 112, 112); every picture is embedded in every repeat, as first written down."""
+    """Scores (B,) of images (B, 3, 112, 112); every repeat embeds every picture."""
     abar = diffusion.alphas_cumprod
     scores = []
     for image in images:

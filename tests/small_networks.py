@@ -1,10 +1,11 @@
 """Small networks with fixed random weights for the tests of the methods, and random faces to feed them."""
+
 import torch
 
 from fiqa_core.diffusion import Diffusion
 from fiqa_core.recognisers.catalogue import recogniser_from_config
 
-torch.set_num_threads(1)            # small networks gain nothing from more, and suffer from busy cores
+torch.set_num_threads(1)  # small networks gain nothing from more, and suffer from busy cores
 
 
 def faces(count: int, seed: int = 0) -> torch.Tensor:
@@ -15,17 +16,30 @@ def faces(count: int, seed: int = 0) -> torch.Tensor:
 
 def recogniser(widths=(8, 8, 16, 16), embedding=32, seed=0):
     torch.manual_seed(seed)
-    return recogniser_from_config(dict(network="iresnet", name="small", blocks=[1, 1, 1, 1], widths=list(widths),
-                                       size=56, embedding=embedding, stem_stride=2)).freeze()
+    return recogniser_from_config(
+        dict(
+            network="iresnet",
+            name="small",
+            blocks=[1, 1, 1, 1],
+            widths=list(widths),
+            size=56,
+            embedding=embedding,
+            stem_stride=2,
+        )
+    ).freeze()
 
 
 def diffusion(seed=0, **sizes) -> Diffusion:
     torch.manual_seed(seed)
-    return Diffusion(**{**dict(dim=8, multipliers=(1, 2), size=28, heads=2, head_dim=4), **sizes}).eval().requires_grad_(False)
+    return (
+        Diffusion(**{**dict(dim=8, multipliers=(1, 2), size=28, heads=2, head_dim=4), **sizes})
+        .eval()
+        .requires_grad_(False)
+    )
 
 
 class LimitedMemory(torch.nn.Module):
-    """A network that runs out of GPU memory above `limit` images; `seen` lists the batch sizes it was given."""
+    """Runs out of GPU memory above `limit` images; `seen` lists the batch sizes it was given."""
 
     def __init__(self, network, limit):
         super().__init__()

@@ -1,4 +1,5 @@
-"""The diffusion model: schedule, sampler, U-Net and its golden outputs, degradation, training that resumes."""
+"""The diffusion model: schedule, sampler, U-Net, golden outputs, degradation, training that resumes."""
+
 import importlib.util
 import json
 import math
@@ -14,8 +15,15 @@ from fiqa_core.diffusion import Diffusion, load_diffusion, load_official, schedu
 from fiqa_core.diffusion import training as training_module
 from fiqa_core.diffusion.degradation import OPERATIONS, blur, degrade, jpeg
 from fiqa_core.diffusion.training import blend, train_diffusion, training_pair
-from fiqa_core.diffusion.unet import (Attention, ChannelNorm, LinearAttention, Pointwise, TimeSinusoid, UNet,
-                                      WeightStandardisedConv2d)
+from fiqa_core.diffusion.unet import (
+    Attention,
+    ChannelNorm,
+    LinearAttention,
+    Pointwise,
+    TimeSinusoid,
+    UNet,
+    WeightStandardisedConv2d,
+)
 from fiqa_core.errors import FiqaError
 from tests.shared import shared_path
 from tests.small_networks import diffusion, faces
@@ -55,7 +63,11 @@ def test_sampler_indices():
     assert schedule.ddim_indices(1) == [0, -1]
     for t in (2, 7, 20, 100):
         full = schedule.ddim_indices(t, skip_idle=False)
-        assert len(full) == t + 2 and full.count(0) == 2 and schedule.ddim_indices(t) == list(range(t - 1, -2, -1))
+        assert (
+            len(full) == t + 2
+            and full.count(0) == 2
+            and schedule.ddim_indices(t) == list(range(t - 1, -2, -1))
+        )
 
 
 def test_idle_step_returns_its_input():
@@ -82,7 +94,9 @@ def test_step_with_eta_one_is_the_posterior_of_ddpm():
     expected = tables["posterior_mean_coef1"][t] * x0 + tables["posterior_mean_coef2"][t] * x
     torch.testing.assert_close(mean, expected, atol=1e-4, rtol=0)
     moved = schedule.ddim_step(x, x0, abar[t], abar[t - 1], 1.0, zero + 1)
-    torch.testing.assert_close((moved - mean).square().mean(), tables["posterior_variance"][t], rtol=1e-2, atol=0)
+    torch.testing.assert_close(
+        (moved - mean).square().mean(), tables["posterior_variance"][t], rtol=1e-2, atol=0
+    )
 
 
 def test_perfect_denoiser_returns_the_image():
@@ -113,8 +127,11 @@ def test_unet_equals_the_golden_output():
     with torch.no_grad():
         y = unet.eval()(x, torch.from_numpy(golden["t"])).numpy()
         time = unet.time_mlp(torch.from_numpy(golden["t"])).numpy()
-    for found, want, limit in ((y[0, :, 0], golden["output_row0"], 2e-5), (time, golden["time_embedding"], 2e-5),
-                               (y, golden["output"].astype(np.float32), 1e-3)):       # the last is stored in float16
+    for found, want, limit in (
+        (y[0, :, 0], golden["output_row0"], 2e-5),
+        (time, golden["time_embedding"], 2e-5),
+        (y, golden["output"].astype(np.float32), 1e-3),
+    ):  # the last is stored in float16
         assert np.abs(found - want).max() <= limit * np.abs(want).max()
 
 
@@ -125,7 +142,9 @@ def test_time_embedding_equals_the_golden_numbers():
         layers = UNet().time_mlp
     layers = layers.to_empty(device="cpu")
     for name, tensor in layers.state_dict().items():
-        drawn = np.random.default_rng(zlib.crc32(f"time_mlp.{name}".encode())).standard_normal(tuple(tensor.shape))
+        drawn = np.random.default_rng(zlib.crc32(f"time_mlp.{name}".encode())).standard_normal(
+            tuple(tensor.shape)
+        )
         scale = 0.1 if name.endswith("bias") else math.sqrt(2 / tensor.shape[1])
         tensor.copy_(torch.from_numpy(scale * drawn))
     with torch.no_grad():
@@ -166,12 +185,14 @@ def test_layers_against_loops():
     pointwise = Pointwise(8, 5)
     torch.testing.assert_close(pointwise(x), torch.nn.functional.conv2d(x, pointwise.weight, pointwise.bias))
     norm = ChannelNorm(8)
-    torch.testing.assert_close(norm(x), torch.nn.functional.layer_norm(x.permute(0, 2, 3, 1), (8,)).permute(0, 3, 1, 2))
+    torch.testing.assert_close(
+        norm(x), torch.nn.functional.layer_norm(x.permute(0, 2, 3, 1), (8,)).permute(0, 3, 1, 2)
+    )
     for kind in (LinearAttention, Attention):
         layer = kind(8, 2, 3)
         q, k, v = torch.nn.functional.conv2d(x, layer.to_qkv.weight).reshape(2, 3, 2, 3, 12).unbind(1)
         if kind is LinearAttention:
-            q, k = q.softmax(2) * 3 ** -0.5, k.softmax(3)
+            q, k = q.softmax(2) * 3**-0.5, k.softmax(3)
             out = torch.einsum("bhde,bhdn->bhen", torch.einsum("bhdn,bhen->bhde", k, v / 12), q)
         else:
             q, k = (a / a.norm(dim=3, keepdim=True) for a in (q, k))
@@ -186,11 +207,18 @@ def test_working_size_is_what_an_averaging_recogniser_sees():
     assert small.shape == (1, 3, 56, 56)
     large = model.enlarge(small)
     assert large.shape == images.shape
-    torch.testing.assert_close(torch.nn.functional.avg_pool2d(large, 2), torch.nn.functional.avg_pool2d(images, 2))
+    torch.testing.assert_close(
+        torch.nn.functional.avg_pool2d(large, 2), torch.nn.functional.avg_pool2d(images, 2)
+    )
 
 
 def test_sizes_that_do_not_fit_are_refused():
-    for wrong in (dict(dim=12), dict(size=50), dict(size=28), dict(size=112, multipliers=(1, 2, 4, 8, 16, 32))):
+    for wrong in (
+        dict(dim=12),
+        dict(size=50),
+        dict(size=28),
+        dict(size=112, multipliers=(1, 2, 4, 8, 16, 32)),
+    ):
         with pytest.raises(FiqaError):
             Diffusion(**{**dict(dim=8), **wrong})
 
@@ -202,15 +230,22 @@ def test_save_load_and_the_official_layout(tmp_path):
     official = {"step": 1, "model": model.state_dict(), "opt": {}, "ema": {}, "scaler": None}
     torch.save(official, tmp_path / "diff_pretrain.pt")
     x, time = torch.randn(1, 3, 28, 28), torch.tensor([3])
-    for loaded in (load_diffusion(tmp_path / "own.pt"),
-                   load_official(tmp_path / "diff_pretrain.pt", dim=8, **config)):
+    for loaded in (
+        load_diffusion(tmp_path / "own.pt"),
+        load_official(tmp_path / "diff_pretrain.pt", dim=8, **config),
+    ):
         assert torch.equal(loaded.model(x, time), model.model(x, time)) and not loaded.training
     del official["model"]["model.init_conv.bias"]
     torch.save(official, tmp_path / "short.pt")
     (tmp_path / "damaged.pt").write_bytes(b"PK\x03\x04 not really")
     torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
-    for name, options in (("short", dict(dim=8, **config)), ("damaged", {}), ("foreign", {}), ("absent", {}),
-                          ("diff_pretrain", dict(dim=16, **config))):
+    for name, options in (
+        ("short", dict(dim=8, **config)),
+        ("damaged", {}),
+        ("foreign", {}),
+        ("absent", {}),
+        ("diff_pretrain", dict(dim=16, **config)),
+    ):
         with pytest.raises(FiqaError, match=name):
             load_official(tmp_path / f"{name}.pt", **options)
 
@@ -236,16 +271,22 @@ def test_blur_keeps_a_flat_image_and_lowers_detail():
 def test_jpeg_resembles_a_real_encoder():
     """Against OpenCV's JPEG of comparable quality: the error has the same size."""
     cv2 = pytest.importorskip("cv2")
-    images = (faces(4) * 0.8 + 0.2 * torch.rand(4, 3, 112, 112, generator=torch.Generator().manual_seed(0)))
+    images = faces(4) * 0.8 + 0.2 * torch.rand(4, 3, 112, 112, generator=torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(0)
-    qualities = torch.randint(20, 96, (4, 1, 1, 1, 1, 1), generator=torch.Generator().manual_seed(0)).flatten().tolist()
+    qualities = (
+        torch.randint(20, 96, (4, 1, 1, 1, 1, 1), generator=torch.Generator().manual_seed(0))
+        .flatten()
+        .tolist()
+    )
     ours = jpeg(images, generator)
     for image, found, quality in zip(images, ours, qualities):
         pixels = (image.permute(1, 2, 0).flip(2).numpy() * 255).round().astype(np.uint8)
         flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
         coded = cv2.imdecode(cv2.imencode(".jpg", pixels, flags)[1], cv2.IMREAD_COLOR)
         real = torch.from_numpy(coded).flip(2).permute(2, 0, 1) / 255
-        assert (found - image).square().mean() == pytest.approx((real - image).square().mean().item(), rel=0.1)
+        assert (found - image).square().mean() == pytest.approx(
+            (real - image).square().mean().item(), rel=0.1
+        )
         assert (found - real).square().mean() < 0.3 * (real - image).square().mean() + 1e-5
 
 
@@ -263,8 +304,18 @@ def test_training_pair_stays_within_the_bound():
     assert (x - hq)[early].square().mean() < (x - hq)[~early].square().mean()
 
 
-SMALL = dict(dim=8, multipliers=(1, 2), size=28, heads=2, head_dim=4, steps=8, batch=4, learning_rate=2e-3,
-             decay=True, log_every=2)
+SMALL = dict(
+    dim=8,
+    multipliers=(1, 2),
+    size=28,
+    heads=2,
+    head_dim=4,
+    steps=8,
+    batch=4,
+    learning_rate=2e-3,
+    decay=True,
+    log_every=2,
+)
 
 
 def pixels(count=12):
@@ -274,8 +325,11 @@ def pixels(count=12):
 def test_interrupted_training_gives_the_same_model(tmp_path, monkeypatch):
     whole = train_diffusion(pixels(), SMALL, log=tmp_path / "whole.csv")
     step, checkpoint = training_module._step, tmp_path / "state.pt"
-    monkeypatch.setattr(training_module.Resume, "save", lambda self, state, always=False, save=training_module.Resume.save:
-                        save(self, state, always=True))
+    monkeypatch.setattr(
+        training_module.Resume,
+        "save",
+        lambda self, state, always=False, save=training_module.Resume.save: save(self, state, always=True),
+    )
 
     def interrupted(diffusion, optimiser, data, number, *rest):
         if number == 5:

@@ -1,4 +1,4 @@
-"""DifFIQA(R) and eDifFIQA: published keys, labels and losses by hand, training that resumes and keeps its best."""
+"""DifFIQA(R) and eDifFIQA: published keys, labels and losses by hand, training resumed and best."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,15 @@ import torch
 
 from fiqa_core.errors import FiqaError
 from fiqa_core.methods import distillation
-from fiqa_core.methods.distillation import (class_centres, distil, losses, min_max, optimised_labels,
-                                            trained_parameters, validation_rows)
+from fiqa_core.methods.distillation import (
+    class_centres,
+    distil,
+    losses,
+    min_max,
+    optimised_labels,
+    trained_parameters,
+    validation_rows,
+)
 from fiqa_core.methods.distilled import DifFIQAR, EDifFIQA, QualityMLP
 from fiqa_core.methods.files import KINDS, PUBLISHED, load_quality, load_quality_as_recogniser, save_quality
 from fiqa_core.recognisers.catalogue import recogniser_from_catalogue
@@ -29,7 +36,7 @@ def test_keys_are_the_published_ones(name):
 @pytest.mark.parametrize("name", ["ediffiqa_S", "ediffiqa_T"])
 def test_golden_outputs(name):
     def call(model, prepared):
-        return model.features((prepared + 1) / 2)                   # the model normalises by itself
+        return model.features((prepared + 1) / 2)  # the model normalises by itself
 
     errors = check_module().check_golden(published(name.lower()), name, call_with_column(call))
     assert max(errors.values()) < 2e-5, errors
@@ -37,9 +44,11 @@ def test_golden_outputs(name):
 
 def call_with_column(call):
     """The golden quality is (B, 1)."""
+
     def wrapped(model, x):
         embedding, quality = call(model, x)
         return embedding, quality[:, None]
+
     return wrapped
 
 
@@ -53,8 +62,14 @@ def test_head_equals_the_golden_output():
 def test_head_by_hand():
     """One hidden unit: w2 gelu(w1 . e + b1) + b2, with the exact GELU."""
     head = QualityMLP(2, 1)
-    head.load_state_dict({"l1.weight": torch.tensor([[1.0, 2.0]]), "l1.bias": torch.tensor([0.5]),
-                          "l2.weight": torch.tensor([[3.0]]), "l2.bias": torch.tensor([-1.0])})
+    head.load_state_dict(
+        {
+            "l1.weight": torch.tensor([[1.0, 2.0]]),
+            "l1.bias": torch.tensor([0.5]),
+            "l2.weight": torch.tensor([[3.0]]),
+            "l2.bias": torch.tensor([-1.0]),
+        }
+    )
     normal = torch.distributions.Normal(0, 1).cdf(torch.tensor(1.5)).item()
     assert head(torch.tensor([[1.0, 0.0]])).item() == pytest.approx(3 * 1.5 * normal - 1, abs=1e-6)
 
@@ -106,7 +121,7 @@ def test_labels_by_hand():
         with pytest.raises(FiqaError):
             min_max(np.array(unfit))
     e = torch.tensor([[1.0, 0.0], [0.0, 2.0], [-1.0, 0.0]])
-    centre = torch.tensor([[2.0, 0.0]]).expand(3, -1)               # cosines 1, 0, -1
+    centre = torch.tensor([[2.0, 0.0]]).expand(3, -1)  # cosines 1, 0, -1
     q = torch.tensor([0.9, 0.7, 0.6])
     assert optimised_labels(q, e, centre, 0.5).tolist() == pytest.approx([0.9, 0.2, 0.0])
     assert optimised_labels(q, e, centre, 0.5, "paper").tolist() == pytest.approx([0.4, 0.7, 1.1])
@@ -122,7 +137,7 @@ def test_class_centres_by_hand():
     embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [4.0, 4.0], [8.0, 8.0], [2.0, 2.0]])
     identities = ["a", "a", "a", "b", "b"]
     scores = np.array([1.0, 0.9, 0.1, 0.8, 0.2])
-    centres, rows = class_centres(embeddings, identities, scores, beta=0.5, min_images=2)   # rank 2: 0.8
+    centres, rows = class_centres(embeddings, identities, scores, beta=0.5, min_images=2)  # rank 2: 0.8
     assert centres.tolist() == [[0.5, 0.5]] and rows.tolist() == [0, 0, 0, -1, -1]
     centres, rows = class_centres(embeddings, identities, scores, beta=0.5, min_images=1)
     assert centres.tolist() == [[0.5, 0.5], [8.0, 8.0]] and rows.tolist() == [0, 0, 0, 1, 1]
@@ -136,10 +151,11 @@ def test_both_losses_by_hand():
             return torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0.5, 0.1])
 
     labels, targets = torch.tensor([1.0, 0.8]), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    whole, kept, quality = losses(Fixed(), None, labels, targets, targets, {"epsilon": 0.5, "variant": "reference",
-                                                                             "theta": 0.25})
-    assert kept.item() == pytest.approx(0.5)                        # cosines 1 and 0
-    assert quality.item() == pytest.approx((0.5 + 0.2) / 2)         # labels 1.0 and 0.8 - 0.5
+    whole, kept, quality = losses(
+        Fixed(), None, labels, targets, targets, {"epsilon": 0.5, "variant": "reference", "theta": 0.25}
+    )
+    assert kept.item() == pytest.approx(0.5)  # cosines 1 and 0
+    assert quality.item() == pytest.approx((0.5 + 0.2) / 2)  # labels 1.0 and 0.8 - 0.5
     assert whole.item() == pytest.approx(0.25 * 0.5 + 0.75 * 0.35)
     whole, kept, quality = losses(Fixed(), None, labels)
     assert whole.item() == quality.item() == pytest.approx((0.5 + 0.7) / 2) and kept.item() == 0
@@ -150,7 +166,11 @@ def test_only_the_head_and_the_last_tensors_are_trained():
     groups = trained_parameters(model, {**distillation.PAPER, "trained_tensors": 3})
     backbone = list(model.base_model.parameters())
     assert [p.requires_grad for p in backbone] == [False] * (len(backbone) - 3) + [True] * 3
-    assert [g["lr"] for g in groups] == [1e-3, 1e-4] and len(groups[0]["params"]) == 4 and len(groups[1]["params"]) == 3
+    assert (
+        [g["lr"] for g in groups] == [1e-3, 1e-4]
+        and len(groups[0]["params"]) == 4
+        and len(groups[1]["params"]) == 3
+    )
 
 
 def training_data(count=24):
@@ -204,7 +224,9 @@ def test_interrupted_training_gives_the_same_model(kind, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return step(run, rows)
 
-    monkeypatch.setattr(distillation.Resume, "save", lambda self, state, always=False: save(self, state, True))
+    monkeypatch.setattr(
+        distillation.Resume, "save", lambda self, state, always=False: save(self, state, True)
+    )
     monkeypatch.setattr(distillation._Run, "_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         distil(fresh(), *training_data(), SMALL, tmp_path / "state.pt", log=tmp_path / "parts.csv")
@@ -216,8 +238,12 @@ def test_interrupted_training_gives_the_same_model(kind, tmp_path, monkeypatch):
 
 def test_bad_input_is_refused():
     pixels, scores, identities = training_data()
-    for wrong in ((DifFIQAR, pixels, scores[:-1], identities, {}), (EDifFIQA, pixels, scores, None, {}),
-                  (EDifFIQA, pixels, scores, identities, {"variant": "other"}), (DifFIQAR, pixels, scores, None, {"validation": 1.0})):
+    for wrong in (
+        (DifFIQAR, pixels, scores[:-1], identities, {}),
+        (EDifFIQA, pixels, scores, None, {}),
+        (EDifFIQA, pixels, scores, identities, {"variant": "other"}),
+        (DifFIQAR, pixels, scores, None, {"validation": 1.0}),
+    ):
         kind, *data, config = wrong
         with pytest.raises(FiqaError):
             distil(kind(recogniser()), *data, {**SMALL, **config})

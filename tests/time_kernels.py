@@ -1,7 +1,8 @@
-"""Milliseconds per image of the kernels and of the plain transcription, in one process: python -m tests.time_kernels
+"""Milliseconds per image of the kernels and of their plain transcription: python -m tests.time_kernels
 
 FaceQAN with k = 10 and DifFIQA with n = 10, small networks, one thread; medians of several runs.
 """
+
 import statistics
 import time
 
@@ -36,8 +37,10 @@ def main():
     for name, (method, plain) in pairs.items():
         difference = (method(images) - plain()).abs().max().item()
         ours, theirs = milliseconds(lambda method=method: method(images)), milliseconds(plain)
-        print(f"{name}: batched {ours:.0f} ms, plain {theirs:.0f} ms per image, {theirs / ours:.1f} times as fast; "
-              f"largest difference of a score {difference:.1e}")
+        print(
+            f"{name}: batched {ours:.0f} ms, plain {theirs:.0f} ms per image, {theirs / ours:.1f} x; "
+            f"largest difference of a score {difference:.1e}"
+        )
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ def _resize(image, side: int, mode: int):
     name = ("bilinear", "bicubic", "nearest")[mode]
     if name == "nearest":
         return F.interpolate(image, (side, side), mode=name)
-    return F.interpolate(image, (side, side), mode=name, align_corners=False, antialias=side < image.shape[-1])
+    smaller = side < image.shape[-1]
+    return F.interpolate(image, (side, side), mode=name, align_corners=False, antialias=smaller)
 
 
 def gaussian_noise(images, generator):
@@ -87,7 +88,7 @@ def gaussian_noise(images, generator):
     sigma = _between(1, 25, images, generator) / 255
     noise = _normal(images.shape, images, generator)
     mixing = _normal((len(images), 3, 3), images, generator)
-    mixing = mixing / mixing.norm(dim=2, keepdim=True)                  # rows of unit length keep the variance
+    mixing = mixing / mixing.norm(dim=2, keepdim=True)                  # unit rows keep the variance
     kind = torch.randint(3, (len(images), 1, 1, 1), generator=generator).to(images.device)
     correlated = torch.einsum("bij,bjhw->bihw", mixing, noise)
     noise = torch.where(kind == 0, noise, torch.where(kind == 1, noise[:, :1], correlated))
@@ -103,16 +104,18 @@ def sensor_noise(images, generator):
     return (light + noise).clamp(min=0) ** (1 / 2.2)
 
 
-LUMINANCE = ((16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55), (14, 13, 16, 24, 40, 57, 69, 56),
-             (14, 17, 22, 29, 51, 87, 80, 62), (18, 22, 37, 56, 68, 109, 103, 77), (24, 35, 55, 64, 81, 104, 113, 92),
+LUMINANCE = ((16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55),
+             (14, 13, 16, 24, 40, 57, 69, 56), (14, 17, 22, 29, 51, 87, 80, 62),
+             (18, 22, 37, 56, 68, 109, 103, 77), (24, 35, 55, 64, 81, 104, 113, 92),
              (49, 64, 78, 87, 103, 121, 120, 101), (72, 92, 95, 98, 112, 100, 103, 99))
 CHROMINANCE = ((17, 18, 24, 47), (18, 21, 26, 66), (24, 26, 56, 99), (47, 66, 99, 99))          # 99 elsewhere
 YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
 def jpeg(images, generator):
-    """JPEG of quality 20 to 95 without subsampling: the quantisation of ITU-T T.81 (Annex K), not the coding."""
-    quality = torch.randint(20, 96, (len(images), 1, 1, 1, 1, 1), generator=generator).to(images.device).float()
+    """JPEG of quality 20 to 95 without subsampling: the quantisation of ITU-T T.81, Annex K."""
+    quality = torch.randint(20, 96, (len(images), 1, 1, 1, 1, 1), generator=generator)
+    quality = quality.to(images.device).float()
     luminance = torch.tensor(LUMINANCE, dtype=torch.float32)
     chrominance = torch.full((8, 8), 99.0)
     chrominance[:4, :4] = torch.tensor(CHROMINANCE)
@@ -121,7 +124,7 @@ def jpeg(images, generator):
     tables = ((tables * scale + 50) / 100).floor().clamp(1, 255)        # (B, 3, 1, 1, 8, 8)
     colour, cosine = torch.tensor(YCC, device=images.device), _cosines().to(images.device)
     side, missing = images.shape[-1], -images.shape[-1] % 8
-    planes = torch.einsum("ij,bjhw->bihw", colour, images * 255 - 128)  # the chrominance of grey is 0: no shift
+    planes = torch.einsum("ij,bjhw->bihw", colour, images * 255 - 128)  # grey has chrominance 0
     blocks = F.pad(planes, [0, missing, 0, missing], mode="replicate")
     blocks = blocks.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)
     coefficients = cosine @ blocks @ cosine.T

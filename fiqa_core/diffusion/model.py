@@ -29,7 +29,7 @@ class Diffusion(nn.Module):
         if dim % GROUPS:
             raise FiqaError(f"diffusion.dim is {dim}, not a multiple of {GROUPS}", "use 8, 16, ... 128")
         if FACE % size or size % 2 ** (len(multipliers) - 1):
-            raise FiqaError(f"diffusion.size is {size}, which 112 or the {len(multipliers)} levels do not divide",
+            raise FiqaError(f"diffusion.size is {size}, unfit for 112 or {len(multipliers)} levels",
                             "use 56 or 112 with at most 4 levels, 28 with at most 3")
         self.config = dict(dim=dim, multipliers=tuple(multipliers), size=size, heads=heads, head_dim=head_dim)
         self.size = size
@@ -45,7 +45,9 @@ class Diffusion(nn.Module):
     def enlarge(self, x: torch.Tensor) -> torch.Tensor:
         """The way back: (B, 3, size, size) in [-1, 1] -> (B, 3, 112, 112) in [0, 1] by repetition."""
         images = (x + 1) / 2
-        return images if self.size == FACE else F.interpolate(images, scale_factor=FACE // self.size, mode="nearest")
+        if self.size == FACE:
+            return images
+        return F.interpolate(images, scale_factor=FACE // self.size, mode="nearest")
 
     def add_noise(self, x: torch.Tensor, t: torch.Tensor | int, noise: torch.Tensor) -> torch.Tensor:
         """x_t of the shrunken images x (B, 3, size, size); noise of the same shape."""
@@ -63,7 +65,8 @@ class Diffusion(nn.Module):
 
 def _read(path: Path) -> dict:
     if not Path(path).is_file():
-        raise FiqaError(f"{path} is missing", "run the stage that trains it (make repro), or give another path")
+        raise FiqaError(f"{path} is missing",
+                        "run the stage that trains it (make repro), or give another path")
     return read_checkpoint(path)
 
 
@@ -86,7 +89,7 @@ def load_official(path: Path, **config) -> Diffusion:
     content = _read(path)
     if not isinstance(content.get("model"), dict):
         raise FiqaError(f"{path} is no diffusion checkpoint: it holds no `model`",
-                        "give the authors' diff_pretrain.pt (step, model, opt, ema, scaler) or a file trained here")
+                        "give the authors' diff_pretrain.pt or a file that train_diffusion wrote")
     return _fill(Diffusion(**config), content["model"], path)
 
 

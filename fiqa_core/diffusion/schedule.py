@@ -37,7 +37,7 @@ def tables(steps: int = STEPS) -> dict[str, torch.Tensor]:
     return {name: table.float() for name, table in named.items()}
 
 
-def add_noise(x: torch.Tensor, t: torch.Tensor | int, noise: torch.Tensor, abar: torch.Tensor) -> torch.Tensor:
+def add_noise(x, t: torch.Tensor | int, noise, abar) -> torch.Tensor:
     """x_t = sqrt(abar[t]) x + sqrt(1 - abar[t]) noise; x, noise (B, ...), t an index or (B,) of them."""
     kept = abar[t].reshape(-1, *[1] * (x.ndim - 1))
     return kept.sqrt() * x + (1 - kept).sqrt() * noise

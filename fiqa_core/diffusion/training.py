@@ -1,4 +1,4 @@
-"""Extended training of DifFIQA's diffusion model (IJCB 2023): it learns to undo noise and degradation at once."""
+"""Extended training of DifFIQA's diffusion model (IJCB 2023): undoing noise and degradation at once."""
 import math
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def blend(clean, degraded, t: torch.Tensor, bound: int) -> torch.Tensor:
 
 
 def training_pair(diffusion: Diffusion, images, config: dict, generator: torch.Generator):
-    """(x_t, t, hq) of a batch of images (B, 3, 112, 112): what the network sees, the time, what it must return."""
+    """(x_t, t, hq) of a batch of images (B, 3, 112, 112): what the network sees, when, and must return."""
     flipped = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
     images = torch.where(flipped[:, None, None, None], images.flip(3), images)
     hq = diffusion.shrink(images)                                           # [-1, 1]
@@ -88,7 +88,7 @@ def start_as_identity(unet: UNet) -> None:
     stem.bias[:colours] = 0
     for colour in range(colours):
         stem.weight[colour, colour, centre, centre] = 1
-        last.res_conv.weight[colour, width + colour] = 1            # its input: decoder's channels, then the stem's
+        last.res_conv.weight[colour, width + colour] = 1            # input: decoder, then stem
         out.weight[colour, colour] = 1
     last.block2.norm.weight.zero_()
     last.block2.norm.bias.zero_()

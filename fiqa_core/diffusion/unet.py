@@ -1,7 +1,7 @@
 """The U-Net of DifFIQA (Babnik, Peer, Struc, IJCB 2023): it sees a noisy face and predicts the clean one.
 
 The state-dict keys are those of the published `diff_pretrain.pt`, so that its weights load unchanged. Width,
-number of levels and size of the attention are arguments: dim 128 is the published model, dim 8 or 16 the demo.
+number of levels and size of the attention are arguments: dim 128 is the published model, 8 the demo's.
 """
 import math
 
@@ -121,7 +121,7 @@ class LinearAttention(nn.Module):
     def forward(self, x):
         height, width = x.shape[2:]
         q, k, v = _heads(self.to_qkv, x, self.heads)
-        q = q.softmax(dim=2)                                                    # over the d channels of a head
+        q = q.softmax(dim=2)                                                    # over the channels of a head
         k = k.softmax(dim=3)                                                    # over positions
         context = (v @ k.transpose(2, 3)) * (self.scale / (height * width))     # (B, heads, d of v, d of k)
         return self.to_out((context @ q).flatten(1, 2).unflatten(2, (height, width)))

@@ -23,7 +23,7 @@ def default_budget(device: torch.device) -> int:
 
 
 def activation_bytes(network, sample: tuple[torch.Tensor, ...], gradient: bool) -> int:
-    """Bytes of activations that one sample needs: all layers' outputs where a gradient follows, else the widest.
+    """Bytes of activations that one sample needs: all outputs if a gradient follows, else the widest.
 
     network   a callable; for one that is not a module 16 times the sample's own size is assumed
     sample    its arguments for a batch of 1
@@ -118,7 +118,8 @@ def check_images(images: torch.Tensor) -> torch.Tensor:
         raise FiqaError(f"images are {images.dtype} {tuple(images.shape)}, want float32 (B, 3, 112, 112)",
                         "align faces to 112x112 and convert them with fiqa_core.images.to_batch")
     if len(images) and (not torch.isfinite(images).all() or images.min() < 0 or images.max() > 1):
-        raise FiqaError("images hold values outside [0, 1]", "divide 8-bit values by 255 (fiqa_core.images.to_batch)")
+        raise FiqaError("images hold values outside [0, 1]",
+                        "divide 8-bit values by 255 (fiqa_core.images.to_batch)")
     return images
 
 
@@ -131,7 +132,8 @@ def check_at_least(name: str, value, least) -> None:
 def check_variant(variant: str) -> None:
     """Raise FiqaError for anything but "reference" and "paper"."""
     if variant not in ("reference", "paper"):
-        raise FiqaError(f"variant is {variant!r}", 'use "reference" (the published scores) or "paper" (its formulas)')
+        raise FiqaError(f"variant is {variant!r}",
+                        'use "reference" (the published scores) or "paper" (its formulas)')
 
 
 def embed(recogniser, images: torch.Tensor, chunks: Chunks) -> torch.Tensor:

@@ -9,8 +9,15 @@ import torch.nn.functional as F
 
 from fiqa_core.errors import FiqaError
 from fiqa_core.methods import noise
-from fiqa_core.methods.batching import (Chunks, activation_bytes, check_at_least, check_images, check_variant,
-                                        embed, full_float32)
+from fiqa_core.methods.batching import (
+    Chunks,
+    activation_bytes,
+    check_at_least,
+    check_images,
+    check_variant,
+    embed,
+    full_float32,
+)
 
 
 class DifFIQA:
@@ -83,19 +90,22 @@ class DifFIQA:
                           for image, repeat in samples]
             drawn = noise.normal(generators, (self.timestep, *x.shape[1:]), x.device)
             results = self._processes(x[rows], drawn)
-            return torch.stack([F.cosine_similarity(y[rows], self.recogniser(self.diffusion.enlarge(results[name])))
-                                for name in names], dim=1)
+            embeddings = [self.recogniser(self.diffusion.enlarge(results[name])) for name in names]
+            return torch.stack([F.cosine_similarity(y[rows], other) for other in embeddings], dim=1)
 
         s = self.chunks.run(kernel, count * n, self._chunk(images)).unflatten(0, (count, n))
         return {name: s[:, :, column] for column, name in enumerate(names)}
 
     def _processes(self, x, drawn) -> dict[str, torch.Tensor]:
-        """x_t and x_hat of x (N, 3, S, S), with drawn (N, t, 3, S, S): one noise for x_t, t - 1 for the sampler."""
-        x_t = self.diffusion.add_noise(x, self.timestep, drawn[:, 0])                       # eq. (1)
+        """x_t and x_hat of x (N, 3, S, S).
+
+        drawn   (N, t, 3, S, S) standard normal: one noise for x_t, t - 1 for the sampler
+        """
+        x_t = self.diffusion.add_noise(x, self.timestep, drawn[:, 0])                       # forward process
         if not self.backward:
             return {"forward": x_t}
-        return {"forward": x_t,
-                "backward": self.diffusion.reconstruct(x_t, self.timestep, drawn[:, 1:], self.eta)}
+        x_hat = self.diffusion.reconstruct(x_t, self.timestep, drawn[:, 1:], self.eta)      # backward process
+        return {"forward": x_t, "backward": x_hat}
 
     def _chunk(self, images) -> int:
         def measure():
@@ -108,5 +118,5 @@ class DifFIQA:
 
 
 def quality(similarities: dict[str, torch.Tensor]) -> torch.Tensor:
-    """q (B,): the mean over n repeats of the mean over the terms (five of them without ablation), eq. (7)."""
+    """q (B,): the mean over n repeats of the mean over the terms (five of them without ablation)."""
     return torch.stack(list(similarities.values())).mean(dim=(0, 2))

@@ -17,8 +17,8 @@ from fiqa_core.methods.distilled import Distilled, EDifFIQA
 from fiqa_core.methods.resume import Resume, fingerprint, write_log
 from fiqa_core.progress import progress
 
-PAPER = dict(epochs=3, batch=128, head_lr=1e-3, backbone_lr=1e-4, trained_tensors=100, clip=5.0, validation=0.1,
-             beta=0.2, min_images=10, epsilon=0.5, theta=0.5, variant="reference", seed=0)
+PAPER = dict(epochs=3, batch=128, head_lr=1e-3, backbone_lr=1e-4, trained_tensors=100, clip=5.0,
+             validation=0.1, beta=0.2, min_images=10, epsilon=0.5, theta=0.5, variant="reference", seed=0)
 COLUMNS = ("epoch", "loss", "representation_loss", "quality_loss", "validation_loss")
 
 
@@ -26,7 +26,8 @@ def min_max(scores: np.ndarray) -> np.ndarray:
     """Scores (N,) mapped linearly to [0, 1] over the training list. Raises FiqaError for unfit scores."""
     scores = np.asarray(scores, dtype=np.float64)
     if not np.isfinite(scores).all() or scores.max() == scores.min():
-        raise FiqaError("the DifFIQA scores to learn from are not finite, or all equal", "score the training set again")
+        raise FiqaError("the DifFIQA scores to learn from are not finite, or all equal",
+                        "score the training set again")
     return (scores - scores.min()) / (scores.max() - scores.min())
 
 
@@ -60,7 +61,8 @@ def class_centres(embeddings: torch.Tensor, identities, scores: np.ndarray, beta
 def optimised_labels(labels, embeddings, centres, epsilon: float = 0.5, variant: str = "reference"):
     """q_o (B,) from labels q_x (B,), current embeddings (B, D) without gradient, and centres (B, D).
 
-    "reference": q_o = clip(q_x - epsilon (1 - cos(e_hat, centre)), 0, 1); "paper": q_x - epsilon cos(e_hat, centre).
+    "reference": q_o = clip(q_x - epsilon (1 - cos(e_hat, centre)), 0, 1);
+    "paper", as printed: q_o = q_x - epsilon cos(e_hat, centre).
     """
     similarity = F.cosine_similarity(embeddings.detach(), centres, dim=1)
     if variant == "paper":
@@ -73,7 +75,8 @@ def representation_loss(embeddings, targets) -> torch.Tensor:
     return (1 - F.cosine_similarity(embeddings, targets, dim=1)).mean()
 
 
-def losses(model: Distilled, images, labels, targets=None, centres=None, config=PAPER) -> tuple[torch.Tensor, ...]:
+def losses(model: Distilled, images, labels, targets=None, centres=None,
+           config=PAPER) -> tuple[torch.Tensor, ...]:
     """(L, L_rc, L_q) of a batch; DifFIQA(R) has no targets and centres, and L = L_q."""
     embedding, score = model.features(images)
     if targets is None:
@@ -87,7 +90,7 @@ def losses(model: Distilled, images, labels, targets=None, centres=None, config=
 
 
 def trained_parameters(model: Distilled, config: dict) -> list[dict]:
-    """Adam's groups: the head, and the backbone's last `trained_tensors` parameter tensors. Freezes the rest."""
+    """Adam's groups: the head, and the backbone's last `trained_tensors` tensors. Freezes the rest."""
     backbone, head = model.parts()
     model.requires_grad_(False)
     last = list(backbone.parameters())[-config["trained_tensors"]:] if config["trained_tensors"] else []
@@ -99,8 +102,9 @@ def trained_parameters(model: Distilled, config: dict) -> list[dict]:
     return groups
 
 
-def distil(model: Distilled, pixels: np.ndarray, scores: np.ndarray, identities=None, config: dict | None = None,
-           checkpoint: Path | None = None, device="cpu", log: Path | None = None) -> Distilled:
+def distil(model: Distilled, pixels: np.ndarray, scores: np.ndarray, identities=None,
+           config: dict | None = None, checkpoint: Path | None = None, device="cpu",
+           log: Path | None = None) -> Distilled:
     """Train `model` in place and return it, frozen, at its epoch of lowest validation loss.
 
     pixels       (N, 112, 112, 3) uint8;  scores (N,) their DifFIQA scores
@@ -140,7 +144,8 @@ class _Run:
         self.train_rows = np.flatnonzero(usable & ~held_out)
         self.validation_rows = np.flatnonzero(held_out)
         if not len(self.train_rows):
-            raise FiqaError("no image is left to train on", "lower the share `validation`, or give more images")
+            raise FiqaError("no image is left to train on",
+                            "lower the share `validation`, or give more images")
         self.groups = trained_parameters(model, config)
         self.optimiser = torch.optim.Adam(self.groups)
 

@@ -36,7 +36,7 @@ class Distilled(nn.Module):
 
     def __init__(self, backbone: Recogniser, budget: int | None):
         super().__init__()
-        # The recogniser without its network: normalisation, size and colour order. It has no state of its own.
+        # The recogniser without its network: normalisation, size, colour order. It has no state of its own.
         self.preparation = Recogniser(nn.Identity(), backbone.embedding_size, backbone.name, backbone.colour,
                                       backbone.mean.flatten().tolist(), backbone.std.flatten().tolist(),
                                       backbone.size, backbone.columns)

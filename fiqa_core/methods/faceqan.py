@@ -7,8 +7,15 @@ import torch
 import torch.nn.functional as F
 
 from fiqa_core.methods import noise
-from fiqa_core.methods.batching import (Chunks, activation_bytes, check_at_least, check_images, check_variant,
-                                        embed, full_float32)
+from fiqa_core.methods.batching import (
+    Chunks,
+    activation_bytes,
+    check_at_least,
+    check_images,
+    check_variant,
+    embed,
+    full_float32,
+)
 
 
 class FaceQAN:
@@ -36,7 +43,8 @@ class FaceQAN:
             check_at_least(name, value, 1)
         check_at_least("epsilon", epsilon, 0)
         self.recogniser = recogniser
-        self.epsilon, self.iterations, self.repeats, self.exponent = epsilon, iterations, repeats, int(exponent)
+        self.epsilon, self.iterations = epsilon, iterations
+        self.repeats, self.exponent = repeats, int(exponent)
         self.variant, self.symmetry = variant, symmetry
         self.seed = noise.base_seed(generator)
         self.chunks = Chunks(budget)
@@ -61,7 +69,7 @@ class FaceQAN:
         return embed(self.recogniser, images, self.chunks)
 
     def _symmetry(self, images, y):
-        return F.cosine_similarity(y, self._embed(images.flip(3)), dim=1)           # s_f, eq. (6)
+        return F.cosine_similarity(y, self._embed(images.flip(3)), dim=1)           # s_f
 
     def _attack(self, images, y):
         """S (B, k, l): samples (image, repeat) of all images share the chunks."""
@@ -73,18 +81,19 @@ class FaceQAN:
             samples = [divmod(index, k) for index in range(first, last)]
             rows = torch.tensor([image for image, _ in samples], device=images.device)
             generators = [noise.sample_generator(self.seed, keys[image], repeat) for image, repeat in samples]
-            u = noise.uniform(generators, images.shape[1:], images.device, self.epsilon)
-            return attack(self.recogniser, images[rows] + u, y[rows], self.epsilon, self.iterations, self.variant)
+            starts = images[rows] + noise.uniform(generators, images.shape[1:], images.device, self.epsilon)
+            return attack(self.recogniser, starts, y[rows], self.epsilon, self.iterations, self.variant)
 
         size = self.chunks.size("attack", lambda: activation_bytes(self.recogniser, (images[:1],), True),
                                 images.device)
         return self.chunks.run(kernel, len(images) * k, size).unflatten(0, (len(images), k))
 
 
-def attack(recogniser, starts, y, epsilon: float, iterations: int, variant: str = "reference") -> torch.Tensor:
+def attack(recogniser, starts, y, epsilon: float, iterations: int, variant="reference") -> torch.Tensor:
     """Iterated FGSM from `starts` (N, 3, H, W): cosines (N, l) to y (N, D), one per iteration.
 
-    "reference": S_t of x_t for t = 0..l-1, so that the last example needs no gradient; "paper": (N, 1), of x_l.
+    "reference": S_t of x_t for t = 0..l-1, so that the last example needs no gradient;
+    "paper": (N, 1), of x_l alone.
     """
     x = starts.clamp(-1, 1)                                                         # x_0; the range is -1..1
     recorded = []
@@ -95,7 +104,7 @@ def attack(recogniser, starts, y, epsilon: float, iterations: int, variant: str 
             similarity = F.cosine_similarity(y, recogniser(x), dim=1)               # S_t
             gradient, = torch.autograd.grad(-similarity.sum(), x)                   # of the distance 1 - cos
         recorded.append(similarity.detach())
-        x = (x.detach() + epsilon * gradient.sign()).clamp(-1, 1)                   # FGSM step, eq. (3)
+        x = (x.detach() + epsilon * gradient.sign()).clamp(-1, 1)                   # FGSM step
     with torch.no_grad():
         recorded.append(F.cosine_similarity(y, recogniser(x), dim=1))
     return torch.stack(recorded, dim=1) if variant == "reference" else recorded[-1][:, None]
@@ -104,6 +113,7 @@ def attack(recogniser, starts, y, epsilon: float, iterations: int, variant: str 
 def quality(similarities: torch.Tensor, symmetry: torch.Tensor | None, exponent: int = 5) -> torch.Tensor:
     """Q (B,) from S (B, k, l) and s_f (B,), or None where symmetry does not count."""
     s = similarities.flatten(1)
-    spread = s.std(dim=1, correction=0).clamp(0, 1)
-    q = (s.mean(dim=1) + 1) / 2 * (1 - spread)                                      # q_adv, eq. (5)
-    return (q if symmetry is None else q * symmetry) ** exponent                    # Q, eq. (7)
+    mean = s.mean(dim=1)
+    spread = (s - mean[:, None]).square().mean(dim=1).sqrt().clamp(0, 1)            # population deviation
+    q = (mean + 1) / 2 * (1 - spread)                                      # q_adv
+    return (q if symmetry is None else q * symmetry) ** exponent                    # Q

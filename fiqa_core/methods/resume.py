@@ -34,7 +34,8 @@ class Resume:
         state = read_checkpoint(self.path)
         identity = state.get("identity")
         if identity != self.identity:
-            print(f"{self.path} is of a run with other data or parameters: training starts anew", file=sys.stderr)
+            print(f"{self.path} is of a run with other data or parameters: training starts anew",
+                  file=sys.stderr)
             return None
         return state
 

@@ -267,56 +267,35 @@ def severity(binned: pd.DataFrame, title: str = "") -> Figure:
     binned  cause, method, severity (mean true value of the bin), score (mean, scaled to [0, 1] per method),
             low, high (95 % interval of the mean)
     """
-    causes = list(dict.fromkeys(binned["cause"]))
-    columns = min(len(causes), 3)
-    rows = -(-len(causes) // columns)
+    panels = dict(list(binned.sort_values("severity").groupby("cause", sort=False)))
+    panels = {cause: panels[cause] for cause in dict.fromkeys(binned["cause"])}
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
     figure, axes = canvas(rows, columns, size=(4.5 * columns + 0.4, 2.9 * rows + 0.3))
-    for axis in axes.flat[len(causes) :]:
+    for axis in axes.flat[len(panels) :]:
         axis.axis("off")
-    for axis, cause in zip(axes.flat, causes):
-        for method in order_methods(binned["method"]):
-            line = binned[(binned["cause"] == cause) & (binned["method"] == method)].sort_values("severity")
-            axis.plot(
-                line["severity"],
-                line["score"],
-                marker=look(method).marker,
-                markersize=4,
-                **line_style(method),
-            )
-            axis.fill_between(
-                line["severity"],
-                line["low"],
-                line["high"],
-                color=look(method).colour,
-                alpha=0.12,
-                linewidth=0,
-            )
+    for axis, (cause, lines) in zip(axes.flat, panels.items()):
+        severity_panel(axis, lines)
         axis.set(title=cause, xlabel=f"true {cause}")
     for axis in axes[:, 0]:
         axis.set_ylabel("mean score, scaled")
-    finish(
-        figure,
-        f"Mean quality score against the true severity of {', '.join(causes)} for "
-        f"{', '.join(order_methods(binned['method']))}.",
-        title,
-    )
+    methods = order_methods(binned["method"])
+    alt = f"Mean quality score against the true severity of {', '.join(panels)} for {', '.join(methods)}."
+    finish(figure, alt, title)
     figure.draw_without_rendering()
-    for axis, cause in zip(axes.flat, causes):
-        last = (
-            binned[binned["cause"] == cause]
-            .sort_values("severity")
-            .groupby("method")
-            .tail(1)
-            .set_index("method")
-        )
-        label_ends(
-            axis,
-            [
-                (m, last.loc[m, "severity"], last.loc[m, "score"], look(m).colour)
-                for m in order_methods(last.index)
-            ],
-        )
+    for axis, lines in zip(axes.flat, panels.values()):
+        last = lines.groupby("method").tail(1).set_index("method")[["severity", "score"]]
+        label_ends(axis, [(m, *last.loc[m], look(m).colour) for m in order_methods(last.index)])
     return figure
+
+
+def severity_panel(axis, lines: pd.DataFrame) -> None:
+    """Draw one cause's lines with their bands; `lines` is sorted by severity."""
+    for method in order_methods(lines["method"]):
+        line = lines[lines["method"] == method]
+        x, colour = line["severity"], look(method).colour
+        axis.plot(x, line["score"], marker=look(method).marker, markersize=4, **line_style(method))
+        axis.fill_between(x, line["low"], line["high"], color=colour, alpha=0.12, linewidth=0)
 
 
 def rank_matrix(table: pd.DataFrame, title: str = "", label: str = "Spearman") -> Figure:

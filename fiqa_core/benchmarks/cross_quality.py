@@ -17,12 +17,12 @@ from fiqa_core.images import jpeg
 
 # cause -> (column of truth, its value at severity 0, its value at severity 1, scale in between)
 CAUSES = {
-    "blur": ("defocus", 0.0, 5.0, "linear"),  # standard deviation, pixels of the 112 crop
-    "resolution": ("resolution", 112.0, 12.0, "log"),  # pixels across after down-sampling
-    "noise": ("noise", 0.0, 90.0, "linear"),  # standard deviation, grey values 0..255
-    "jpeg": ("jpeg", 60.0, 2.0, "log"),  # quality setting; 100: not compressed
-    "occlusion": ("occlusion", 0.0, 0.6, "linear"),  # covered share of the crop
-    "darkness": ("light_level", 1.0, 0.02, "log"),  # exposure
+    "blur": ("defocus", 0.0, 3.5, "linear"),  # standard deviation, pixels of the 112 crop
+    "resolution": ("resolution", 112.0, 16.0, "log"),  # pixels across after down-sampling
+    "noise": ("noise", 0.0, 55.0, "linear"),  # standard deviation, grey values 0..255
+    "jpeg": ("jpeg", 60.0, 4.0, "log"),  # quality setting; 100: not compressed
+    "occlusion": ("occlusion", 0.0, 0.5, "linear"),  # covered share of the crop
+    "darkness": ("light_level", 1.0, 0.06, "log"),  # exposure
 }
 CLEAN = {
     "cause": "none",

@@ -1,4 +1,5 @@
 """The decoder on every kind of file people have, and the round trip between pixels and batches."""
+
 import cv2
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_exif_orientation_is_applied(tmp_path):
 def test_truncated_files_are_named(tmp_path, suffix, keep):
     path = tmp_path / f"broken{suffix}"
     write_image(path, cv2.resize(PIXELS, (200, 200)))
-    path.write_bytes(path.read_bytes()[:int(keep * path.stat().st_size)])
+    path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
     with pytest.raises(FiqaError, match=path.name):
         read_image(path)
 

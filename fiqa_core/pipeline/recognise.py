@@ -79,7 +79,8 @@ def embed_face_set(slug: str, recogniser: Recogniser, faces: FaceSet, known: dic
         fresh = embed(recogniser, np.asarray(faces.pixels[new]), default_device(), **settings("embed"))
         vectors = np.empty((len(faces), recogniser.embedding_size), dtype=np.float32)
         vectors[new] = fresh
-        vectors[~new] = [known[key] for key, is_new in zip(keys, new) if not is_new]
+        for row in np.flatnonzero(~new):
+            vectors[row] = known[keys[row]]
         with open(partial, "wb") as file:
             np.save(file, vectors)
     known.update(zip(keys, vectors))

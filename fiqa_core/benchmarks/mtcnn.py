@@ -82,9 +82,15 @@ class MTCNN:
 
 
 def run(network, pictures: np.ndarray, outputs: tuple[str, ...]) -> list[np.ndarray]:
-    """The named outputs of an ONNX network for uint8 (N, H, W, 3) RGB pictures."""
-    network.setInput((pictures.transpose(0, 2, 1, 3).astype(np.float32) - 127.5) / 128)
-    return network.forward(outputs)
+    """The named outputs of an ONNX network for uint8 (N, H, W, 3) RGB pictures.
+
+    One picture at a time: OpenCV 5's classic engine crashes where a batch is larger than the one before.
+    """
+    results = []
+    for picture in (pictures.transpose(0, 2, 1, 3).astype(np.float32) - 127.5) / 128:
+        network.setInput(picture[None])
+        results.append([np.array(output) for output in network.forward(outputs)])
+    return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
 
 def patches(image: np.ndarray, boxes: np.ndarray, side: int) -> np.ndarray:

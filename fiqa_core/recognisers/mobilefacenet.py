@@ -7,6 +7,8 @@ layer. They differ in names, activation and end, which is what checkpoints depen
 from torch import nn
 from torch.nn import functional as F
 
+from fiqa_core.recognisers.layers import BatchNorm2d, PReLU
+
 # expansion, channels, repeats, stride of the first (table 1 of the paper)
 BOTTLENECKS = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
 
@@ -50,7 +52,7 @@ class MobileFaceNetFoamliu(nn.Module):
         self.conv2 = conv_bn_relu6(128, 512, 1)
         self.gdconv = GlobalDepthwise(512)
         self.conv3 = nn.Conv2d(512, embedding, 1)
-        self.bn = nn.BatchNorm2d(embedding)
+        self.bn = BatchNorm2d(embedding)
 
     def forward(self, images):
         x = self.conv2(self.features(self.dw_conv(self.conv1(images))))
@@ -97,8 +99,8 @@ class ConvNorm(nn.Module):
     def __init__(self, conv, eps, activation):
         super().__init__()
         self.conv = conv
-        self.bn = nn.BatchNorm2d(conv.out_channels, eps=eps)
-        self.prelu = nn.PReLU(conv.out_channels) if activation else None
+        self.bn = BatchNorm2d(conv.out_channels, eps=eps)
+        self.prelu = PReLU(conv.out_channels) if activation else None
 
     def forward(self, x):
         x = self.bn(self.conv(x))
@@ -119,10 +121,10 @@ class XiaoccerBottleneck(nn.Module):
         super().__init__()
         self.residual = residual
         self.conv = nn.Sequential(
-            nn.Conv2d(inputs, expanded, 1, bias=False), nn.BatchNorm2d(expanded, eps), nn.PReLU(expanded),
+            nn.Conv2d(inputs, expanded, 1, bias=False), BatchNorm2d(expanded, eps), PReLU(expanded),
             nn.Conv2d(expanded, expanded, 3, stride, 1, groups=expanded, bias=False),
-            nn.BatchNorm2d(expanded, eps), nn.PReLU(expanded),
-            nn.Conv2d(expanded, width, 1, bias=False), nn.BatchNorm2d(width, eps))
+            BatchNorm2d(expanded, eps), PReLU(expanded),
+            nn.Conv2d(expanded, width, 1, bias=False), BatchNorm2d(width, eps))
 
     def forward(self, x):
         return x + self.conv(x) if self.residual else self.conv(x)
@@ -157,7 +159,7 @@ class Repeated(nn.Module):
 def conv_bn_relu6(inputs, width, kernel, stride=1, groups=1):
     """Convolution without bias, batch norm, ReLU6."""
     return nn.Sequential(nn.Conv2d(inputs, width, kernel, stride, kernel // 2, groups=groups, bias=False),
-                         nn.BatchNorm2d(width), nn.ReLU6())
+                         BatchNorm2d(width), nn.ReLU6())
 
 
 class InvertedResidual(nn.Module):
@@ -168,7 +170,7 @@ class InvertedResidual(nn.Module):
         self.residual = residual
         self.conv = nn.Sequential(conv_bn_relu6(inputs, expanded, 1),
                                   conv_bn_relu6(expanded, expanded, 3, stride, groups=expanded),
-                                  nn.Conv2d(expanded, width, 1, bias=False), nn.BatchNorm2d(width))
+                                  nn.Conv2d(expanded, width, 1, bias=False), BatchNorm2d(width))
 
     def forward(self, x):
         return x + self.conv(x) if self.residual else self.conv(x)
@@ -181,8 +183,8 @@ class SeparableConv(nn.Module):
         super().__init__()
         self.depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
         self.pointwise = nn.Conv2d(width, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.bn1 = BatchNorm2d(width)
+        self.bn2 = BatchNorm2d(width)
 
     def forward(self, x):
         x = F.relu(self.bn1(self.depthwise(x)))
@@ -195,7 +197,7 @@ class GlobalDepthwise(nn.Module):
     def __init__(self, width):
         super().__init__()
         self.depthwise = nn.Conv2d(width, width, 7, groups=width, bias=False)
-        self.bn = nn.BatchNorm2d(width)
+        self.bn = BatchNorm2d(width)
 
     def forward(self, x):
         return self.bn(self.depthwise(x))

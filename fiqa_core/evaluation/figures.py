@@ -13,6 +13,7 @@ from fiqa_core.evaluation.figure_style import (
     INK,
     MUTED,
     canvas,
+    empty_figure,
     finish,
     label_ends,
     line_style,
@@ -170,6 +171,8 @@ def intervals(table: pd.DataFrame, label: str, reference: float | None = None, t
                the first one being the default that a grey line continues downwards
     reference  a value to mark with a dashed line, e.g. 1 for "no better than not discarding"
     """
+    if table.empty:
+        return empty_figure(f"{label}: too few scored pairs to measure")
     benchmarks = list(dict.fromkeys(table["benchmark"]))
     settings = list(dict.fromkeys(table["setting"]))
     figure, axes = canvas(

@@ -127,12 +127,16 @@ def embedding_head(inputs, hidden, embedding):
 
 
 def initialise(module):
-    """Linear weights from a truncated normal of deviation fan_in^-1/2, biases zero.
+    """Linear weights from a truncated normal of deviation fan_in^-1/2, biases zero; residual branches start at 0.
 
-    The released networks started from 0.02, which is about that for their widths; in a network of width 64 such
-    weights are so small that AdamW overwrites them in a few steps, and it does not learn.
+    The released networks started from 0.02 everywhere, about fan_in^-1/2 at their widths. Small networks that
+    train for a few epochs learn several times faster if every block starts as the identity.
     """
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=module.in_features ** -0.5)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+    if isinstance(module, Perceptron):
+        nn.init.zeros_(module.fc2.weight)
+    if hasattr(module, "heads") and hasattr(module, "proj"):
+        nn.init.zeros_(module.proj.weight)

@@ -124,6 +124,12 @@ def test_runner_names_the_failing_cell(folder):
         runner.run_notebook("n", {})
 
 
+def test_runner_says_that_the_kernel_died(folder):
+    write_notebook(folder / "notebooks" / "n.ipynb", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(FiqaError, match="kernel died"):
+        runner.run_notebook("n", {})
+
+
 def test_runner_refuses_unknown_notebooks_and_parameters(folder):
     with pytest.raises(FiqaError, match="does not exist"):
         runner.run_notebook("none", {})

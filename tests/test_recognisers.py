@@ -15,7 +15,8 @@ from fiqa_core.images import read_image, to_batch
 from fiqa_core.recognisers import Recogniser, build_model, cosine, load_recogniser, save_recogniser
 from fiqa_core.recognisers.catalogue import CATALOGUE, recogniser_from_catalogue, recogniser_from_config
 from fiqa_core.recognisers.embedding import embed
-from fiqa_core.recognisers.interface import resize
+from fiqa_core.recognisers.interface import fast_layout, resize
+from fiqa_core.recognisers.iresnet import IResNet
 from tests.shared import shared_path
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -294,3 +295,10 @@ def test_catalogue_recognisers_say_what_they_are():
     recogniser = recogniser_from_catalogue("mobilefacenet_xiaoccer")
     assert recogniser.name == "MobileFaceNet (CASIA)"
     assert (recogniser.embedding_size, recogniser.size) == (128, (112, 96))
+
+
+def test_odd_widths_keep_the_plain_layout():
+    narrow, wide = (IResNet(blocks=(1, 1, 1, 1), widths=widths, size=56, stem_stride=2, embedding=16)
+                    for widths in ((8, 16, 32, 64), (16, 32, 48, 64)))
+    assert fast_layout(narrow) == torch.contiguous_format
+    assert fast_layout(wide) == torch.channels_last

@@ -30,7 +30,7 @@ def run_notebook(notebook: str, parameters: dict) -> Path:
         names = sorted(path.stem for path in source.parent.glob("*.ipynb"))
         raise FiqaError(f"{source} does not exist", f"notebooks here: {', '.join(names)}")
     _check_parameters(source, parameters)
-    papermill, Config = _import_papermill()
+    papermill, Config, DeadKernelError = _import_papermill()
     target = executed_path(notebook, parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
@@ -42,6 +42,10 @@ def run_notebook(notebook: str, parameters: dict) -> Path:
     except papermill.PapermillExecutionError as error:
         raise FiqaError(f"{notebook}: cell {error.exec_count} failed: {error.ename}: {error.evalue}",
                         f"look at the cell and its output in {target}") from None
+    except DeadKernelError:
+        raise FiqaError(f"{notebook}: its kernel died without a word",
+                        "free memory (the system may have ended it) or lower the batch in params.yaml, "
+                        "then run the same command again") from None
     print(f"{notebook} done in {clock(time.monotonic() - start)}, executed copy: {_relative(target)}",
           file=sys.stderr, flush=True)
     return target
@@ -60,13 +64,17 @@ def _check_parameters(source: Path, parameters: dict) -> None:
 
 
 def _import_papermill():
-    """papermill and traitlets' Config, without the 1.4 s that jsonschema's optional format checker costs at import."""
+    """papermill, traitlets' Config and nbclient's error of a dead kernel.
+
+    jsonschema's optional format checker, which they never need, would cost 1.4 s at import.
+    """
     sys.modules.setdefault("rfc3987_syntax", None)
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
     logging.getLogger("papermill").setLevel(logging.WARNING)
     logging.getLogger("traitlets").setLevel(logging.ERROR)
-    return papermill, Config
+    return papermill, Config, DeadKernelError
 
 
 def _relative(path: Path) -> str:

@@ -24,8 +24,8 @@ class Recogniser(nn.Module):
     def __init__(self, network, embedding_size, name="", colour="rgb", mean=0.5, std=0.5, size=(112, 112),
                  columns=None, output=0, config=None):
         super().__init__()
-        # Channels last is the layout in which the CPU's and the GPU's convolutions are fastest.
-        self.network = network.to(memory_format=torch.channels_last)
+        self.layout = fast_layout(network)
+        self.network = network.to(memory_format=self.layout)
         self.embedding_size, self.name, self.colour = embedding_size, name, colour
         self.size, self.columns, self.output, self.config = tuple(size), columns, output, config
         # Not part of the state: a checkpoint holds the network alone.
@@ -39,7 +39,7 @@ class Recogniser(nn.Module):
         images = resize(images, self.size)
         if self.colour == "bgr":
             images = images.flip(1)
-        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        return ((images - self.mean) / self.std).contiguous(memory_format=self.layout)
 
     def outputs(self, images):
         """Everything the network returns, as a tuple."""
@@ -52,6 +52,16 @@ class Recogniser(nn.Module):
     def freeze(self):
         """Evaluation mode without parameter gradients; returns itself."""
         return self.eval().requires_grad_(False)
+
+
+def fast_layout(network):
+    """Channels last, in which convolutions are fastest on CPU and GPU; the plain layout for odd widths.
+
+    torch 2.13 on the CPU corrupts memory when it trains convolutions of a width that is no multiple of 16
+    in channels-last layout.
+    """
+    widths = [layer.out_channels for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    return torch.channels_last if all(width % 16 == 0 for width in widths) else torch.contiguous_format
 
 
 def resize(images, size):

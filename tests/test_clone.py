@@ -17,7 +17,8 @@ pytestmark = pytest.mark.pipeline
 
 
 def run(folder, *command, check=True):
-    environment = {**os.environ, "PYTHONPATH": str(folder), "FIQA_ROOT": str(folder),
+    # One thread: networks this small gain nothing from two, which wait for each other on a busy machine.
+    environment = {**os.environ, "PYTHONPATH": str(folder), "FIQA_ROOT": str(folder), "OMP_NUM_THREADS": "1",
                    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     result = subprocess.run(command, cwd=folder, env=environment, text=True, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -118,6 +118,15 @@ def test_runner_executes_and_returns_the_copy(folder):
     assert target == folder / "build" / "notebooks" / "n-7.ipynb" and target.is_file()
 
 
+def test_kernels_keep_their_memory(folder, monkeypatch):
+    for name in runner.KEEP_MEMORY:
+        monkeypatch.delenv(name, raising=False)
+    write_notebook(folder / "notebooks" / "n.ipynb",
+                   "import os\nopen('made.txt', 'w').write(os.environ['MALLOC_TRIM_THRESHOLD_'])")
+    runner.run_notebook("n", {})
+    assert (folder / "notebooks" / "made.txt").read_text() == str(2**32)
+
+
 def test_runner_names_the_failing_cell(folder):
     write_notebook(folder / "notebooks" / "n.ipynb", "1 / 0")
     with pytest.raises(FiqaError, match="ZeroDivisionError"):

@@ -89,7 +89,7 @@ def load_official(path: Path, **config) -> Diffusion:
     content = _read(path)
     if not isinstance(content.get("model"), dict):
         raise FiqaError(f"{path} is no diffusion checkpoint: it holds no `model`",
-                        "give the authors' diff_pretrain.pt or a file that train_diffusion wrote")
+                        "give the authors' diff_pretrain.pt or a file that the stage diffusion wrote")
     return _fill(Diffusion(**config), content["model"], path)
 
 

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from fiqa_core.errors import FiqaError
-from fiqa_core.methods.distilled import Distilled, DifFIQAR, EDifFIQA
+from fiqa_core.methods.distilled import DifFIQAR, Distilled, EDifFIQA
 from fiqa_core.recognisers import Recogniser
 from fiqa_core.recognisers.catalogue import recogniser_from_catalogue, recogniser_from_config
 from fiqa_core.recognisers.checkpoints import load_strictly, read_checkpoint, write_atomically

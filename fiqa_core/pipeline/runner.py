@@ -5,6 +5,7 @@ executed notebook holds times and identifiers and is never the same twice.
 """
 import json
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,10 @@ from pathlib import Path
 from fiqa_core import project
 from fiqa_core.errors import FiqaError
 from fiqa_core.progress import clock
+
+# glibc's allocator gives a freed layer's memory back to the system and asks for it again at the next one. Keeping it
+# saves DifFIQA a quarter of its time on a CPU. Read once, when a process starts; other systems ignore it.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 
 
 def executed_path(notebook: str, parameters: dict) -> Path:
@@ -33,6 +38,8 @@ def run_notebook(notebook: str, parameters: dict) -> Path:
     papermill, Config, DeadKernelError = _import_papermill()
     target = executed_path(notebook, parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
+    for name, value in KEEP_MEMORY.items():
+        os.environ.setdefault(name, value)
     start = time.monotonic()
     try:
         papermill.execute_notebook(

@@ -8,9 +8,12 @@ import yaml
 
 from fiqa_core.errors import FiqaError
 from fiqa_core.pipeline import digest, partial, runner, settings
+from fiqa_core.pipeline.distil import untrained_model
 from fiqa_core.pipeline.label import draw_identities
+from fiqa_core.recognisers.catalogue import recogniser_from_config
 
 ROOT = Path(__file__).resolve().parent.parent
+NETWORK = {"network": "iresnet", "blocks": [1], "widths": [16], "size": 56, "embedding": 16, "stem_stride": 2}
 
 
 @pytest.fixture
@@ -162,3 +165,9 @@ def test_draw_identities_takes_whole_people_with_many_images_first():
     assert set(images.identity[mask]) == {"a", "b"}
     allowed = images.identity != "a"
     assert "a" not in set(images.identity[draw_identities(images, allowed, 3, seed=0)])
+
+
+def test_a_new_head_is_drawn_with_the_seed_alone():
+    recogniser = recogniser_from_config(NETWORK)
+    heads = [untrained_model("ediffiqa_s", recogniser, seed).mlp.l1.weight for seed in (1, 1, 2)]
+    assert heads[0].equal(heads[1]) and not heads[0].equal(heads[2])

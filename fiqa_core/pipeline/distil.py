@@ -1,9 +1,11 @@
 """Stage `distil`: train one distilled method on DifFIQA's labels, per cross-fitted model."""
 import pandas as pd
+import torch
 
 from fiqa_core import project
 from fiqa_core.device import default_device
 from fiqa_core.methods.distillation import distil
+from fiqa_core.methods.distilled import Distilled
 from fiqa_core.methods.files import KINDS, kind_of, save_quality
 from fiqa_core.pipeline.label import load_labels
 from fiqa_core.pipeline.partial import forget, partial_path
@@ -11,6 +13,7 @@ from fiqa_core.pipeline.prepare import load_training, models
 from fiqa_core.pipeline.recognise import pipeline_recogniser
 from fiqa_core.pipeline.score import quality_path
 from fiqa_core.pipeline.settings import settings
+from fiqa_core.recognisers import Recogniser
 
 
 def distil_method(slug: str) -> pd.DataFrame:
@@ -27,7 +30,7 @@ def distil_method(slug: str) -> pd.DataFrame:
         checkpoint = partial_path(f"distil-{slug}-{model}", "07_distil", faces, config=config)
         log = checkpoint.with_name(checkpoint.name + ".csv")
         recogniser = pipeline_recogniser(backbone)
-        untrained = KINDS[kind_of(slug)](recogniser)
+        untrained = untrained_model(slug, recogniser, config["seed"])
         trained = distil(untrained, faces.pixels[rows["index"].to_numpy()], rows["score"].to_numpy(),
                          rows["identity"].to_numpy(), config, checkpoint, default_device(), log)
         save_quality(trained, kind_of(slug), recogniser, quality_path(slug, model))
@@ -38,3 +41,10 @@ def distil_method(slug: str) -> pd.DataFrame:
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
     return table
+
+
+def untrained_model(slug: str, recogniser: Recogniser, seed: int) -> Distilled:
+    """The distilled method of a slug on a copy of `recogniser`; its new head is drawn with `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return KINDS[kind_of(slug)](recogniser)

@@ -70,6 +70,10 @@ def test_scores_are_finite_and_one_per_image(clone):
         assert scores.score.nunique() > len(scores) / 2, f"{path.stem} hardly tells images apart"
 
 
+def test_the_start_notebook_runs(clone):
+    run(clone, sys.executable, "-m", "fiqa_core", "run", "00_start_here")
+
+
 def test_second_repro_does_nothing_and_status_is_clean(clone):
     start = time.monotonic()
     output = run(clone, "dvc", "repro")

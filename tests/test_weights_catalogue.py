@@ -1,12 +1,17 @@
 """The weights catalogue: its facts, its states, and its commands against a server on the loopback address."""
 import functools
 import hashlib
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -18,6 +23,7 @@ from fiqa_core.recognisers import build_model
 from fiqa_core.weights import catalogue, fetch, place, presence
 from tests.shared import shared_path
 
+ROOT = Path(__file__).resolve().parent.parent
 ARCHITECTURE = "mobilefacenet_foamliu"
 MODELS = catalogue.models()
 CONTENT = bytes(range(256)) * 14_000        # 3.6 MB: more than three pieces of a download
@@ -314,6 +320,13 @@ def test_a_rest_that_cannot_be_continued_starts_again(shop, rest):
     assert shop.server.ranges == [f"bytes={len(rest)}-", None]
 
 
+def test_the_beginning_of_another_file_is_not_kept(shop):
+    shop.partial.parent.mkdir()
+    shop.partial.write_bytes(b"an older release")
+    assert fetch.fetch(shop.offer(), accepted=True).read_bytes() == CONTENT
+    assert shop.server.ranges == ["bytes=16-", None]
+
+
 def test_an_unreachable_host_is_named(shop, capsys):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -330,6 +343,14 @@ def test_a_file_that_the_server_does_not_have_is_named(shop, capsys):
     shop.server.status = 404
     assert weights("fetch", "tiny", "--accept-licence") == 2
     assert "answers 404" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named(shop, capsys):
+    shop.offer()
+    shop.target.parent.write_text("a file where the folder should be")
+    assert weights("fetch", "tiny", "--accept-licence") == 2
+    message = capsys.readouterr().err
+    assert f"{shop.target} cannot be written" in message and "FIQA_WEIGHTS" in message
 
 
 def test_what_cannot_be_fetched_says_how_to_get_it(shop, capsys):
@@ -373,12 +394,56 @@ def test_add_can_link_instead_of_copying(shop, checkpoint):
     ({"sha256": "0" * 64}, "not the published file: sha256"),
     ({"size": 10**9}, "truncated"),
     ({"size": 10}, "not the published file"),
-    ({"architecture": "iresnet18"}, "missing"),
 ])
 def test_add_refuses_another_file(shop, checkpoint, capsys, fields, complaint):
     shop.offer(**{"url": None, "sha256": None} | fields)
     assert weights("add", "tiny", checkpoint) == 2
     assert complaint in capsys.readouterr().err and not shop.target.exists()
+
+
+def test_add_says_which_architecture_a_file_fits_instead(shop, checkpoint, capsys, monkeypatch):
+    from fiqa_core import architectures
+    few = {name: architectures.ARCHITECTURES[name] for name in (ARCHITECTURE, "mobilefacenet_ediffiqa")}
+    monkeypatch.setattr(architectures, "ARCHITECTURES", few)
+    shop.offer(url=None, sha256=None, architecture="mobilefacenet_ediffiqa")
+    assert weights("add", "tiny", checkpoint) == 2
+    message = capsys.readouterr().err
+    assert "missing" in message and ARCHITECTURE in message and not shop.target.exists()
+
+
+class Hostile:
+    """Unpickling it would make a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_add_runs_nothing_that_is_in_a_file(shop, tmp_path, capsys):
+    shop.offer(url=None, sha256=None)
+    torch.save({"state_dict": Hostile(tmp_path / "it ran")}, tmp_path / "hostile.pt")
+    assert weights("add", "tiny", tmp_path / "hostile.pt") == 2
+    assert "hostile.pt" in capsys.readouterr().err
+    assert not shop.target.exists() and not (tmp_path / "it ran").exists()
+
+
+def test_quality_networks_load_as_such(shop, tmp_path):
+    from fiqa_core.architectures import build_model as build_any
+    model = shop.offer(url=None, sha256=None, kind="quality", architecture="ediffiqa_T")
+    torch.save(build_any("ediffiqa_T").state_dict(), tmp_path / "ediffiqaT.pth")
+    presence.add(model, tmp_path / "ediffiqaT.pth")
+    assert presence.check(model) == "as recorded"
+
+
+def test_without_a_network_the_tensors_are_read(shop, tmp_path, capsys):
+    shop.offer(url=None, sha256=None, architecture=None)
+    np.savez(tmp_path / "tensors.npz", weight=np.ones(3))
+    assert weights("add", "tiny", tmp_path / "tensors.npz") == 0
+    assert "its tensors are read" in capsys.readouterr().out
+    (tmp_path / "torn.npz").write_bytes((tmp_path / "tensors.npz").read_bytes()[:-40])
+    assert weights("add", "tiny", tmp_path / "torn.npz", "--replace") == 2
 
 
 def test_add_replaces_only_when_told_to(shop, checkpoint, tmp_path):
@@ -479,6 +544,14 @@ def test_list_of_one_tells_everything(capsys):
                  "174,679,421 bytes", MODELS["crfiqa_s"].sha256, "crfiqa_iresnet50",
                  "weights add crfiqa_s FILE"):
         assert fact in printed
+
+
+def test_list_needs_no_heavy_package(tmp_path):
+    code = ("import sys\nfrom fiqa_core import cli\ncli.main(['weights', 'list'])\n"
+            "print([name for name in ('torch', 'pooch', 'requests', 'numpy') if name in sys.modules])")
+    result = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True,
+                            cwd=ROOT, env=os.environ | {"FIQA_WEIGHTS": str(tmp_path)})
+    assert result.stdout.splitlines()[-1] == "[]", result.stderr
 
 
 def test_an_unknown_slug_ends_with_code_2(capsys):

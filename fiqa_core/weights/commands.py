@@ -25,7 +25,7 @@ def add_arguments(parser) -> None:
         "slugs", nargs="*", metavar="SLUG", help="show everything about these")
     fetched = action("fetch", fetch_all, "download checkpoints, after showing their licence")
     fetched.add_argument("slugs", nargs="+", metavar="SLUG")
-    fetched.add_argument("--accept-licence", action="store_true", help="accept the licence shown without a question")
+    fetched.add_argument("--accept-licence", action="store_true", help="accept the licence that is shown")
     action("check", check_all, "verify and load what is here, one at a time").add_argument(
         "slugs", nargs="*", metavar="SLUG", help="only these (default: all that are here)")
     added = action("add", add_one, "put a file you have in its place, after verifying that it loads")

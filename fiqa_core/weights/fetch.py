@@ -1,4 +1,4 @@
-"""Fetching a checkpoint: licence first, then a download that resumes and that only the right digest completes."""
+"""Fetching a checkpoint: licence first, then a download that resumes; only the right digest completes it."""
 import math
 import os
 import re
@@ -12,7 +12,7 @@ from fiqa_core.errors import FiqaError
 from fiqa_core.progress import progress
 from fiqa_core.weights.catalogue import COMMAND, Model
 from fiqa_core.weights.place import weights_folder
-from fiqa_core.weights.presence import remember, verify
+from fiqa_core.weights.presence import remember, verify, writing
 
 MEGABYTE = 10**6
 TIMEOUT = (15, 60)          # seconds to connect, and between two pieces
@@ -32,8 +32,9 @@ def fetch(model: Model, accepted: bool = False) -> Path:
         remember(target, verify(model, target))
         return target
     agree(model, accepted)
-    download(model, target)
-    remember(target, model.sha256)
+    with writing(target):
+        download(model, target)
+        remember(target, model.sha256)
     return target
 
 
@@ -50,17 +51,21 @@ def agree(model: Model, accepted: bool) -> None:
         raise FiqaError(f"{model.slug}: its licence ({source.licence}) is not accepted",
                         "read it above, then add --accept-licence")
     if input("  do you accept it? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise FiqaError(f"{model.slug}: its licence ({source.licence}) was not accepted", "nothing was fetched")
+        raise FiqaError(f"{model.slug}: its licence ({source.licence}) was not accepted",
+                        "nothing was fetched")
 
 
 def download(model: Model, target: Path) -> None:
-    """Fetch the model's url to `target` and verify its digest; the rest of an earlier attempt is continued."""
+    """Fetch the model's url to `target` and verify its digest; an earlier attempt is continued."""
     pooch.get_logger().setLevel("ERROR")        # our own lines say what happens
     target.parent.mkdir(parents=True, exist_ok=True)
+    downloader = Resuming(target.with_name(target.name + ".partial"), model)
     try:
         pooch.retrieve(model.url, f"sha256:{model.sha256}", target.name, target.parent,
-                       downloader=Resuming(target.with_name(target.name + ".partial"), model))
+                       downloader=downloader)
     except ValueError as error:                 # pooch's word for a digest that differs
+        if downloader.resumed:                  # the earlier part may have been of another file: once from 0
+            return download(model, target)
         raise FiqaError(f"{model.slug}: {model.url} sent another file than the published one; "
                         f"nothing was kept ({_digests(error)})",
                         f"try again later; if it stays so, look at {model.source.page} whether the file was "
@@ -71,17 +76,17 @@ class Resuming:
     """A downloader for pooch that keeps what arrived in `partial` and asks only for the rest next time."""
 
     def __init__(self, partial: Path, model: Model):
-        self.partial, self.model = partial, model
+        self.partial, self.model, self.resumed = partial, model, False
 
     def __call__(self, url: str, output_file: str, _pooch) -> None:
         """Download `url` to `output_file`. Raises FiqaError; `partial` then holds what there is."""
         have = self.partial.stat().st_size if self.partial.exists() else 0
         with self._request(url, have) as response:
-            if response.status_code == 416:     # no rest of that length: what is here is not a beginning of it
+            if response.status_code == 416:     # there is no such rest: what is here is no beginning of it
                 self.partial.unlink()
                 return self(url, output_file, _pooch)
-            resumed = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-            self._receive(response, "ab" if resumed else "wb")
+            self.resumed = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+            self._receive(response, "ab" if self.resumed else "wb")
         self._compare_size()
         os.replace(self.partial, output_file)
 
@@ -101,7 +106,7 @@ class Resuming:
         return response
 
     def _receive(self, response: requests.Response, mode: str) -> None:
-        """Write the body to `partial`, with progress in megabytes. Raises FiqaError where the connection breaks."""
+        """Write the body to `partial`, with progress in MB. Raises FiqaError where the connection breaks."""
         pieces = response.iter_content(MEGABYTE)
         length = int(response.headers.get("Content-Length", 0))
         if length:

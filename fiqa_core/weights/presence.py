@@ -1,12 +1,14 @@
 """Is a checkpoint there, is it the published file, and does it load: states, digests and the local record.
 
-`checked.json` in the weights folder remembers the size, time and digest of every file that was found good. For a
-model whose published digest nobody stated it is what a later look compares with, so that damage is noticed.
+`checked.json` in the weights folder remembers the size, time and digest of every file that was found good.
+For a model whose published digest nobody stated it is what a later look compares with: damage is noticed.
 """
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from glob import escape
 from pathlib import Path
@@ -42,18 +44,19 @@ def state_of(model: Model) -> str:
     return "valid" if known and _stamp(path).items() <= known.items() else "unchecked"
 
 
-def verify(model: Model, path: Path) -> str:
+def verify(model: Model, path: Path, remedy: str | None = None) -> str:
     """The sha256 of `path` after comparing size and digest with the published ones.
 
-    Raises FiqaError where they differ: a truncated, damaged or other file.
+    Raises FiqaError with `remedy` where they differ: a truncated, damaged or other file.
     """
-    remedy = f"delete it and get it again: {model.how_to_get()}"
+    remedy = remedy or f"delete it and get it again: {model.how_to_get()}"
     if not path.is_file():
         raise FiqaError(f"{model.slug}: {path} is not there", f"get it: {model.how_to_get()}")
     size = path.stat().st_size
     if model.size is not None and size != model.size:
         problem = "truncated" if size < model.size else "not the published file"
-        raise FiqaError(f"{model.slug}: {path} is {problem}: {size:,} bytes instead of {model.size:,}", remedy)
+        raise FiqaError(f"{model.slug}: {path} is {problem}: {size:,} bytes instead of {model.size:,}",
+                        remedy)
     digest = sha256_of(path)
     if model.sha256 and not digest.startswith(model.sha256):
         raise FiqaError(f"{model.slug}: {path} is damaged or not the published file: sha256 {digest}, "
@@ -106,17 +109,29 @@ def add(model: Model, file: Path, link: bool = False, replace: bool = False) -> 
     Returns the place. Raises FiqaError where the file is wrong or the place is taken.
     """
     file = Path(file).expanduser().resolve()
-    digest = verify(model, file)
+    digest = verify(model, file, f"get the published file: {model.how_to_get()}; "
+                                 "a converted copy is loaded by its path instead")
     load(model, file)
     parts = _parts(model, file)
     target = parts[file]
     if target.exists() and not replace and sha256_of(target) != digest:
         raise FiqaError(f"{model.slug}: another file is at {target}",
                         f"keep it, or take the new one with: {COMMAND} add {model.slug} {file} --replace")
-    for part, place in parts.items():
-        _install(part, place, link)
-    remember(target, digest)
+    with writing(target):
+        for part, place in parts.items():
+            _install(part, place, link)
+        remember(target, digest)
     return target
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Around what writes into the weights folder: a full disk or a forbidden folder become a FiqaError."""
+    try:
+        yield
+    except OSError as error:
+        raise FiqaError(f"{target} cannot be written: {error.strerror or error}",
+                        "make room, or name another folder with FIQA_WEIGHTS") from None
 
 
 def recorded(path: Path) -> dict | None:
@@ -143,7 +158,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _parts(model: Model, file: Path) -> dict[Path, Path]:
-    """Source and place of the file; where its name has a `*`, of all that belong to it (`ckpt-12.data-...`)."""
+    """Source and place of the file; where its name has a `*`, of all files of that checkpoint."""
     place = weights_folder() / model.file
     if "*" not in place.name:
         return {file: place}

@@ -357,7 +357,7 @@ def test_what_cannot_be_fetched_says_how_to_get_it(shop, capsys):
     shop.offer(url=None)
     assert weights("fetch", "tiny", "--accept-licence") == 2
     message = capsys.readouterr().err
-    assert "https://example.org/tiny ask for it" in message and "weights add tiny FILE" in message
+    assert "on https://example.org/tiny ask for it" in message and "weights add tiny FILE" in message
 
 
 # --- a user's own files ---------------------------------------------------------------------------------
@@ -435,6 +435,20 @@ def test_quality_networks_load_as_such(shop, tmp_path):
     torch.save(build_any("ediffiqa_T").state_dict(), tmp_path / "ediffiqaT.pth")
     presence.add(model, tmp_path / "ediffiqaT.pth")
     assert presence.check(model) == "as recorded"
+
+
+@pytest.mark.parametrize("slug, loader, arguments", [
+    ("adaface_ir101_webface12m", "fiqa_core.recognisers.load_recogniser", ["adaface_ir101"]),
+    ("sface", "fiqa_core.recognisers.load_recogniser", ["sface"]),
+    ("crfiqa_l", "fiqa_core.methods.files.load_quality", ["crfiqa_iresnet100"]),
+    ("diffiqa", "fiqa_core.diffusion.model.load_diffusion", []),
+    ("yunet", "fiqa_core.benchmarks.detectors.load_detector", []),
+])
+def test_each_kind_is_loaded_by_its_loader(monkeypatch, tmp_path, slug, loader, arguments):
+    seen = []
+    monkeypatch.setattr(loader, lambda *given: seen.append(list(given)))
+    presence.load(MODELS[slug], tmp_path / "file")
+    assert seen == [[*arguments, tmp_path / "file"]]
 
 
 def test_without_a_network_the_tensors_are_read(shop, tmp_path, capsys):

@@ -47,12 +47,14 @@ class Model:
     url: str | None = None
     note: str | None = None
 
+    def command(self) -> str:
+        """The command that puts the file in its place: fetch where that is possible, else add."""
+        return f"{COMMAND} fetch {self.slug}" if self.url else f"{COMMAND} add {self.slug} FILE"
+
     def how_to_get(self) -> str:
-        """What the user does to have the file, as one sentence."""
-        if self.url:
-            return f"{COMMAND} fetch {self.slug}"
-        return (f"by hand: on {self.source.page} {self.source.get}; "
-                f"then {COMMAND} add {self.slug} FILE")
+        """What the user does to have the file, for the end of a message."""
+        by_hand = "" if self.url else f"on {self.source.page} {self.source.get}; then "
+        return by_hand + self.command()
 
 
 def models() -> dict[str, Model]:

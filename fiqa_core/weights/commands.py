@@ -1,6 +1,7 @@
 """`python -m fiqa_core weights list|fetch|check|add|convert`: official checkpoints on the command line."""
 import time
 from pathlib import Path
+from textwrap import fill
 
 from fiqa_core.errors import FiqaError
 from fiqa_core.weights import presence
@@ -122,7 +123,7 @@ def details(model: Model) -> str:
     """Everything the catalogue knows about a model, one fact per line."""
     source = model.source
     facts = {
-        "paper": source.paper,
+        "paper": fill(source.paper, 92, subsequent_indent=" " * 16),
         "reference": source.reference(),
         "page": source.page,
         "licence": f"{source.licence}. {source.terms or ''}",
@@ -132,7 +133,8 @@ def details(model: Model) -> str:
         "size": f"{model.size:,} bytes" if model.size else "not stated",
         "sha256": _digest(model),
         "state": presence.state_of(model),
-        "to get it": model.how_to_get(),
+        "by hand": None if model.url else source.get,
+        "to get it": model.command(),
         "to use it": usage(model),
         "note": model.note,
     }

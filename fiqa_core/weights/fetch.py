@@ -26,7 +26,7 @@ def fetch(model: Model, accepted: bool = False) -> Path:
     cannot be reached, the connection breaks (what arrived is kept) or another file than the published came.
     """
     if not model.url:
-        raise FiqaError(f"{model.slug} cannot be fetched automatically", f"get it {model.how_to_get()}")
+        raise FiqaError(f"{model.slug} cannot be fetched automatically", f"get it by hand: {model.how_to_get()}")
     target = weights_folder() / model.file
     if target.exists():
         remember(target, verify(model, target))

@@ -29,8 +29,9 @@ def same(found, wanted):
 
 
 def keras(path, tensors):
-    writers.keras(path, {"conv1/7x7_s2": {"conv1/7x7_s2/kernel:0": tensors["wide"]}, "relu": {},
-                         "score": {"score/kernel:0": tensors["trunk/weights"], "score/bias:0": tensors["trunk/biases"]}})
+    score = {"score/kernel:0": tensors["trunk/weights"], "score/bias:0": tensors["trunk/biases"]}
+    conv = {"conv1/7x7_s2/kernel:0": tensors["wide"]}
+    writers.keras(path, {"conv1/7x7_s2": conv, "relu": {}, "score": score})
 
 
 @pytest.mark.parametrize("kind", FLAT)
@@ -43,7 +44,8 @@ def test_a_keras_file_is_read_layer_by_layer(tmp_path):
     keras(tmp_path / "weights.bin", TENSORS)
     found = read_tensors(tmp_path / "weights.bin")
     assert list(found) == ["conv1/7x7_s2", "score"]
-    same(found["score"], {"score/kernel:0": TENSORS["trunk/weights"], "score/bias:0": TENSORS["trunk/biases"]})
+    same(found["score"], {"score/kernel:0": TENSORS["trunk/weights"],
+                          "score/bias:0": TENSORS["trunk/biases"]})
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 1.0])

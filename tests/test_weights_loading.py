@@ -1,22 +1,38 @@
 """Official files into our networks: wrappers, foreign names, strict keys, and what a wrong file is told."""
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
 import fiqa_core
+import fiqa_core.architectures
+from fiqa_core.cli import main
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import read_image, to_batch
 from fiqa_core.recognisers.embedding import embed
-from fiqa_core.weights.fit import architectures, load_strictly, outline
+from fiqa_core.weights.fit import Undrawn, architectures, load_strictly, outline
 from fiqa_core.weights.foreign import iresnet_of_mxnet
 from fiqa_core.weights.tensors import read_tensors
 from fiqa_core.weights.unwrap import unwrap
 from tests import weights_writers as writers
 from tests.shared import shared_path
 
+FEW = ("iresnet18", "iresnet50", "elasticface_iresnet50", "magface_iresnet50", "adaface_ir50",
+       "swinface_backbone", "swinface_full",
+       "mobilefacenet_xiaoccer", "mobilefacenet_foamliu", "ediffiqa_T", "lightqnet_dm025")
 KEYS = ("conv1.weight", "layer1.0.bn1.weight", "fc.weight", "fc.bias", "features.weight", "features.bias")
 STATE = {key: torch.full((number + 1,), float(number)) for number, key in enumerate(KEYS)}
 HEAD = torch.zeros(9, 4)
+
+
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Only some architectures, so that advice about a wrong file does not build all of them."""
+    monkeypatch.setattr(fiqa_core.architectures, "ARCHITECTURES",
+                        {name: fiqa_core.architectures.ARCHITECTURES[name] for name in FEW})
 
 
 def prefixed(prefix, state=STATE):
@@ -28,7 +44,8 @@ def prefixed(prefix, state=STATE):
     {"epoch": 68, "net_state_dict": STATE},
     {"state_dict": {**prefixed("model."), "head.kernel": HEAD, "head.t": HEAD, "head.batch_mean": HEAD,
                     "head.batch_std": HEAD}, "optimizer_states": [], "hyper_parameters": {"lr": 0.1}},
-    {"epoch": 25, "arch": "iresnet100", "state_dict": {**prefixed("features.module."), "parallel_fc.weight": HEAD}},
+    {"epoch": 25, "arch": "iresnet100", "optimizer": {},
+     "state_dict": {**prefixed("features.module."), "parallel_fc.weight": HEAD}},
     {"state_dict": {**prefixed("module.features."), "module.fc.weight": HEAD}},
     {"state_dict": {**prefixed("features."), "fc.weight": HEAD}},
     prefixed("module."),
@@ -43,10 +60,32 @@ def test_wrappers_and_prefixes_of_the_official_files(content):
     assert found.keys() == STATE.keys() and all(found[key] is STATE[key] for key in KEYS)
 
 
-def test_swinfaces_four_dicts_make_the_full_model():
-    parts = {part: {"weight": torch.zeros(number + 1)} for number, part in enumerate(("backbone", "fam", "tss", "om"))}
-    wanted = {f"{part}.weight": state["weight"] for part, state in parts.items()}
-    assert unwrap({f"state_dict_{part}": state for part, state in parts.items()}, wanted).keys() == wanted.keys()
+def without_memory(name):
+    """The network of an architecture on torch's meta device."""
+    with torch.device("meta"):
+        return fiqa_core.build_model(name)
+
+
+@pytest.mark.parametrize("name", ["swinface_full", "swinface_backbone"])
+def test_swinfaces_four_dicts_make_the_full_model_and_the_recogniser(name, few):
+    full = outline("swinface_full")
+    parts = {f"state_dict_{part}": {key.removeprefix(f"{part}."): value for key, value in full.items()
+                                    if key.startswith(f"{part}.")}
+             for part in ("backbone", "fam", "tss", "om")}
+    assert sum(map(len, parts.values())) == 473
+    load_strictly(without_memory(name), {"epoch": 3, **parts}, "checkpoint_step_79999_gpu_0.pt")
+
+
+@pytest.mark.parametrize("name, wrap", [
+    ("adaface_ir50", lambda keys: {"state_dict": {**prefixed("model.", keys), "head.kernel": HEAD}}),
+    ("magface_iresnet50", lambda keys: {"state_dict": {**prefixed("features.module.", keys),
+                                                       "parallel_fc.weight": HEAD}}),
+    ("magface_iresnet50", lambda keys: {"state_dict": {**prefixed("module.features.", keys),
+                                                       "module.fc.weight": HEAD}}),
+    ("ediffiqa_T", lambda keys: prefixed("module.", keys))])
+def test_wrappers_around_the_real_keys(name, wrap, few):
+    """MagFace's last batch norm is itself called `features`, eDifFIQA's backbone keeps its `base_model.`."""
+    load_strictly(without_memory(name), wrap(outline(name)), name)
 
 
 def test_what_lies_beside_a_prefix_and_is_no_known_head_is_reported():
@@ -64,7 +103,7 @@ def message(file, name="mobilefacenet_xiaoccer"):
     return str(caught.value)
 
 
-def test_a_file_of_another_architecture_is_told_which(tmp_path):
+def test_a_file_of_another_architecture_is_told_which(tmp_path, few):
     torch.save(fiqa_core.build_model("mobilefacenet_foamliu").state_dict(), tmp_path / "a.pth")
     assert message(tmp_path / "a.pth") == (
         f"{tmp_path}/a.pth as mobilefacenet_xiaoccer: "
@@ -73,7 +112,7 @@ def test_a_file_of_another_architecture_is_told_which(tmp_path):
         "  remedy: the file fits: mobilefacenet_foamliu; load it under that name")
 
 
-def test_a_file_with_wrong_keys_and_shapes_is_told_which(tmp_path):
+def test_a_file_with_wrong_keys_and_shapes_is_told_which(tmp_path, few):
     state = xiaoccer(extra=torch.zeros(1), **{"conv2.conv.weight": torch.zeros(512, 64, 1, 1)})
     del state["linear1.bn.bias"]
     torch.save({"net_state_dict": state}, tmp_path / "a.ckpt")
@@ -108,32 +147,49 @@ def test_a_download_that_is_a_web_page(tmp_path):
         "  remedy: download the file itself; Google Drive first wants its warning about size confirmed")
 
 
-def test_a_file_of_nothing_like_a_network(tmp_path):
+def test_a_file_of_nothing_like_a_network(tmp_path, few):
     torch.save({"a": torch.zeros(2), "b": torch.zeros(3)}, tmp_path / "a.pth")
     assert message(tmp_path / "a.pth").endswith(
-        "2 unexpected of 2: a, b\n  remedy: it fits no known architecture; check that it holds the network itself")
+        "2 unexpected of 2: a, b\n"
+        "  remedy: it fits no known architecture; check that it holds the network itself")
     torch.save({"epoch": 3}, tmp_path / "a.pth")
-    assert message(tmp_path / "a.pth") == (f"{tmp_path}/a.pth as mobilefacenet_xiaoccer: there is no tensor in it\n"
-                                           "  remedy: give the file of the weights themselves")
+    assert message(tmp_path / "a.pth") == (
+        f"{tmp_path}/a.pth as mobilefacenet_xiaoccer: there is no tensor in it\n"
+        "  remedy: give the file of the weights themselves")
 
 
-def test_twins_are_named_together():
+def test_twins_are_named_together(few):
     """IResNets of three papers share keys and shapes; only the name can tell them apart."""
-    with torch.device("meta"):
-        network = fiqa_core.build_model("adaface_ir50")
-    with pytest.raises(FiqaError, match="the file fits: iresnet50, elasticface_iresnet50, magface_iresnet50; load"):
-        load_strictly(network, outline("iresnet50"), "backbone.pth as adaface_ir50")
+    twins = "iresnet50, elasticface_iresnet50, magface_iresnet50"
+    with pytest.raises(FiqaError, match=f"the file fits: {twins}; load it under that name"):
+        load_strictly(without_memory("adaface_ir50"), outline("iresnet50"), "backbone.pth as adaface_ir50")
 
 
 @pytest.mark.slow
 def test_every_architecture_recognises_its_own_file():
     for name in architectures():
-        with torch.device("meta"):
-            network = fiqa_core.build_model(name)
-        load_strictly(network, {"state_dict": prefixed("module.", outline(name))}, name)
+        load_strictly(without_memory(name), {"state_dict": prefixed("module.", outline(name))}, name)
 
 
-def test_a_network_stays_as_it_was_where_the_file_does_not_fit():
+@pytest.mark.slow
+def test_a_wrong_file_is_compared_with_every_architecture():
+    assert len(architectures()) >= 41
+    with pytest.raises(FiqaError, match="the file fits: ediffiqa_L; load it under that name"):
+        load_strictly(torch.nn.Linear(2, 2), {"model": outline("ediffiqa_L")}, "ediffiqaL.pth")
+
+
+def test_loading_draws_no_initial_weights_and_keeps_none(tmp_path):
+    state = xiaoccer()
+    torch.save(state, tmp_path / "a.pth")
+    before = torch.get_rng_state()
+    loaded = fiqa_core.load_recogniser("mobilefacenet_xiaoccer", tmp_path / "a.pth").network.state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(loaded[key], value) for key, value in state.items())
+    with Undrawn():
+        assert fiqa_core.build_model("lightqnet_dm025").state_dict()["blocks.1.expand.bn.weight"].eq(1).all()
+
+
+def test_a_network_stays_as_it_was_where_the_file_does_not_fit(few):
     network = torch.nn.Linear(2, 2)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with pytest.raises(FiqaError):
@@ -193,7 +249,8 @@ def test_mxnets_parameters_fill_an_iresnet(tmp_path):
     assert iresnet_of_mxnet({"arg:stage1_unit1_se_weight": HEAD}).keys() == {"layer1.0.se.weight"}
 
 
-MOBILEFACENETS = {"foamliu": "mobilefacenet_foamliu_ms1m.pth", "xiaoccer": "mobilefacenet_xiaoccer_casia_112x96.pth",
+MOBILEFACENETS = {"foamliu": "mobilefacenet_foamliu_ms1m.pth",
+                  "xiaoccer": "mobilefacenet_xiaoccer_casia_112x96.pth",
                   "mxnet": "mobilefacenet_insightface_mxnet.pth"}
 SLUGS = {"mxnet": "mobilefacenet_insightface_mxnet"}
 QUALITY = ("025", "050", "100")
@@ -235,3 +292,16 @@ def test_trained_lightqnets_give_the_golden_scores_in_every_format(tmp_path, wid
         scores.append(method(to_batch(pixels)))
     np.testing.assert_allclose(scores[0].numpy(), golden[f"lightqnet_{width}"], atol=2e-3)
     assert torch.equal(scores[0], scores[1]) and torch.equal(scores[0], scores[2])
+
+
+def test_a_folder_is_scored_with_the_authors_graph(tmp_path):
+    tensors = read_tensors(shared_path("weights/lightqnet/lightqnet_dm025.pth"))
+    golden, _ = reference()
+    (tmp_path / "faces").mkdir()
+    for number in range(3):
+        shutil.copy(shared_path(f"faces/{golden['paths'][number]}"), tmp_path / "faces" / f"{number}.jpg")
+    writers.tensorflow_graph(tmp_path / "lightqnet-dm025.pb", tensors)
+    assert main(["score", str(tmp_path / "faces"), "--method", "lightqnet_dm025", "--model",
+                 str(tmp_path / "lightqnet-dm025.pb"), "--out", str(tmp_path / "scores.csv")]) == 0
+    scores = [float(line.split(",")[1]) for line in (tmp_path / "scores.csv").read_text().splitlines()[1:]]
+    np.testing.assert_allclose(scores, golden["lightqnet_025"][:3], atol=1e-3)

@@ -16,7 +16,7 @@ def raw(tensor):
     return tensor.contiguous().numpy().tobytes()
 
 
-# --- protocol buffers --------------------------------------------------------------------------------------------
+# --- protocol buffers -----------------------------------------------------------------------------
 
 def varint(value):
     groups = []
@@ -51,7 +51,7 @@ def tensorflow_graph(path, tensors):
     path.write_bytes(b"".join(constant(name, tensor) for name, tensor in tensors.items()) + operation)
 
 
-# --- TensorFlow checkpoints --------------------------------------------------------------------------------------
+# --- TensorFlow checkpoints -----------------------------------------------------------------------
 
 def block(entries):
     """A block of a table: every key repeats what it shares with the one before as a length."""
@@ -86,15 +86,16 @@ def tensorflow_checkpoint(path, tensors):
     data, entries = b"", [(b"", field(1, 1) + field(3, field(1, 1)))]
     for name, tensor in sorted(tensors.items()):
         bytes_ = raw(tensor)
-        entry = (field(1, TENSORFLOW[tensor.dtype]) + field(2, shape_message(tensor.shape)) + field(4, len(data))
-                 + field(5, len(bytes_)) + b"\x35" + struct.pack("<I", masked(crc32c(bytes_))))
+        entry = (field(1, TENSORFLOW[tensor.dtype]) + field(2, shape_message(tensor.shape))
+                 + field(4, len(data)) + field(5, len(bytes_))
+                 + b"\x35" + struct.pack("<I", masked(crc32c(bytes_))))
         entries.append((name.encode(), entry))
         data += bytes_
     table(path, entries)
     path.with_name(path.stem + ".data-00000-of-00001").write_bytes(data)
 
 
-# --- MXNet -------------------------------------------------------------------------------------------------------
+# --- MXNet ----------------------------------------------------------------------------------------
 
 def mxnet_array(tensor, version):
     """An array in the layout of MXNet before 1.0 (0), of 1.0 (1), or later (2)."""
@@ -112,7 +113,7 @@ def mxnet(path, tensors, version=2):
     path.write_bytes(struct.pack("<QQ", 0x112, 0) + count + arrays + count + names)
 
 
-# --- the others --------------------------------------------------------------------------------------------------
+# --- the others -----------------------------------------------------------------------------------
 
 def keras(path, layers):
     """{layer: {weight: tensor}} as Keras saves a whole model."""

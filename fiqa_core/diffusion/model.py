@@ -8,7 +8,7 @@ from torch import nn
 from fiqa_core.diffusion import schedule
 from fiqa_core.diffusion.unet import GROUPS, UNet
 from fiqa_core.errors import FiqaError
-from fiqa_core.weights.fit import load_strictly
+from fiqa_core.weights.fit import Undrawn, load_strictly
 from fiqa_core.weights.formats.pytorch import write_atomically
 from fiqa_core.weights.tensors import locate, read_tensors
 
@@ -75,7 +75,7 @@ def load_diffusion(path: str | Path) -> Diffusion:
     content = read_tensors(path)
     if "config" not in content:
         return load_official(path)
-    return _fill(Diffusion(**content["config"]), content.get("state", {}), path)
+    return _fill(content["config"], content.get("state", {}), path)
 
 
 def load_official(path: str | Path, **config) -> Diffusion:
@@ -88,17 +88,19 @@ def load_official(path: str | Path, **config) -> Diffusion:
     if not isinstance(content.get("model"), dict):
         raise FiqaError(f"{path} is no diffusion checkpoint: it holds no `model`",
                         "give the authors' diff_pretrain.pt or a file that the stage diffusion wrote")
-    return _fill(Diffusion(**config), content["model"], path)
+    return _fill(config, content["model"], path)
 
 
 def _located(path: str | Path) -> Path:
     try:
         return locate(path)
     except FiqaError as error:
-        raise FiqaError(error.problem, "run the stage that trains it (make repro), or give another path, such as "
-                        "the authors' (python -m fiqa_core weights list)") from None
+        raise FiqaError(error.problem, "run the stage that trains it (make repro), or give another path, "
+                        "such as the authors' (python -m fiqa_core weights list)") from None
 
 
-def _fill(diffusion: Diffusion, state: dict, path: Path) -> Diffusion:
+def _fill(config: dict, state: dict, path: Path) -> Diffusion:
+    with Undrawn():
+        diffusion = Diffusion(**config)
     load_strictly(diffusion, state, f"{path} as a diffusion model")
     return diffusion.eval().requires_grad_(False)

@@ -12,7 +12,7 @@ from fiqa_core.methods.one_pass import OnePass
 from fiqa_core.recognisers import Recogniser
 from fiqa_core.recognisers.catalogue import entry, recogniser_from_catalogue, recogniser_from_config
 from fiqa_core.recognisers.iresnet import DEPTHS
-from fiqa_core.weights.fit import load_strictly
+from fiqa_core.weights.fit import Undrawn, load_strictly
 from fiqa_core.weights.formats.pytorch import write_atomically
 from fiqa_core.weights.tensors import ONNX, locate, read_tensors, recognise
 
@@ -48,7 +48,7 @@ def load_quality(slug: str, path: str | Path) -> OnePass:
     """A trained model, frozen: written by `save_quality`, or the authors' file of that method.
 
     slug   one of ONE_PASS, or the name of its architecture (ediffiqa_L, crfiqa_iresnet100)
-    path   in any format of `fiqa_core.weights`, here or in the weights folder; ONNX for models on a recogniser
+    path   in any format of `fiqa_core.weights`, here or in the weights folder; ONNX for models on recognisers
     Raises FiqaError if the file is missing, unsafe or does not fit; it says which keys are at fault and which
     architecture they would fit.
     """
@@ -57,10 +57,12 @@ def load_quality(slug: str, path: str | Path) -> OnePass:
     if recognise(path) is ONNX:
         return _of_onnx(slug, path).requires_grad_(False)
     content = read_tensors(path)
-    if content.get("format") == FORMAT:
-        model, content = KINDS[content["kind"]](recogniser_from_config(content["config"])), content["state"]
-    else:
-        model = _untrained(slug)
+    with Undrawn():
+        if content.get("format") == FORMAT:
+            model = KINDS[content["kind"]](recogniser_from_config(content["config"]))
+            content = content["state"]
+        else:
+            model = _untrained(slug)
     load_strictly(model, content, f"{path} as {slug}")
     return model.requires_grad_(False).eval()
 
@@ -97,6 +99,6 @@ def _of_onnx(slug: str, path: Path) -> Distilled:
         raise FiqaError(f"{path} is an ONNX model, and {slug!r} comes in no such form",
                         f"name what it is: {', '.join(PUBLISHED)}")
     row = entry(PUBLISHED[slug][1])
-    preparation = Recogniser(nn.Identity(), row.embedding_size, row.name, row.colour, row.mean, row.std, row.size,
-                             row.columns)
+    preparation = Recogniser(nn.Identity(), row.embedding_size, row.name, row.colour, row.mean, row.std,
+                             row.size, row.columns)
     return Distilled(OnnxQualityNetwork(path), preparation)

@@ -46,6 +46,8 @@ CATALOGUE = {
        for depth in (50, 100)},
     **{f"magface_iresnet{depth}": Entry(partial(magface, blocks), "MagFace", colour="bgr", mean=0.0, std=1.0)
        for depth, blocks in DEPTHS.items()},
+    # insightface's LResNet100E-IR of MXNet, the recogniser of SER-FIQ
+    "serfiq_r100": Entry(partial(IResNet, DEPTHS[100], eps=2e-5, dropout=0.4), "LResNet100E-IR", std=128 / 255),
     **{f"curricularface_ir{depth}": Entry(partial(CurricularFaceIR, IR_DEPTHS[depth]), "CurricularFace")
        for depth in (50, 101)},
     **{f"adaface_ir{depth}": Entry(partial(AdaFaceIR, blocks), "AdaFace", colour="bgr", norm=1)

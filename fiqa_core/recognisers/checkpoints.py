@@ -10,7 +10,7 @@ from fiqa_core.recognisers.catalogue import (
     recogniser_from_config,
 )
 from fiqa_core.recognisers.interface import Recogniser
-from fiqa_core.weights.fit import load_strictly
+from fiqa_core.weights.fit import Undrawn, load_strictly
 from fiqa_core.weights.formats.pytorch import write_atomically
 from fiqa_core.weights.tensors import ONNX, locate, read_tensors, recognise
 
@@ -25,17 +25,18 @@ def load_recogniser(name: str, path: str | Path | None = None) -> Recogniser:
     path  checkpoint in any format of `fiqa_core.weights`, here or in the weights folder; an ONNX model has no
           gradients. None means build/recognisers/<name>.pt, written by the pipeline. A file that the
           pipeline wrote is rebuilt from the configuration inside it, whatever `name` is.
-    Raises FiqaError if the file is missing, unsafe, or does not fit; it says which keys are at fault and which
-    architecture they would fit.
+    Raises FiqaError if the file is missing, unsafe, or does not fit; it says which keys are at fault and
+    which architecture they would fit.
     """
     path = _trained(name) if path is None else locate(path)
     if recognise(path) is ONNX:
         return _of_onnx(name, path)
     content = read_tensors(path)
-    if content.get("format") == FORMAT:
-        recogniser, content = recogniser_from_config(content["config"]), content["state"]
-    else:
-        recogniser = recogniser_from_catalogue(_known(name, path))
+    with Undrawn():
+        if content.get("format") == FORMAT:
+            recogniser, content = recogniser_from_config(content["config"]), content["state"]
+        else:
+            recogniser = recogniser_from_catalogue(_known(name, path))
     load_strictly(recogniser.network, content, f"{path} as {name}")
     return recogniser.freeze()
 

@@ -4,12 +4,29 @@ from functools import cache
 
 import torch
 from torch import nn
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from fiqa_core.errors import FiqaError
 from fiqa_core.weights.unwrap import unwrap
 
 SHOWN = 4                           # keys of a kind in a message
 CLOSE = 0.5                         # share of fitting keys from which an architecture is worth naming
+DRAWING = {torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.erfinv_, init.uniform_, init.normal_,
+           init.kaiming_uniform_, init.kaiming_normal_}
+
+
+class Undrawn(TorchFunctionMode):
+    """Networks built within it keep memory as it comes instead of drawing initial weights.
+
+    For networks that a file fills: drawing takes several times as long as reading it.
+    """
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in DRAWING:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
 
 
 def load_strictly(network: nn.Module, content: Mapping, what: str) -> None:
@@ -32,8 +49,8 @@ def load_strictly(network: nn.Module, content: Mapping, what: str) -> None:
 
 def faults(state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> list[str]:
     """What keeps `state` from being `wanted`: up to three lists of keys; [] where it fits."""
-    shapes = [f"{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}" for key, value in wanted.items()
-              if key in state and state[key].shape != value.shape]
+    shapes = [f"{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}"
+              for key, value in wanted.items() if key in state and state[key].shape != value.shape]
     lists = (_listed("missing", [key for key in wanted if key not in state], wanted),
              _listed("unexpected", [key for key in state if key not in wanted], state),
              _listed("mis-shaped", shapes, wanted))
@@ -70,7 +87,7 @@ def architectures() -> list[str]:
 def outline(name: str) -> dict[str, torch.Tensor]:
     """Keys and shapes of an architecture, on torch's meta device, so without memory for values."""
     from fiqa_core.architectures import ARCHITECTURES
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         return dict(ARCHITECTURES[name]().state_dict())
 
 

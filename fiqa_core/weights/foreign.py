@@ -31,7 +31,7 @@ def iresnet_of_mxnet(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
     """IResNet's state dict of insightface's LResNet-E-IR parameters.
 
     The embedding's batch norm has its scale fixed at 1, whatever the file says. Names that belong to no layer
-    are kept, for the loader to report. MXNet's batch norms have eps 2e-5, and its networks see (x - 127.5) / 128.
+    are kept, for the loader to report. These networks have eps 2e-5 in batch norms and see (x - 127.5) / 128.
     """
     state = {}
     for name, tensor in tensors.items():

@@ -31,7 +31,8 @@ class OnnxNetwork(nn.Module):
         inputs = self.session.get_inputs()
         shape = inputs[0].shape if len(inputs) == 1 else []
         if len(shape) != 4 or shape[1] != 3:
-            raise FiqaError(f"{path} takes {[(put.name, put.shape) for put in inputs]}, not images (B, 3, H, W)",
+            taken = [(each.name, each.shape) for each in inputs]
+            raise FiqaError(f"{path} takes {taken}, not images (B, 3, H, W)",
                             "give the model of a recogniser or of a quality network")
         self.input, self.single = inputs[0].name, shape[0] == 1
         self.size = tuple(shape[2:])
@@ -59,8 +60,9 @@ class OnnxQualityNetwork(OnnxNetwork):
         """
         outputs = sorted(self(prepared), key=lambda output: output.shape[1])
         if outputs[0].shape[1] != 1:
-            raise FiqaError(f"{self.path} has outputs {[tuple(output.shape) for output in outputs]}, none of which "
-                            "is one number per image", "give the model of a quality network")
+            shapes = [tuple(output.shape) for output in outputs]
+            raise FiqaError(f"{self.path} has outputs {shapes}, none of which is one number per image",
+                            "give the model of a quality network")
         return outputs[-1] if len(outputs) > 1 else outputs[0][:, :0], outputs[0]
 
 

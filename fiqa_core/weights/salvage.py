@@ -2,14 +2,14 @@
 
 A pickle is a program that calls whatever it names. Here it can name three things: ordered dicts, kinds of
 storage, and the functions that put tensors together, for which descriptions stand in. Every other name yields
-`Inert`, a class that takes any argument and does nothing. The process knows no PyTorch and makes no tensor: it
-prints as JSON what the pickle describes, and `convert` builds the tensors after checking every number.
+`Inert`, a class that takes any argument and does nothing. The process knows no PyTorch and makes no tensor:
+it prints as JSON what the pickle describes, and `convert` builds the tensors after checking every number.
 
     {"foreign": names left out, "dicts": [{key: value}], "root": value,
      "at": where the values begin in a file before torch 1.6, "order": [key, type] of its storages}
 
-A value is ["dict", number], ["tensor", type, key, count, offset, size, stride] or ["plain", value]: a dict that
-occurs many times, or within itself, is printed once.
+A value is ["dict", number], ["tensor", type, key, count, offset, size, stride] or ["plain", value]: a dict
+that occurs many times, or within itself, is printed once.
 """
 import json
 import pickle
@@ -19,8 +19,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-STORAGES = {f"{name}Storage" for name in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char",
-                                          "Byte", "Bool")}
+STORAGES = {f"{name}Storage" for name in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short",
+                                          "Char", "Byte", "Bool")}
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001          # of torch files before 1.6
 
 
@@ -36,7 +36,7 @@ class Description(NamedTuple):
 
 
 class Inert:
-    """Stands in for every class and function that a pickle names: keeps the state it is given, does nothing."""
+    """Stands in for every class and function that a pickle names: keeps a state and does nothing with it."""
 
     state = None
 
@@ -146,7 +146,7 @@ def outline(file: BinaryIO) -> dict:
         archive = zipfile.ZipFile(file)
         name, = (name for name in archive.namelist() if name.endswith("/data.pkl"))
         if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
-            raise ValueError(f"{name} is compressed")   # never by PyTorch: small files could unpack to huge ones
+            raise ValueError(f"{name} is compressed")   # never by PyTorch; it could unpack to a huge one
         unpickler = Unpickler(archive.open(name))
         tree, order, at = unpickler.load(), [], 0
     else:
@@ -159,7 +159,8 @@ def outline(file: BinaryIO) -> dict:
         order, at = [(str(key), unpickler.kinds[str(key)]) for key in keys], file.tell()
     found = Outline()
     root = found.value(tree)
-    return {"foreign": sorted(unpickler.foreign), "dicts": found.dicts, "root": root, "at": at, "order": order}
+    return {"foreign": sorted(unpickler.foreign), "dicts": found.dicts, "root": root, "at": at,
+            "order": order}
 
 
 def main(path: str) -> int:
@@ -167,7 +168,7 @@ def main(path: str) -> int:
     try:
         with open(path, "rb") as file:
             print(json.dumps(outline(file)))
-    except Exception as error:      # the pickle of a stranger: anything can happen, and nothing else may get out
+    except Exception as error:      # the pickle of a stranger: anything can happen here
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0

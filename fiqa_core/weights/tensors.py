@@ -36,14 +36,16 @@ SIGNATURES = (
     (lambda head, tail: head.startswith(b"\x89HDF\r\n\x1a\n"), Format("Keras HDF5", "keras")),
     (lambda head, tail: head.startswith(b"\x12\x01" + bytes(6)), Format("MXNet parameters", "mxnet")),
     (lambda head, tail: tail == TABLE_MAGIC, Format("TensorFlow checkpoint", "tensorflow_checkpoint")),
-    (lambda head, tail: head[:1] == b"\n" and b"\n" in head[2:5], Format("TensorFlow graph", "tensorflow_graph")),
+    (lambda head, tail: head[:1] == b"\n" and b"\n" in head[2:5],
+     Format("TensorFlow graph", "tensorflow_graph")),
     (lambda head, tail: head[:1] == b"\x08" and 0 < head[1] < 32 and head[2] in AFTER_ONNX_VERSION, ONNX),
 )
 KNOWN = ", ".join(kind.name for kind in (TORCH_ZIP, NPZ, *(kind for _, kind in SIGNATURES)))
 UNPACK = "unpack it and name the checkpoint inside"
 # what arrives instead of weights: place of its first bytes, those bytes, what it is, what to do
 IMPOSTORS = (
-    (0, b"<", "a web page", "download the file itself; Google Drive first wants its warning about size confirmed"),
+    (0, b"<", "a web page",
+     "download the file itself; Google Drive first wants its warning about size confirmed"),
     (0, b"version https://git-lfs", "a Git LFS pointer", "fetch the file that it stands for: git lfs pull"),
     (257, b"ustar", "a tar archive", UNPACK),
     (0, b"\x1f\x8b", "a gzip archive", UNPACK),

@@ -43,9 +43,10 @@ def unwrap(content: Mapping, wanted: Mapping[str, torch.Tensor]) -> State:
 
 def views(content: Mapping, layers: int = MOST_LAYERS) -> Iterator[State]:
     """All ways to look at a file, from the outermost inwards."""
-    state = {key: value for key, value in content.items() if isinstance(value, torch.Tensor)}
+    state = {key: value for key, value in content.items()
+             if isinstance(key, str) and isinstance(value, torch.Tensor)}
     yield state
-    yield from translations(content)
+    yield from translations(state)
     yield from _swinface(content)
     if not layers:
         return

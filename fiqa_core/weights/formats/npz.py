@@ -9,7 +9,7 @@ from fiqa_core.weights.formats.cursor import Damaged
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
-    """Arrays by name. Raises Damaged, also for arrays of Python objects, which only a pickle could bring back."""
+    """Arrays by name. Raises Damaged, also for arrays of Python objects, which take a pickle to restore."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: torch.from_numpy(np.array(archive[name])) for name in archive.files}

@@ -20,8 +20,8 @@ REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)|unsuppor
 def read(path: Path, mapped: bool = False) -> dict:
     """The dict in a file, tensors on the CPU.
 
-    mapped   leave the tensors in the file until they are used: for those that are copied at once. Only for zip
-             archives.
+    mapped   leave the tensors in the file until they are used: for those that are copied at once, and only
+             for zip archives
     Raises Damaged, and FiqaError where the file needs more than plain tensors or is no dict.
     """
     try:
@@ -55,7 +55,8 @@ def read_checkpoint(path: Path) -> dict:
     try:
         return read(path)
     except Damaged as error:
-        raise FiqaError(f"{path} is damaged or cut short: {error}", "delete it and run its stage again") from None
+        raise FiqaError(f"{path} is damaged or cut short: {error}",
+                        "delete it and run its stage again") from None
 
 
 def write_atomically(content: dict, path: Path) -> None:

@@ -13,7 +13,8 @@ TYPES = {1: torch.float32, 2: torch.float64, 3: torch.int32, 4: torch.uint8, 5: 
          9: torch.int64, 10: torch.bool, 14: torch.bfloat16, 19: torch.float16}
 # the field that holds a type's values where they are not given as raw bytes
 FLOAT_VALUES, DOUBLE_VALUES = 5, 6
-WHOLE_VALUES = {torch.int32: 7, torch.uint8: 7, torch.int16: 7, torch.int8: 7, torch.int64: 10, torch.bool: 11}
+WHOLE_VALUES = {torch.int32: 7, torch.uint8: 7, torch.int16: 7, torch.int8: 7, torch.int64: 10,
+                torch.bool: 11}
 MOST_REPEATED = 2**26               # values that a single one may stand for
 
 

@@ -14,7 +14,7 @@ torch.set_num_threads(1)  # the machine's other cores belong to other tests
 IN_EVERY_RUN = ("iresnet18", "adaface_ir18", "curricularface_ir101", "insightface_vit_t", "transface_vit_t",
                 "swinface_backbone", "swinface_full", "mobilefacenet_xiaoccer", "mobilefacenet_foamliu",
                 "mobilefacenet_ediffiqa", "mobilefacenet_curricularface", "insightface_mbf", "ediffiqa_T",
-                "ediffiqa_mlp", "crfiqa_iresnet50")
+                "ediffiqa_mlp", "crfiqa_iresnet50", "diffiqa_unet")
 HEAVY = tuple(name for name in MANIFESTS if golden(name) and name not in IN_EVERY_RUN)
 TRANSFORMERS = ("insightface_vit", "transface", "swinface")
 

@@ -40,8 +40,8 @@ class Distilled(OnePass):
         return embedding, quality.squeeze(1)
 
     def columns(self, images):
-        embedding, quality = self.network.judge(self.prepare(images))
-        return torch.cat((embedding, quality), dim=1)
+        embedding, quality = self.features(images)
+        return torch.cat((embedding, quality[:, None]), dim=1)
 
     def embed_and_score(self, images) -> tuple[torch.Tensor, torch.Tensor]:
         """(embedding (B, D), quality (B,)) of one pass: the model is recogniser and quality method at once.

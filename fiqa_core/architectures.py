@@ -1,7 +1,7 @@
 """Every network whose published weights the package knows, by name: recognisers, quality networks, diffusion.
 
-The networks are bare: they take prepared images, return what the authors' code returns, and have the state-dict
-keys of the authors' files. `load_recogniser` and `load_quality` add preparation and weights.
+The networks are bare: they take prepared images, return what the authors' code returns, and have the keys of
+the authors' files. `load_recogniser` and `load_quality` add preparation and weights.
 """
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -53,6 +53,7 @@ def build_model(name: str) -> nn.Module:
     """
     if name not in ARCHITECTURES:
         lower = {known.lower(): known for known in ARCHITECTURES}
-        near = [lower[match] for match in get_close_matches(name.lower(), lower, n=4)] or sorted(ARCHITECTURES)
-        raise FiqaError(f"unknown architecture {name!r}", f"did you mean one of: {', '.join(near)}")
+        near = [lower[match] for match in get_close_matches(name.lower(), lower, n=4)]
+        raise FiqaError(f"unknown architecture {name!r}",
+                        f"did you mean one of: {', '.join(near or sorted(ARCHITECTURES))}")
     return ARCHITECTURES[name]().eval()

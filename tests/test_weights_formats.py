@@ -1,6 +1,8 @@
 """Weights files of every format: read as written, recognised by content, and never half read."""
 import io
 import pickle
+import random
+import struct
 import tarfile
 import zipfile
 from functools import partial
@@ -57,6 +59,34 @@ def test_a_file_that_was_cut_short_is_named_and_never_half_read(tmp_path, kind, 
     path.write_bytes(content[:min(int(part * len(content)), len(content) - 1)])
     with pytest.raises(FiqaError, match=r"cut\.index is (damaged or cut short|no weights file)"):
         read_tensors(path)
+
+
+@pytest.mark.parametrize("kind", FLAT)
+def test_wrong_bytes_end_in_a_message_and_in_nothing_else(tmp_path, kind):
+    """No checksum protects most formats, so that some damage goes unnoticed; but none crashes a reader."""
+    path, rng, refused = tmp_path / "spoilt.index", random.Random(kind), 0
+    FLAT[kind](path, TENSORS)
+    good = path.read_bytes()
+    for _ in range(60):
+        content = bytearray(good)
+        for _ in range(rng.choice((1, 1, 3))):
+            content[rng.randrange(min(len(content), 1500))] = rng.randrange(256)
+        path.write_bytes(content)
+        try:
+            assert isinstance(read_tensors(path), dict)
+        except FiqaError as error:
+            refused += "spoilt" in str(error)
+    assert refused
+
+
+def test_an_empty_tensor_of_absurd_size_is_refused(tmp_path):
+    writers.mxnet(tmp_path / "net.params", {"arg:a": torch.zeros(0, 2, 2)})
+    assert read_tensors(tmp_path / "net.params")["arg:a"].shape == (0, 2, 2)
+    content = (tmp_path / "net.params").read_bytes()
+    absurd = content.replace(struct.pack("<qq", 2, 2), struct.pack("<qq", 2**40, 2**40))
+    (tmp_path / "net.params").write_bytes(absurd)
+    with pytest.raises(FiqaError, match="net.params is damaged"):
+        read_tensors(tmp_path / "net.params")
 
 
 def test_a_checkpoint_of_tensorflow_goes_by_any_of_its_names(tmp_path, monkeypatch):

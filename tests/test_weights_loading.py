@@ -112,6 +112,14 @@ def test_a_file_of_another_architecture_is_told_which(tmp_path, few):
         "  remedy: the file fits: mobilefacenet_foamliu; load it under that name")
 
 
+def test_a_wrapped_file_of_another_architecture_is_told_which(tmp_path, few):
+    state = fiqa_core.build_model("mobilefacenet_foamliu").state_dict()
+    torch.save({"epoch": 1, "state_dict": prefixed("module.", state)}, tmp_path / "a.pth")
+    found = message(tmp_path / "a.pth")
+    assert "; 307 unexpected of 307: module.conv1.0.weight, " in found
+    assert found.endswith("remedy: the file fits: mobilefacenet_foamliu; load it under that name")
+
+
 def test_a_file_with_wrong_keys_and_shapes_is_told_which(tmp_path, few):
     state = xiaoccer(extra=torch.zeros(1), **{"conv2.conv.weight": torch.zeros(512, 64, 1, 1)})
     del state["linear1.bn.bias"]
@@ -174,7 +182,7 @@ def test_every_architecture_recognises_its_own_file():
 @pytest.mark.slow
 def test_a_wrong_file_is_compared_with_every_architecture():
     assert len(architectures()) >= 41
-    with pytest.raises(FiqaError, match="the file fits: ediffiqa_L; load it under that name"):
+    with pytest.raises(FiqaError, match="the file fits: ediffiqa_L, iresnet100, elasticface_iresnet100"):
         load_strictly(torch.nn.Linear(2, 2), {"model": outline("ediffiqa_L")}, "ediffiqaL.pth")
 
 

@@ -58,23 +58,24 @@ def faults(state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
 
 
 def advice(content: Mapping) -> str:
-    """What to do with a file that does not fit: the architectures it fits, or the nearest."""
-    shares = {}
+    """What to do with an unfit file: load it as one of the architectures it fits, the largest first, or else
+    look at the nearest."""
+    fitting, shares = {}, {}
     for name in architectures():
         wanted = outline(name)
         state = unwrap(content, wanted)
+        same = sum(key in state and state[key].shape == value.shape for key, value in wanted.items())
+        shares[name] = same / max(len(wanted), len(state))
         if not faults(state, wanted):
-            shares[name] = 2.0                          # more than all keys of one that only contains it
-        else:
-            fitting = sum(key in state and state[key].shape == value.shape for key, value in wanted.items())
-            shares[name] = fitting / max(len(wanted), len(state))
+            fitting[name] = len(wanted)
+    if fitting:
+        names = sorted(fitting, key=fitting.get, reverse=True)
+        return f"the file fits: {', '.join(names)}; load it under that name"
     best = max(shares.values())
-    names = ", ".join(name for name, share in shares.items() if share == best)
-    if best > 1:
-        return f"the file fits: {names}; load it under that name"
-    if best >= CLOSE:
-        return f"it fits no known architecture; nearest: {names}, with {best:.0%} of the keys"
-    return "it fits no known architecture; check that it holds the network itself"
+    if best < CLOSE:
+        return "it fits no known architecture; check that it holds the network itself"
+    names = [name for name, share in shares.items() if share == best]
+    return f"it fits no known architecture; nearest: {', '.join(names)}, with {best:.0%} of the keys"
 
 
 def architectures() -> list[str]:

@@ -29,14 +29,14 @@ def unwrap(content: Mapping, wanted: Mapping[str, torch.Tensor]) -> State:
     content   what `read_tensors` returned
     wanted    the network's own state dict, of which only keys and shapes count
     Where a prefix is taken off, keys without it are kept as they are, unless they are those of a known head:
-    the loader then reports them. A file in which nothing fits comes back as it is.
+    the loader then reports them. Where nothing fits, the largest state dict comes back.
     """
-    best, most = {}, -1
+    best, most = {}, (-1, -1)
     for state in views(content):
         fitting = sum(key in state and state[key].shape == value.shape for key, value in wanted.items())
-        if fitting > most:
-            best, most = state, fitting
-        if most == len(wanted) == len(state):
+        if (fitting, len(state)) > most:
+            best, most = state, (fitting, len(state))
+        if fitting == len(wanted) == len(state):
             break
     return best
 

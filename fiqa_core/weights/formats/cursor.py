@@ -4,6 +4,8 @@ import struct
 
 import torch
 
+MOST_VALUES = 2**48
+
 
 class Damaged(ValueError):
     """The bytes break their format's promises; the text says where. The caller adds the file's name."""
@@ -46,7 +48,8 @@ class Cursor:
 def tensor(data, dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:
     """A tensor of the little-endian values in `data` (a copy), the last axis fastest."""
     expected = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or len(data) != expected:
+    extent = math.prod(max(size, 1) for size in shape)          # also of an empty tensor, for its strides
+    if min(shape, default=0) < 0 or len(data) != expected or extent > MOST_VALUES:
         raise Damaged(f"{len(data)} bytes for {dtype} of shape {shape}, which takes {expected}")
     if not expected:
         return torch.empty(shape, dtype=dtype)

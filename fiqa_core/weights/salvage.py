@@ -120,7 +120,8 @@ class Outline:
         """The place of a dict among `dicts`."""
         if id(content) not in self.numbers:
             self.numbers[id(content)] = len(self.dicts)
-            self.dicts.append(entries := {})
+            entries = {}
+            self.dicts.append(entries)                  # before its values, in which it may occur again
             for key, value in content.items():
                 found = self.value(value) if isinstance(key, str) else None
                 if found is not None:

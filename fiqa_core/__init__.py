@@ -9,8 +9,12 @@ _HOMES = {
     "DifFIQA": "fiqa_core.methods.diffiqa",
     "DifFIQAR": "fiqa_core.methods.distilled",
     "EDifFIQA": "fiqa_core.methods.distilled",
-    "build_model": "fiqa_core.recognisers",
+    "CRFIQA": "fiqa_core.methods.distilled",
+    "LightQNet": "fiqa_core.methods.lightqnet",
+    "build_model": "fiqa_core.architectures",
     "load_recogniser": "fiqa_core.recognisers",
+    "load_quality": "fiqa_core.methods.files",
+    "load_diffusion": "fiqa_core.diffusion.model",
     "FiqaError": "fiqa_core.errors",
 }
 

@@ -8,6 +8,7 @@ from fiqa_core.errors import FiqaError
 # name -> (module, attribute that holds the two functions or None for the module itself, one-line help)
 COMMANDS = {
     "score": ("fiqa_core.score_folder", None, "score a folder of images"),
+    "weights": ("fiqa_core.weights.commands", None, "official checkpoints: list, fetch, check, add, convert"),
     "repro": ("fiqa_core.pipeline.repro", None, "reproduce all tables and figures"),
     "suite": ("fiqa_core.pipeline.commands", "Suite", "make a suite the active one"),
     "run": ("fiqa_core.pipeline.commands", "Run", "execute one notebook"),

@@ -22,13 +22,14 @@ from fiqa_core.benchmarks.reading import face_reader
 from fiqa_core.device import default_device
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import find_images, to_batch
-from fiqa_core.methods.files import PUBLISHED
+from fiqa_core.methods.files import ONE_PASS
 from fiqa_core.progress import progress
 from fiqa_core.recognisers import load_recogniser
 from fiqa_core.scoring import build_method
+from fiqa_core.weights.place import find
 
 COLUMNS = ["image", "score", "percentile", "status"]
-METHODS = ("faceqan", "diffiqa", *PUBLISHED)
+METHODS = ("faceqan", "diffiqa", *ONE_PASS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         type=Path,
-        help="diffusion model of diffiqa, or weights of a distilled method; "
+        help="diffusion model of diffiqa, or weights of a one-pass method; "
         "default: as `make repro` trained it",
     )
     parser.add_argument(
@@ -95,7 +96,7 @@ def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
 
     Raises FiqaError for an option that the method does not use, or where one is missing.
     """
-    distilled = args.method in PUBLISHED
+    distilled = args.method in ONE_PASS
     for option, value, unused in (
         ("--recogniser", args.recogniser, distilled),
         ("--weights", args.weights, distilled),
@@ -104,15 +105,15 @@ def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
         if unused and value is not None:
             raise FiqaError(f"{option} has no use with --method {args.method}", "leave it out")
     if distilled:
-        return None, args.model or project.build() / "quality" / args.method / "0.pt"
+        return None, find(args.model or project.build() / "quality" / args.method / "0.pt")
     if args.recogniser is None:
         raise FiqaError(
             f"--method {args.method} needs --recogniser",
             "name an architecture, for instance iresnet100, "
             "with --weights, or a recogniser that `make repro` trained, for instance cosface",
         )
-    model = None if args.method == "faceqan" else args.model or project.build() / "diffusion" / "0.pt"
-    return args.weights or project.build() / "recognisers" / f"{args.recogniser}.pt", model
+    model = None if args.method == "faceqan" else find(args.model or project.build() / "diffusion" / "0.pt")
+    return find(args.weights or project.build() / "recognisers" / f"{args.recogniser}.pt"), model
 
 
 def make_method(args: argparse.Namespace, weights: Path | None, model: Path | None, device):

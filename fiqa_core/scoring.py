@@ -10,7 +10,7 @@ from fiqa_core.errors import FiqaError
 from fiqa_core.images import to_batch
 from fiqa_core.methods.diffiqa import DifFIQA
 from fiqa_core.methods.faceqan import FaceQAN
-from fiqa_core.methods.files import PUBLISHED, load_quality
+from fiqa_core.methods.files import ONE_PASS, load_quality
 from fiqa_core.progress import progress
 
 SHARD = 256                         # images between two savings of half-finished scores
@@ -18,22 +18,23 @@ SHARD = 256                         # images between two savings of half-finishe
 
 def build_method(slug: str, recogniser=None, diffusion_path: Path | None = None, model_path: Path | None = None,
                  device=None, **options):
-    """The quality method of a slug (fiqa_core.names.METHODS): images (B, 3, 112, 112) -> scores (B,).
+    """The quality method of a slug: images (B, 3, 112, 112) -> scores (B,).
 
+    slug            faceqan, diffiqa, or one of files.ONE_PASS
     recogniser      for FaceQAN and DifFIQA
     diffusion_path  DifFIQA's diffusion model
-    model_path      weights of a distilled method
+    model_path      weights of a method that scores in one pass
     options         of the method's class
     Raises FiqaError for an unknown slug and where a part is missing.
     """
-    if slug in PUBLISHED:
+    if slug in ONE_PASS:
         return load_quality(slug, _needed(model_path, slug, "a model file")).to(device)
     if slug == "faceqan":
         return FaceQAN(_needed(recogniser, slug, "a recogniser").to(device), **options)
     if slug == "diffiqa":
         diffusion = load_diffusion(_needed(diffusion_path, slug, "a diffusion model")).to(device)
         return DifFIQA(diffusion, _needed(recogniser, slug, "a recogniser").to(device), **options)
-    raise FiqaError(f"there is no method {slug!r}", f"choose one of: faceqan, diffiqa, {', '.join(PUBLISHED)}")
+    raise FiqaError(f"there is no method {slug!r}", f"choose one of: faceqan, diffiqa, {', '.join(ONE_PASS)}")
 
 
 def score_face_set(method, faces: FaceSet, mask: np.ndarray | None = None, partial: Path | None = None,

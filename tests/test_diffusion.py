@@ -1,11 +1,6 @@
 """The diffusion model: schedule, sampler, U-Net, golden outputs, degradation, training that resumes."""
 
-import importlib.util
-import json
 import math
-import sys
-import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,36 +20,15 @@ from fiqa_core.diffusion.unet import (
     WeightStandardisedConv2d,
 )
 from fiqa_core.errors import FiqaError
-from tests.shared import shared_path
+from tests.golden_networks import fill, golden
 from tests.small_networks import diffusion, faces
-
-GOLDEN = Path(__file__).parent / "golden"
-
-
-def check_module():
-    """The golden files' own check.py and fill.py."""
-    path = shared_path("golden/check.py")
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
-    spec = importlib.util.spec_from_file_location("golden_check", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.MANIFESTS = path.parent / "manifests"
-    return module
 
 
 def test_schedule_equals_the_published_buffers():
-    golden = json.loads((GOLDEN / "diffusion_schedule.json").read_text())
-    tables = schedule.tables()
-    assert set(tables) == set(golden["tables"])
-    for name, values in golden["tables"].items():
-        assert tables[name][golden["rows"]].tolist() == values, name
-
-
-def test_whole_schedule_equals_the_golden_file():
-    golden = np.load(shared_path("golden/diffiqa_gaussian_diffusion.npz"))
-    for name, table in schedule.tables().items():
-        assert np.array_equal(table.numpy(), golden[name]), name
+    tables, published = schedule.tables(), golden("diffiqa_gaussian_diffusion")
+    assert set(tables) == set(published)
+    for name, table in tables.items():
+        assert np.array_equal(table.numpy(), published[name]), name
 
 
 def test_sampler_indices():
@@ -107,49 +81,17 @@ def test_perfect_denoiser_returns_the_image():
     assert torch.equal(found, target)
 
 
-def test_unet_has_the_published_keys():
-    check = check_module()
-    with torch.device("meta"):
-        model = Diffusion()
-    assert check.check_manifest(model, "diffiqa_gaussian_diffusion") == []
-    assert check.check_manifest(model.model, "diffiqa_unet") == []
-    assert sum(p.numel() for p in model.parameters()) == 142_872_835
-
-
-def test_unet_equals_the_golden_output():
-    check = check_module()
-    golden = np.load(shared_path("golden/diffiqa_unet.npz"))
-    unet = UNet()
-    state = unet.state_dict()
-    check.fill(state)
-    assert np.allclose(check.checksum(state), golden["fill_checksum"], rtol=1e-7, atol=1e-3)
-    x = torch.from_numpy(check.golden_input(tuple(int(n) for n in golden["input_shape"])))
-    with torch.no_grad():
-        y = unet.eval()(x, torch.from_numpy(golden["t"])).numpy()
-        time = unet.time_mlp(torch.from_numpy(golden["t"])).numpy()
-    for found, want, limit in (
-        (y[0, :, 0], golden["output_row0"], 2e-5),
-        (time, golden["time_embedding"], 2e-5),
-        (y, golden["output"].astype(np.float32), 1e-3),
-    ):  # the last is stored in float16
-        assert np.abs(found - want).max() <= limit * np.abs(want).max()
-
-
 def test_time_embedding_equals_the_golden_numbers():
-    """The time branch with the golden files' weights: normal numbers seeded by the CRC-32 of the key."""
-    golden = json.loads((GOLDEN / "diffusion_unet.json").read_text())
+    """The time branch alone, with the golden weights; the whole network is in test_architectures."""
     with torch.device("meta"):
         layers = UNet().time_mlp
     layers = layers.to_empty(device="cpu")
-    for name, tensor in layers.state_dict().items():
-        drawn = np.random.default_rng(zlib.crc32(f"time_mlp.{name}".encode())).standard_normal(
-            tuple(tensor.shape)
-        )
-        scale = 0.1 if name.endswith("bias") else math.sqrt(2 / tensor.shape[1])
-        tensor.copy_(torch.from_numpy(scale * drawn))
+    fill({f"time_mlp.{key}": tensor for key, tensor in layers.state_dict().items()})
+    published = golden("diffiqa_unet")
+    wanted = published["time_embedding"]
     with torch.no_grad():
-        found = layers(torch.tensor([golden["time"]]))[0, :16]
-    torch.testing.assert_close(found, torch.tensor(golden["time_embedding"]), atol=1e-5, rtol=1e-5)
+        found = layers(torch.from_numpy(published["t"]))
+    np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
 
 
 def test_sinusoid_by_hand():

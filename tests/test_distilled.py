@@ -15,48 +15,10 @@ from fiqa_core.methods.distillation import (
     trained_parameters,
     validation_rows,
 )
-from fiqa_core.methods.distilled import DifFIQAR, EDifFIQA, QualityMLP
-from fiqa_core.methods.files import KINDS, PUBLISHED, load_quality, load_quality_as_recogniser, save_quality
-from fiqa_core.recognisers.catalogue import recogniser_from_catalogue
+from fiqa_core.methods.distilled import CRFIQA, DifFIQAR, EDifFIQA
+from fiqa_core.methods.files import PUBLISHED, load_quality, load_quality_as_recogniser, save_quality
+from fiqa_core.methods.networks import CRFIQANetwork, QualityMLP
 from tests.small_networks import LimitedMemory, faces, recogniser
-from tests.test_diffusion import check_module
-
-
-def published(slug):
-    """An untrained model of the published architecture."""
-    kind, backbone = PUBLISHED[slug]
-    return KINDS[kind](recogniser_from_catalogue(backbone))
-
-
-@pytest.mark.parametrize("name", ["diffiqa_r", "ediffiqa_L", "ediffiqa_M", "ediffiqa_S", "ediffiqa_T"])
-def test_keys_are_the_published_ones(name):
-    assert check_module().check_manifest(published(name.lower()), name) == []
-
-
-@pytest.mark.parametrize("name", ["ediffiqa_S", "ediffiqa_T"])
-def test_golden_outputs(name):
-    def call(model, prepared):
-        return model.features((prepared + 1) / 2)  # the model normalises by itself
-
-    errors = check_module().check_golden(published(name.lower()), name, call_with_column(call))
-    assert max(errors.values()) < 2e-5, errors
-
-
-def call_with_column(call):
-    """The golden quality is (B, 1)."""
-
-    def wrapped(model, x):
-        embedding, quality = call(model, x)
-        return embedding, quality[:, None]
-
-    return wrapped
-
-
-def test_head_equals_the_golden_output():
-    check = check_module()
-    head = QualityMLP()
-    errors = check.check_golden(head, "ediffiqa_mlp", lambda net, x: net(x.flatten(1)[:, :512]))
-    assert max(errors.values()) < 2e-5 and check.check_manifest(head, "ediffiqa_mlp") == []
 
 
 def test_head_by_hand():
@@ -87,6 +49,27 @@ def test_scores_and_embeddings_of_one_pass():
             model(images * 255)
 
 
+def test_cr_fiqa_scores_the_images_in_minus_one_to_one():
+    torch.manual_seed(0)
+    network = CRFIQANetwork(blocks=(1, 1), widths=(16, 16), size=112, embedding=8).eval()
+    model, images = CRFIQA(network), faces(3)
+    embedding, quality = network(2 * images - 1)
+    torch.testing.assert_close(model(images), quality[:, 0])
+    torch.testing.assert_close(quality, network.qs(embedding))
+    torch.testing.assert_close(model.embed_and_score(images)[0], embedding)
+    assert set(model.state_dict()) == set(network.state_dict())
+
+
+def test_state_dicts_hold_the_networks_keys():
+    """Files of weights know nothing of the preparation around a network."""
+    for model, prefixes in ((DifFIQAR(recogniser()), {"base", "linear"}),
+                            (EDifFIQA(recogniser()), {"base_model", "mlp"})):
+        assert {key.partition(".")[0] for key in model.state_dict()} == prefixes
+        changed = {key: value + 1 for key, value in model.state_dict().items()}
+        model.load_state_dict(changed)
+        assert all(torch.equal(value, changed[key]) for key, value in model.network.state_dict().items())
+
+
 def test_preparation_is_the_recognisers():
     network = recogniser()
     network.colour, network.mean, network.std = "bgr", torch.full((1, 1, 1), 0.4), torch.full((1, 1, 1), 0.3)
@@ -97,7 +80,7 @@ def test_preparation_is_the_recognisers():
 def test_running_out_of_memory_halves_the_chunk():
     images, model = faces(5), EDifFIQA(recogniser())
     whole = model(images)
-    model.base_model = LimitedMemory(model.base_model, limit=2)
+    model.network.base_model = LimitedMemory(model.network.base_model, limit=2)
     torch.testing.assert_close(model(images), whole, atol=1e-6, rtol=0)
 
 
@@ -164,7 +147,7 @@ def test_both_losses_by_hand():
 def test_only_the_head_and_the_last_tensors_are_trained():
     model = EDifFIQA(recogniser())
     groups = trained_parameters(model, {**distillation.PAPER, "trained_tensors": 3})
-    backbone = list(model.base_model.parameters())
+    backbone = list(model.network.base_model.parameters())
     assert [p.requires_grad for p in backbone] == [False] * (len(backbone) - 3) + [True] * 3
     assert (
         [g["lr"] for g in groups] == [1e-3, 1e-4]

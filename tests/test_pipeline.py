@@ -169,5 +169,5 @@ def test_draw_identities_takes_whole_people_with_many_images_first():
 
 def test_a_new_head_is_drawn_with_the_seed_alone():
     recogniser = recogniser_from_config(NETWORK)
-    heads = [untrained_model("ediffiqa_s", recogniser, seed).mlp.l1.weight for seed in (1, 1, 2)]
+    heads = [untrained_model("ediffiqa_s", recogniser, seed).parts()[1].l1.weight for seed in (1, 1, 2)]
     assert heads[0].equal(heads[1]) and not heads[0].equal(heads[2])

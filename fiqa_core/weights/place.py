@@ -1,0 +1,31 @@
+"""Where downloaded checkpoints live, and how a short name finds them there."""
+import os
+from pathlib import Path
+
+from fiqa_core import project
+from fiqa_core.errors import FiqaError
+
+
+def weights_folder() -> Path:
+    """The folder of official checkpoints: `FIQA_WEIGHTS` if set, else `weights` in the project (git-ignored).
+
+    It need not exist yet. Raises FiqaError outside a project where `FIQA_WEIGHTS` is not set.
+    """
+    if os.environ.get("FIQA_WEIGHTS"):
+        return Path(os.environ["FIQA_WEIGHTS"]).expanduser().resolve()
+    return project.root() / "weights"
+
+
+def find(path: str | Path) -> Path:
+    """The file that `path` means: as given from the current folder, else below the weights folder.
+
+    A path that exists in neither place comes back as it was given, for the caller to complain about.
+    """
+    path = Path(path).expanduser()
+    if path.is_absolute() or path.exists():
+        return path
+    try:
+        inside = weights_folder() / path
+    except FiqaError:           # outside a project there is no second place to look
+        return path
+    return inside if inside.exists() else path

@@ -1,0 +1,200 @@
+"""Is a checkpoint there, is it the published file, and does it load: states, digests and the local record.
+
+`checked.json` in the weights folder remembers the size, time and digest of every file that was found good.
+For a model whose published digest nobody stated it is what a later look compares with: damage is noticed.
+"""
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from glob import escape
+from pathlib import Path
+
+from fiqa_core.errors import FiqaError
+from fiqa_core.weights.catalogue import COMMAND, Model
+from fiqa_core.weights.place import weights_folder
+
+RECORD = "checked.json"
+BLOCK = 1 << 20
+
+
+def path_of(model: Model) -> Path:
+    """Where the model's file is, or has to go. A `*` in its name stands for the newest file that fits."""
+    folder = weights_folder()
+    if "*" not in model.file:
+        return folder / model.file
+    fitting = sorted(folder.glob(model.file), key=lambda path: path.stat().st_mtime)
+    return fitting[-1] if fitting else folder / model.file
+
+
+def state_of(model: Model) -> str:
+    """"missing", "valid" (found good and unchanged since), "damaged" (wrong size) or "unchecked".
+
+    Cheap: it compares size and time with the catalogue and the record, and reads no file.
+    """
+    path = path_of(model)
+    if not path.is_file():
+        return "missing"
+    if model.size is not None and path.stat().st_size != model.size:
+        return "damaged"
+    known = recorded(path)
+    return "valid" if known and _stamp(path).items() <= known.items() else "unchecked"
+
+
+def verify(model: Model, path: Path, remedy: str | None = None) -> str:
+    """The sha256 of `path` after comparing size and digest with the published ones.
+
+    Raises FiqaError with `remedy` where they differ: a truncated, damaged or other file.
+    """
+    remedy = remedy or f"delete it and get it again: {model.how_to_get()}"
+    if not path.is_file():
+        raise FiqaError(f"{model.slug}: {path} is not there", f"get it: {model.how_to_get()}")
+    size = path.stat().st_size
+    if model.size is not None and size != model.size:
+        problem = "truncated" if size < model.size else "not the published file"
+        raise FiqaError(f"{model.slug}: {path} is {problem}: {size:,} bytes instead of {model.size:,}",
+                        remedy)
+    digest = sha256_of(path)
+    if model.sha256 and not digest.startswith(model.sha256):
+        raise FiqaError(f"{model.slug}: {path} is damaged or not the published file: sha256 {digest}, "
+                        f"published {model.sha256}", remedy)
+    return digest
+
+
+def check(model: Model) -> str:
+    """Verify the model's file, compare it with the record, load it strictly and remember that it is good.
+
+    Returns "as published", "as recorded" or "first seen". Raises FiqaError where anything is wrong.
+    """
+    path = path_of(model)
+    digest = verify(model, path)
+    known = recorded(path)
+    if known and known["sha256"] != digest:
+        raise FiqaError(f"{model.slug}: {path} has changed since it was recorded: sha256 {digest}, "
+                        f"then {known['sha256']}",
+                        f"restore it, or accept it as it is: {COMMAND} add {model.slug} {path} --replace")
+    load(model, path)
+    remember(path, digest)
+    return "as published" if model.sha256 else "as recorded" if known else "first seen"
+
+
+def load(model: Model, path: Path) -> object:
+    """The loaded network, strictly: every key and shape has to fit. Raises FiqaError otherwise.
+
+    Where the workbook has no such network, the tensors of the file.
+    """
+    if model.architecture is None:
+        from fiqa_core.weights.tensors import read_tensors
+        return read_tensors(path)
+    if model.kind == "recogniser":
+        from fiqa_core.recognisers import load_recogniser
+        return load_recogniser(model.architecture, path)
+    if model.kind == "quality":
+        from fiqa_core.methods.files import load_quality
+        return load_quality(model.architecture, path)
+    if model.kind == "diffusion":
+        from fiqa_core.diffusion.model import load_diffusion
+        return load_diffusion(path)
+    from fiqa_core.benchmarks.detectors import load_detector
+    return load_detector(path)
+
+
+def add(model: Model, file: Path, link: bool = False, replace: bool = False) -> Path:
+    """Put the user's own `file` in the model's place, after verifying that it is the one and loads.
+
+    link: a symbolic link instead of a copy. replace: also where another file is there already.
+    Returns the place. Raises FiqaError where the file is wrong or the place is taken.
+    """
+    file = Path(file).expanduser().resolve()
+    digest = verify(model, file, f"get the published file: {model.how_to_get()}; "
+                                 "a converted copy is loaded by its path instead")
+    load(model, file)
+    parts = _parts(model, file)
+    target = parts[file]
+    if target.exists() and not replace and sha256_of(target) != digest:
+        raise FiqaError(f"{model.slug}: another file is at {target}",
+                        f"keep it, or take the new one with: {COMMAND} add {model.slug} {file} --replace")
+    with writing(target):
+        for part, place in parts.items():
+            _install(part, place, link)
+        remember(target, digest)
+    return target
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Around what writes into the weights folder: a full disk or a forbidden folder become a FiqaError."""
+    try:
+        yield
+    except OSError as error:
+        raise FiqaError(f"{target} cannot be written: {error.strerror or error}",
+                        "make room, or name another folder with FIQA_WEIGHTS") from None
+
+
+def recorded(path: Path) -> dict | None:
+    """What the record knows of a file: sha256, size in bytes, time in ns; None where it knows nothing."""
+    return _read_record().get(_key(path))
+
+
+def remember(path: Path, digest: str) -> None:
+    """Write size, time and digest of a good file to the record."""
+    record = _read_record() | {_key(path): {"sha256": digest, **_stamp(path)}}
+    place = weights_folder() / RECORD
+    partial = place.with_name(RECORD + ".partial")
+    partial.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    os.replace(partial, place)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits, read block by block."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _parts(model: Model, file: Path) -> dict[Path, Path]:
+    """Source and place of the file; where its name has a `*`, of all files of that checkpoint."""
+    place = weights_folder() / model.file
+    if "*" not in place.name:
+        return {file: place}
+    if not fnmatch(file.name, place.name):
+        raise FiqaError(f"{model.slug}: {file.name} is not of the form {place.name}",
+                        f"name the {place.suffix} file of the checkpoint, beside the files that belong to it")
+    return {part: place.parent / part.name for part in file.parent.glob(escape(file.stem) + ".*")}
+
+
+def _install(file: Path, place: Path, link: bool) -> None:
+    """Copy or link `file` to `place`, whole or not at all; nothing to do where it is there already."""
+    if place.resolve() == file:
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = place.with_name(place.name + ".partial")
+    partial.unlink(missing_ok=True)
+    if link:
+        partial.symlink_to(file)
+    else:
+        shutil.copyfile(file, partial)
+    os.replace(partial, place)
+
+
+def _read_record() -> dict:
+    path = weights_folder() / RECORD
+    try:
+        return json.loads(path.read_text()) if path.is_file() else {}
+    except json.JSONDecodeError:
+        raise FiqaError(f"{path} is damaged", f"delete it and run: {COMMAND} check") from None
+
+
+def _key(path: Path) -> str:
+    return path.relative_to(weights_folder()).as_posix()
+
+
+def _stamp(path: Path) -> dict:
+    """What tells cheaply that a file is the one that was looked at before."""
+    facts = path.stat()
+    return {"size": facts.st_size, "modified": facts.st_mtime_ns}

@@ -1,0 +1,73 @@
+"""The state dict inside an official file: its wrappers and prefixes taken off, foreign names translated.
+
+Repositories save their networks under different wrappers (`state_dict`, `model`, ...) and prefixes of the
+keys (`module.`, `features.module.`, ...), beside loss heads and optimisers. What to take off is not guessed
+from the names alone: of all ways to look at a file, the one is taken that fits the network.
+"""
+import re
+from collections.abc import Iterator, Mapping
+
+import torch
+
+from fiqa_core.weights.foreign import translations
+
+WRAPPERS = ("state_dict", "net_state_dict", "model")
+PREFIXES = ("module.", "model.", "features.", "base_model.", "backbone.")
+MOST_LAYERS = 4                     # of wrappers and prefixes around one another
+# The four dicts of SwinFace's file, each a part of the full network; the first alone is the recogniser.
+SWINFACE = ("backbone", "fam", "tss", "om")
+# Heads of losses and of quality that lie beside a backbone whose keys have a prefix.
+HEADS = re.compile(r"(module\.)?((parallel_)?fc\.weight|head\.(kernel|weight|t|batch_mean|batch_std)"
+                   r"|mlp\.l[12]\.(weight|bias))")
+
+State = dict[str, torch.Tensor]
+
+
+def unwrap(content: Mapping, wanted: Mapping[str, torch.Tensor]) -> State:
+    """The part of a file that fits a network best: {key: tensor}.
+
+    content   what `read_tensors` returned
+    wanted    the network's own state dict, of which only keys and shapes count
+    Where a prefix is taken off, keys without it are kept as they are, unless they are those of a known head:
+    the loader then reports them. Where nothing fits, the largest state dict comes back.
+    """
+    best, most = {}, (-1, -1)
+    for state in views(content):
+        fitting = sum(key in state and state[key].shape == value.shape for key, value in wanted.items())
+        if (fitting, len(state)) > most:
+            best, most = state, (fitting, len(state))
+        if fitting == len(wanted) == len(state):
+            break
+    return best
+
+
+def views(content: Mapping, layers: int = MOST_LAYERS) -> Iterator[State]:
+    """All ways to look at a file, from the outermost inwards."""
+    state = {key: value for key, value in content.items()
+             if isinstance(key, str) and isinstance(value, torch.Tensor)}
+    yield state
+    yield from translations(state)
+    yield from _swinface(content)
+    if not layers:
+        return
+    for wrapper in WRAPPERS:
+        if isinstance(content.get(wrapper), Mapping):
+            yield from views(content[wrapper], layers - 1)
+    for prefix in PREFIXES:
+        if any(key.startswith(prefix) for key in state):
+            yield from views(_without(prefix, state), layers - 1)
+
+
+def _without(prefix: str, state: State) -> State:
+    inside = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    beside = {key: value for key, value in state.items()
+              if not key.startswith(prefix) and key not in inside and not HEADS.fullmatch(key)}
+    return inside | beside
+
+
+def _swinface(content: Mapping) -> Iterator[State]:
+    parts = {part: content.get(f"state_dict_{part}") for part in SWINFACE}
+    if isinstance(parts["backbone"], Mapping):
+        yield dict(parts["backbone"])
+    if all(isinstance(part, Mapping) for part in parts.values()):
+        yield {f"{name}.{key}": value for name, part in parts.items() for key, value in part.items()}

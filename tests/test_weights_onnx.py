@@ -6,9 +6,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from fiqa_core.errors import FiqaError
+from fiqa_core.images import to_pixels
 from fiqa_core.methods.faceqan import FaceQAN
 from fiqa_core.methods.files import load_quality
 from fiqa_core.recognisers import load_recogniser
+from fiqa_core.recognisers.embedding import embed
 from fiqa_core.weights.tensors import read_tensors
 from tests.small_networks import faces
 
@@ -47,6 +49,15 @@ def test_a_recogniser_prepares_images_as_its_architecture_says(tmp_path, batch):
     for name, prepared in (("iresnet50", 2 * images - 1), ("magface_iresnet50", images.flip(1))):
         recogniser = load_recogniser(name, tmp_path / "net.onnx")
         torch.testing.assert_close(recogniser(images), by_hand(prepared, matrix), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["adaface_ir18", "swinface_backbone"])
+def test_a_model_exported_with_its_embedding_alone_is_taken_at_its_word(tmp_path, name):
+    matrix, = model(tmp_path / "net.onnx", [512])
+    images, recogniser = faces(2), load_recogniser(name, tmp_path / "net.onnx")
+    prepared = 2 * (images.flip(1) if name.startswith("adaface") else images) - 1
+    torch.testing.assert_close(recogniser(images), by_hand(prepared, matrix), atol=1e-5, rtol=1e-4)
+    assert embed(recogniser, to_pixels(images)).shape == (2, 512)
 
 
 def test_sface_sees_rgb_in_grey_levels(tmp_path):

@@ -72,7 +72,10 @@ def onnx_recogniser(path: str | Path, embedding_size: int, **preparation) -> Rec
     preparation   further arguments of `Recogniser`
     Raises FiqaError where the model does not run, or its embedding is not of `embedding_size`.
     """
-    recogniser = Recogniser(OnnxNetwork(path), embedding_size, **preparation)
+    network = OnnxNetwork(path)
+    if len(network.session.get_outputs()) == 1:         # exported with the embedding alone
+        preparation |= {"output": 0, "norm": None}
+    recogniser = Recogniser(network, embedding_size, **preparation)
     found = recogniser(torch.zeros(1, 3, 112, 112)).shape[1]
     if found != embedding_size:
         raise FiqaError(f"{path} gives embeddings of {found} numbers instead of {embedding_size}",

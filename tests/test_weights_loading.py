@@ -198,6 +198,14 @@ def test_loading_draws_no_initial_weights_and_keeps_none(tmp_path):
         assert fiqa_core.build_model("lightqnet_dm025").state_dict()["blocks.1.expand.bn.weight"].eq(1).all()
 
 
+def test_undrawn_weights_are_zero_even_where_memory_is_not():
+    """A truncated normal on memory full of something else would draw for ever."""
+    weight = torch.nn.Parameter(torch.full((4, 4), 1e9))
+    with Undrawn():
+        torch.nn.init.trunc_normal_(weight, std=0.02)
+    assert weight.eq(0).all()
+
+
 def test_a_network_stays_as_it_was_where_the_file_does_not_fit(few):
     network = torch.nn.Linear(2, 2)
     before = {key: value.clone() for key, value in network.state_dict().items()}

@@ -17,15 +17,17 @@ DRAWING = {torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.erfinv_, in
 
 
 class Undrawn(TorchFunctionMode):
-    """Networks built within it keep memory as it comes instead of drawing initial weights.
+    """Networks built within it start from zeros instead of drawn weights.
 
-    For networks that a file fills: drawing takes several times as long as reading it.
+    For networks that a file fills: drawing takes several times as long as reading it. Zeros, not memory as it
+    comes: a truncated normal draws again until every value is within its bounds.
     """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if function in DRAWING:
-            return args[0] if args else kwargs["tensor"]
+            with torch.no_grad():
+                return (args[0] if args else kwargs["tensor"]).zero_()
         return function(*args, **kwargs)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from fiqa_core.errors import FiqaError
 
 IMAGE_COLUMNS = ("image_id", "identity", "template_id", "media_id", "crossfit")
+IMAGE_MARKS = ("subset", "fte")         # columns that some benchmarks have: scored by slow methods, no face found
 PAIR_COLUMNS = ("a", "b", "genuine", "fold")
 
 

@@ -4,7 +4,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from fiqa_core.benchmarks.tables import IMAGE_COLUMNS
+from fiqa_core.benchmarks.tables import IMAGE_COLUMNS, IMAGE_MARKS
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
@@ -52,7 +52,8 @@ def causes(images: pd.DataFrame) -> pd.DataFrame:
     A column with negative values (yaw, light from the left) counts by its absolute value, since quality
     falls towards both sides.
     """
-    numeric = images.drop(columns=[c for c in IMAGE_COLUMNS if c in images]).select_dtypes(["number", "bool"])
+    known = [c for c in (*IMAGE_COLUMNS, *IMAGE_MARKS) if c in images]
+    numeric = images.drop(columns=known).select_dtypes(["number", "bool"])
     numeric = numeric.astype(np.float64)
     return numeric.loc[:, [c for c in numeric if numeric[c].nunique() > 1]].abs()
 

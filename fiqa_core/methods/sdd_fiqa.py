@@ -124,7 +124,7 @@ def wasserstein(a: np.ndarray, b: np.ndarray, in_a: np.ndarray | None = None,
     in_a = np.ones(a.shape, dtype=bool) if in_a is None else in_a
     in_b = np.ones(b.shape, dtype=bool) if in_b is None else in_b
     values = np.concatenate((a, b), axis=1).astype(np.float64)
-    steps = np.concatenate((in_a / in_a.sum(1, keepdims=True), -in_b / in_b.sum(1, keepdims=True)), axis=1)
+    steps = np.concatenate((in_a / in_a.sum(1, keepdims=True), in_b / -in_b.sum(1, keepdims=True)), axis=1)
     order = values.argsort(axis=1)
     values, steps = np.take_along_axis(values, order, 1), np.take_along_axis(steps, order, 1)
     return (np.abs(steps.cumsum(axis=1)[:, :-1]) * np.diff(values, axis=1)).sum(axis=1)

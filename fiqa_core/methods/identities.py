@@ -3,6 +3,7 @@ import numpy as np
 import torch
 
 from fiqa_core.errors import FiqaError
+from fiqa_core.methods.batching import check_at_least
 
 
 def codes_of(identities) -> np.ndarray:
@@ -47,8 +48,11 @@ def by_person(rows: np.ndarray, generator: np.random.Generator, codes: np.ndarra
     """Batches of `people` groups, a group being 2 to `each` images of one person.
 
     rows (M,), codes (N,) the person of every image. Every row occurs at most once; a person's last image is
-    left out where it would be alone. The number of batches does not depend on the generator.
+    left out where it would be alone. The number of batches does not depend on the generator. Raises
+    FiqaError for empty groups or groups without a pair.
     """
+    check_at_least("people", people, 1)
+    check_at_least("each", each, 2)
     order = generator.permutation(rows)
     order = order[np.argsort(codes[order], kind="stable")]
     person = codes[order]
@@ -63,3 +67,9 @@ def genuine_pairs(codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """(i, j) with i < j and codes[i] == codes[j]: all genuine pairs of a batch (B,), each once."""
     same = codes[:, None] == codes[None]
     return same.triu(1).nonzero(as_tuple=True)
+
+
+def pair_cosines(embeddings: torch.Tensor, pairs: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Cosines (P,) of pairs (i, j) of embeddings (B, D) of length 1."""
+    i, j = pairs
+    return (embeddings[i] * embeddings[j]).sum(dim=1)

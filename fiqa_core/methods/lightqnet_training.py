@@ -17,7 +17,14 @@ from fiqa_core.benchmarks.tables import FaceSet
 from fiqa_core.methods.features import image_batch, trunk_of, views
 from fiqa_core.methods.fitting import DEFAULTS as FITTING
 from fiqa_core.methods.fitting import fit, run_identity, settings_of, untrained
-from fiqa_core.methods.identities import accompanied, by_person, codes_of, genuine_pairs, hold_out
+from fiqa_core.methods.identities import (
+    accompanied,
+    by_person,
+    codes_of,
+    genuine_pairs,
+    hold_out,
+    pair_cosines,
+)
 from fiqa_core.methods.resume import Resume
 from fiqa_core.recognisers.interface import Recogniser
 
@@ -42,7 +49,7 @@ def train_lightqnet(student: nn.Module, faces: FaceSet, recogniser: Recogniser, 
     """
     settings = settings_of(config, DEFAULTS)
     codes = codes_of(faces.images["identity"])
-    rows = hold_out(codes, accompanied(codes), settings["validation"], settings["seed"])
+    parts = hold_out(codes, accompanied(codes), settings["validation"], settings["seed"])
     draw = partial(by_person, codes=codes, people=settings["people"], each=settings["each"])
     embeddings = F.normalize(views(recogniser, faces.pixels, device), dim=2)
     maps = views(trunk_of(recogniser), faces.pixels, device)
@@ -50,20 +57,20 @@ def train_lightqnet(student: nn.Module, faces: FaceSet, recogniser: Recogniser, 
     student, person = student.to(device).requires_grad_(True), torch.from_numpy(codes).to(device)
     margin = settings["margin"]
     if margin is None:
-        some = draw(rows[0], np.random.default_rng(settings["seed"]))
+        some = draw(parts[0], np.random.default_rng(settings["seed"]))
         margin = median_similarity(embeddings[:, 0], some, person)
 
     def loss(rows, mirrored):
         view = mirrored.astype(int)
         pairs = genuine_pairs(person[rows])
-        targets = match_probability(similarities(embeddings[rows, view], pairs), settings["scale"], margin)
+        targets = match_probability(pair_cosines(embeddings[rows, view], pairs), settings["scale"], margin)
         taught = teacher(maps[rows, view])
         learnt = student.columns(image_batch(faces.pixels, rows, mirrored, device))[:, -1]
         return joint_loss(learnt, taught, pairs, targets, settings["distillation"])
 
     groups = [{"params": list(student.parameters()), "lr": settings["student_lr"]},
               {"params": list(teacher.parameters()), "lr": settings["teacher_lr"]}]
-    fit({"student": student, "teacher": teacher}, groups, loss, rows, draw, settings,
+    fit({"student": student, "teacher": teacher}, groups, loss, parts, draw, settings,
         Resume(checkpoint, run_identity(student, faces, settings, embeddings.cpu().numpy())), log)
     return student.requires_grad_(False).eval()
 
@@ -80,15 +87,9 @@ class Teacher(nn.Module):
         return self.layers(maps).squeeze(1)
 
 
-def similarities(embeddings: torch.Tensor, pairs: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Cosines (P,) of pairs (i, j) of embeddings (B, D) of length 1."""
-    i, j = pairs
-    return (embeddings[i] * embeddings[j]).sum(dim=1)
-
-
 def median_similarity(embeddings: torch.Tensor, batches: list[np.ndarray], person: torch.Tensor) -> float:
     """Median cosine of the genuine pairs in batches: the margin at which half of the pairs match."""
-    return torch.cat([similarities(embeddings[rows], genuine_pairs(person[rows]))
+    return torch.cat([pair_cosines(embeddings[rows], genuine_pairs(person[rows]))
                       for rows in batches]).median().item()
 
 

@@ -17,7 +17,14 @@ from fiqa_core.methods.distillation import trained_parameters
 from fiqa_core.methods.features import views
 from fiqa_core.methods.fitting import DEFAULTS as FITTING
 from fiqa_core.methods.fitting import fit, run_identity, settings_of, untrained
-from fiqa_core.methods.identities import accompanied, by_person, codes_of, genuine_pairs, hold_out
+from fiqa_core.methods.identities import (
+    accompanied,
+    by_person,
+    codes_of,
+    genuine_pairs,
+    hold_out,
+    pair_cosines,
+)
 from fiqa_core.methods.regression import ALL_TENSORS, TRAINED, Regressor, raw_scores
 from fiqa_core.methods.resume import Resume
 from fiqa_core.recognisers.interface import Recogniser
@@ -50,17 +57,17 @@ def train_pcnet(faces: FaceSet, recogniser: Recogniser, config: dict | None = No
     """
     settings = settings_of(config, DEFAULTS)
     codes = codes_of(faces.images["identity"])
-    rows = hold_out(codes, accompanied(codes), settings["validation"], settings["seed"])
+    parts = hold_out(codes, accompanied(codes), settings["validation"], settings["seed"])
     embeddings = teacher_views(faces, teachers or (recogniser, recogniser), settings["seed"], device)
     model = untrained(lambda: PCNet(recogniser), settings["seed"]).to(device)
     scores, person = raw_scores(model, faces.pixels, settings, device), torch.from_numpy(codes).to(device)
 
     def loss(rows, mirrored):
-        similarities = nn.functional.normalize(embeddings[rows, mirrored.astype(int)])
-        return pair_minimum_loss(scores(rows, mirrored).sigmoid(), similarities, person[rows])
+        seen = nn.functional.normalize(embeddings[rows, mirrored.astype(int)])
+        return pair_minimum_loss(scores(rows, mirrored).sigmoid(), seen, person[rows])
 
     draw = partial(by_person, codes=codes, people=settings["people"], each=settings["each"])
-    fit({"model": model}, trained_parameters(model, settings), loss, rows, draw, settings,
+    fit({"model": model}, trained_parameters(model, settings), loss, parts, draw, settings,
         Resume(checkpoint, run_identity(model, faces, settings, embeddings.cpu().numpy())), log)
     return model.requires_grad_(False).eval()
 
@@ -73,8 +80,7 @@ def pair_minimum_loss(confidence: torch.Tensor, embeddings: torch.Tensor,
     image gets a gradient.
     """
     i, j = genuine_pairs(person)
-    similarity = (embeddings[i] * embeddings[j]).sum(dim=1)
-    return (similarity - torch.minimum(confidence[i], confidence[j])).square().mean()
+    return (pair_cosines(embeddings, (i, j)) - torch.minimum(confidence[i], confidence[j])).square().mean()
 
 
 def halves(identities, seed: int) -> np.ndarray:
@@ -94,8 +100,8 @@ def teacher_views(faces: FaceSet, teachers: tuple[Recogniser, Recogniser], seed:
     if first is second:
         return views(first, faces.pixels, device)
     if first.embedding_size != second.embedding_size:
-        raise FiqaError(f"the teachers' embeddings have {first.embedding_size} and {second.embedding_size} "
-                        "values",
+        raise FiqaError("the teachers' embeddings differ in size: "
+                        f"{first.embedding_size} and {second.embedding_size}",
                         "cross-fit with two recognisers of one architecture")
     half = torch.from_numpy(halves(faces.images["identity"], seed)).to(device)
     return torch.where(half[:, None, None] == 0, views(first, faces.pixels, device),

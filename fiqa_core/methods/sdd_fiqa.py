@@ -4,6 +4,7 @@ Ou et al., "SDD-FIQA: Unsupervised Face Image Quality Assessment with Similarity
 2021 (arXiv 2103.05977). An image's similarities to its own person (positives) and to others (negatives) are
 two distributions; the Wasserstein distance between them is the label that a network learns to predict.
 """
+import re
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,19 @@ class SDDFIQA(Regressor):
         return nn.Sequential(nn.PReLU(features), nn.Dropout(self.dropout), nn.Linear(features, 1))
 
 
+def from_official(state: dict) -> dict:
+    """State of an SDDFIQA on an IR-50, from the flat state dict of the released file (keys `module.*`).
+
+    The file's trunk has the keys of CurricularFace's IR-50; its `quality` counts the flattening as layer 0.
+    """
+    renamed = {}
+    for key, value in state.items():
+        key = key.removeprefix("module.")
+        layer = re.fullmatch(r"quality\.(\d+)\.(\w+)", key)
+        renamed[f"head.{int(layer[1]) - 1}.{layer[2]}" if layer else f"trunk.network.{key}"] = value
+    return renamed
+
+
 def train_sdd_fiqa(faces: FaceSet, recogniser: Recogniser, config: dict | None = None,
                    checkpoint: Path | None = None, device="cpu", log: Path | None = None) -> SDDFIQA:
     """SDD-FIQA trained on the faces of people with several images, starting from the recogniser's trunk.
@@ -63,7 +77,7 @@ def wasserstein_labels(embeddings: np.ndarray, identities, image_ids, rounds: in
     identities, image_ids  (N,); labels follow the ids, not the order of the images
     rounds                 K, independent draws; each round's distances are stretched to 0..100, then averaged
     samples                m, positives (fewer where there are fewer) and negatives of a draw
-    Raises FiqaError if no person has two images, or there is only one person.
+    Raises FiqaError if no person has two images, there is only one person, or all distances are equal.
     """
     codes, image_ids = codes_of(identities), np.asarray(image_ids, dtype=str)
     rows = accompanied(codes)
@@ -73,7 +87,10 @@ def wasserstein_labels(embeddings: np.ndarray, identities, image_ids, rounds: in
     generator, sums = np.random.default_rng(seed), np.zeros(len(rows))
     for _ in progress(range(rounds), "label SDD-FIQA", unit="rounds"):
         distances = similarity_distances(embeddings[rows], codes[rows], samples, generator)
-        sums += 100 * (distances - distances.min()) / max(np.ptp(distances), np.finfo(float).tiny)
+        if np.ptp(distances) == 0:
+            raise FiqaError("all training images are equally far from other people",
+                            "check the recogniser, or give other images")
+        sums += 100 * (distances - distances.min()) / np.ptp(distances)
     labels = np.full(len(codes), np.nan)
     labels[rows] = sums / rounds
     return labels

@@ -8,7 +8,6 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from fiqa_core.images import to_batch
 from fiqa_core.methods.cr_fiqa import (
     CRFIQA,
     ClassifiabilityHead,
@@ -93,13 +92,6 @@ def test_the_quality_layer_learns_the_ratio_of_each_sample():
         optimiser.step()
     ratio = relative_classifiability(head.cosines(embeddings), labels)
     assert spearmanr(head.qs(embeddings).detach()[:, 0], ratio).statistic > 0.7
-
-
-def test_training_brings_the_score_to_the_scale_of_the_ratio(tmp_path):
-    data, config, log = training_faces(8, 8), {**TRAINING, "epochs": 6, "batch": 16}, tmp_path / "log.csv"
-    model = train_cr_fiqa(data, recogniser_from_config(NETWORK), config, tmp_path / "run.pt", log=log)
-    losses = np.genfromtxt(log, delimiter=",", names=True)["loss"]
-    assert losses[-1] < losses[0] and 0.1 < model(to_batch(data.pixels)).mean() < 1
 
 
 def test_embedding_and_score_of_one_pass():

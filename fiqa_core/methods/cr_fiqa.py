@@ -113,9 +113,9 @@ def train_cr_fiqa(faces: FaceSet, recogniser: Recogniser, config: dict, checkpoi
     checkpoint   written after every epoch; an interrupted run continues from it, with the same result
     log          CSV with one row per epoch
 
-    The quality layer's loss is steep: with the paper's alpha and beta, batches of some dozens overshoot at the
-    paper's learning rate and disturb the recogniser; 0.03 suits them. Raises FiqaError for a configuration
-    that does not fit.
+    The quality layer's loss is steep: with the paper's weight alpha, batches of some dozens overshoot at its
+    learning rate and disturb the recogniser. A quality_weight of 1 suits them, or a learning rate of 0.03.
+    Raises FiqaError for a configuration that does not fit.
     """
     config = {**recogniser.config, "name": "CR-FIQA", **PAPER, **config, "head": "crfiqa"}
     head = partial(ClassifiabilityHead, **{key: config[key] for key in QUALITY_OPTIONS})

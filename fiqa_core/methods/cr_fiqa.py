@@ -114,8 +114,8 @@ def train_cr_fiqa(faces: FaceSet, recogniser: Recogniser, config: dict, checkpoi
     log          CSV with one row per epoch
 
     The quality layer's loss is steep: with the paper's weight alpha, batches of some dozens overshoot at its
-    learning rate and disturb the recogniser. A quality_weight of 1 suits them, or a learning rate of 0.03.
-    Raises FiqaError for a configuration that does not fit.
+    learning rate and disturb the recogniser; a quality_weight of 1 suits them. Raises FiqaError for a
+    configuration that does not fit.
     """
     config = {**recogniser.config, "name": "CR-FIQA", **PAPER, **config, "head": "crfiqa"}
     head = partial(ClassifiabilityHead, **{key: config[key] for key in QUALITY_OPTIONS})

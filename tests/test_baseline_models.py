@@ -13,7 +13,8 @@ from torch import nn
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import to_batch
 from fiqa_core.methods import fitting, pfe
-from fiqa_core.methods.cr_fiqa import CRFIQA, train_cr_fiqa
+from fiqa_core.methods.cr_fiqa import train_cr_fiqa
+from fiqa_core.methods.distilled import CRFIQA
 from fiqa_core.methods.magface import MagFace, least_penalty, train_magface
 from fiqa_core.methods.pfe import PFE, UncertaintyModule, train_pfe
 from fiqa_core.recognisers import heads
@@ -113,6 +114,14 @@ def test_the_score_is_the_length_as_it_comes():
     scores = MagFace(network)(images)
     torch.testing.assert_close(scores, network(images).square().sum(1).sqrt())
     assert scores.min() > 110
+
+
+def test_the_length_that_a_network_divides_by_counts():
+    adaface = recogniser_from_config({"network": "adaface", "blocks": [1, 1], "widths": [16, 16], "size": 56,
+                                      "stem_stride": 2, "embedding": 8}).freeze()
+    images = faces(3)
+    torch.testing.assert_close(MagFace(adaface)(images), adaface.outputs(images)[1][:, 0])
+    assert CRFIQA(adaface).embed_and_score(images)[0].norm(dim=1).sub(1).abs().min() > 0.01
 
 
 def test_magface_trains_a_recogniser_of_its_own_input():

@@ -2,7 +2,8 @@
 
 While a recogniser is trained, a linear layer on its embedding learns to predict each sample's relative
 classifiability: its cosine to its own class centre, relative to that to the nearest other centre. For a face
-of nobody in the training set the same layer tells the quality (arXiv 2112.06592).
+of nobody in the training set the same layer tells the quality (arXiv 2112.06592). The trained method itself is
+`distilled.CRFIQA`.
 """
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fiqa_core.benchmarks.tables import FaceSet
-from fiqa_core.methods.batching import Chunks, check_images, embed
+from fiqa_core.methods.distilled import CRFIQA
 from fiqa_core.recognisers.heads import ArcFace
 from fiqa_core.recognisers.interface import Recogniser
 from fiqa_core.recognisers.training import train
@@ -67,41 +68,6 @@ class ClassifiabilityHead(ArcFace):
     def forward(self, embeddings, labels):
         recognition = super().forward(embeddings, labels)
         return recognition + self.quality_weight * self.quality_loss(embeddings, labels)
-
-
-class CRFIQA(nn.Module):
-    """Images (B, 3, 112, 112) float32 RGB in [0, 1] -> quality (B,) float32, higher is better, not bounded.
-
-    backbone   a Recogniser that was trained together with `qs`
-    qs         Linear(D -> 1); None: a new one
-    budget     bytes of activations at once; None: chosen for the device
-
-    The layer sees the raw embedding. Raises FiqaError for unfit images.
-    """
-
-    def __init__(self, backbone: Recogniser, qs: nn.Linear | None = None, budget: int | None = None):
-        super().__init__()
-        self.backbone = backbone
-        self.qs = qs or nn.Linear(backbone.embedding_size, 1)
-        self.chunks = Chunks(budget)
-        self.eval()
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.embed_and_score(images)[1]
-
-    @torch.no_grad()
-    def embed_and_score(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(embedding (B, D), quality (B,)) of one pass: recogniser and quality method at once."""
-        embedding = embed(self.backbone, check_images(images), self.chunks)
-        if not len(images):
-            return embedding, images.new_zeros(0)
-        return embedding, self.qs(embedding).squeeze(1)
-
-
-def state_of_official(state: dict) -> dict:
-    """The authors' file, an IResNet's keys and `qs.*`, as a state dict of CRFIQA on such an IResNet."""
-    return {key if key.startswith("qs.") else f"backbone.network.{key}": value
-            for key, value in state.items()}
 
 
 def train_cr_fiqa(faces: FaceSet, recogniser: Recogniser, config: dict, checkpoint: Path, device="cpu",

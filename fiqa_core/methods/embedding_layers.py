@@ -2,7 +2,7 @@
 from torch import nn
 
 from fiqa_core.errors import FiqaError
-from fiqa_core.methods.features import EMBEDDING_LAYERS
+from fiqa_core.methods.features import embedding_layers
 from fiqa_core.recognisers.interface import Recogniser
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -20,9 +20,7 @@ class EmbeddingLayers(nn.Module):
     def __init__(self, recogniser: Recogniser, last_norm: bool = True):
         super().__init__()
         network = recogniser.network
-        names = next((names for names in EMBEDDING_LAYERS if all(hasattr(network, name) for name in names)),
-                     ())
-        leaves = [leaf for name in names for leaf in getattr(network, name).modules()
+        leaves = [leaf for name in embedding_layers(network) for leaf in network.get_submodule(name).modules()
                   if not any(leaf.children())]
         if not leaves or not isinstance(leaves[0], (nn.Linear, nn.Conv2d)):
             raise FiqaError(f"{type(network).__name__} does not make its embedding by a linear layer",

@@ -7,12 +7,36 @@ from torch import nn
 
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import to_batch
+from fiqa_core.methods.observing import watched
 from fiqa_core.recognisers.embedding import embed
 from fiqa_core.recognisers.interface import Recogniser
 
 # The layers that make the embedding of the last features, by the names that released weights give them.
-EMBEDDING_LAYERS = (("fc", "features"), ("feature",), ("output_layer",), ("linear1",), ("linear", "bn"),
-                    ("conv3", "bn"))
+# What stands before them, as the norm and dropout of the IR networks' output layer, belongs to the features.
+EMBEDDING_LAYERS = (("fc", "features"), ("feature",), ("output_layer.linear", "output_layer.bn"),
+                    ("output_layer.3", "output_layer.4"), ("linear1",), ("linear", "bn"), ("conv3", "bn"))
+
+
+class Trunk(Recogniser):
+    """A recogniser cut where its embedding layers were, whatever its network makes of the features afterwards.
+
+    first   name of the first of those layers, replaced by one that flattens
+    """
+
+    first: str
+
+    def outputs(self, images):
+        found = []
+        layer = self.network.get_submodule(self.first)
+        with watched([layer], lambda layer, entered, left: found.append(left)):
+            super().outputs(images)
+        return tuple(found)
+
+
+def embedding_layers(network: nn.Module) -> tuple[str, ...]:
+    """Names of the layers that make the embedding of the last features; () where they are not known."""
+    known = dict(network.named_modules())
+    return next((names for names in EMBEDDING_LAYERS if all(name in known for name in names)), ())
 
 
 def trunk_of(recogniser: Recogniser) -> Recogniser:
@@ -22,15 +46,15 @@ def trunk_of(recogniser: Recogniser) -> Recogniser:
     F is `embedding_size`. Frozen. Raises FiqaError for a network whose embedding layers are not known.
     """
     network = deepcopy(recogniser.network)
-    known = [names for names in EMBEDDING_LAYERS if all(hasattr(network, name) for name in names)]
-    if not known:
+    names = embedding_layers(network)
+    if not names:
         raise FiqaError(f"{type(network).__name__} has no embedding layer that is known by name",
                         "add the name to EMBEDDING_LAYERS in fiqa_core/methods/features.py")
-    for name in known[0]:
-        setattr(network, name, nn.Flatten())
-    trunk = Recogniser(network, 0, recogniser.name, recogniser.colour, recogniser.mean.flatten().tolist(),
-                       recogniser.std.flatten().tolist(), recogniser.size, recogniser.columns,
-                       recogniser.output).freeze().to(recogniser.mean.device)
+    for name in names:
+        network.set_submodule(name, nn.Flatten())
+    trunk = Trunk(network, 0, recogniser.name, recogniser.colour, recogniser.mean.flatten().tolist(),
+                  recogniser.std.flatten().tolist(), recogniser.size, recogniser.columns)
+    trunk.freeze().to(recogniser.mean.device).first = names[0]
     with torch.no_grad():
         trunk.embedding_size = trunk(recogniser.mean.new_zeros(1, 3, 112, 112)).shape[1]
     return trunk

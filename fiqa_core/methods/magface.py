@@ -38,7 +38,7 @@ class MagFace(nn.Module):
         self.eval()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return embed(self.backbone, check_images(images), self.chunks).norm(dim=1)
+        return embed(self.backbone, check_images(images), self.chunks, raw=True).norm(dim=1)
 
 
 def least_penalty(scale: float, magnitudes, margins) -> float:

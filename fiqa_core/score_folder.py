@@ -117,7 +117,8 @@ def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
             "name an architecture, for instance iresnet100, "
             "with --weights, or a recogniser that `make repro` trained, for instance cosface",
         )
-    model = None if args.method in ON_RECOGNISER else find(args.model or project.build() / "diffusion" / "0.pt")
+    diffusion = args.model or project.build() / "diffusion" / "0.pt"
+    model = None if args.method in ON_RECOGNISER else find(diffusion)
     return find(args.weights or project.build() / "recognisers" / f"{args.recogniser}.pt"), model
 
 

@@ -29,7 +29,7 @@ def build_method(slug: str, recogniser=None, diffusion_path: Path | None = None,
                  device=None, **options):
     """The quality method of a slug: images (B, 3, 112, 112) -> scores (B,).
 
-    slug            one of SLUGS; MagFace's score is the length of the embedding of whatever recogniser is given
+    slug            one of SLUGS; magface is the length of the embedding of whatever recogniser is given
     recogniser      for those of ON_RECOGNISER and DifFIQA
     diffusion_path  DifFIQA's diffusion model
     model_path      weights of a method that scores in one pass

@@ -2,8 +2,8 @@
 
 While a recogniser is trained, a linear layer on its embedding learns to predict each sample's relative
 classifiability: its cosine to its own class centre, relative to that to the nearest other centre. For a face
-of nobody in the training set the same layer tells the quality (arXiv 2112.06592). The trained method itself is
-`distilled.CRFIQA`.
+of nobody in the training set the same layer tells the quality (arXiv 2112.06592). The trained method
+is `distilled.CRFIQA`.
 """
 from functools import partial
 from pathlib import Path

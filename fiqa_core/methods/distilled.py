@@ -82,8 +82,8 @@ class EDifFIQA(Distilled):
 class CRFIQA(Distilled):
     """CR-FIQA; its score has no bounds, about 0.1 to 2.4 with the released weights.
 
-    backbone   a Recogniser that was trained together with `qs`, copied; IResNet-50 (S) and 100 (L) in the paper
-    head       qs, Linear(D -> 1); None: a new one
+    backbone   a Recogniser, copied; IResNet-50 (S) and 100 (L) in the paper
+    head       the linear layer (D -> 1) that was trained together with it, `qs`; None: a new one
 
     The state dict holds the backbone's own keys and `qs.*`, as the released files do.
     """

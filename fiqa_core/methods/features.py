@@ -18,7 +18,7 @@ EMBEDDING_LAYERS = (("fc", "features"), ("feature",), ("output_layer.linear", "o
 
 
 class Trunk(Recogniser):
-    """A recogniser cut where its embedding layers were, whatever its network makes of the features afterwards.
+    """A recogniser cut where its embedding layers were, whatever its network makes of the features then.
 
     first   name of the first of those layers, replaced by one that flattens
     """

@@ -13,9 +13,10 @@ from fiqa_core.images import to_batch
 from fiqa_core.methods import faceqgen_training
 from fiqa_core.methods.faceqgen import MEASURES, NAME, FaceQgen, ssim
 from fiqa_core.methods.faceqgen_training import target_rows, train_faceqgen
-from fiqa_core.recognisers.checkpoints import load_strictly, read_checkpoint
 from fiqa_core.rendering import render_faces, sample_identities
 from fiqa_core.rendering.nuisance import neutral
+from fiqa_core.weights.fit import load_strictly
+from fiqa_core.weights.tensors import read_tensors
 from tests.small_networks import faces
 
 SMALL = dict(size=32, widths=[16, 16, 32], critic=[16, 16, 16])
@@ -97,7 +98,7 @@ def test_other_files_are_refused(tmp_path):
     path = tmp_path / "FaceQnet.h5"
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64))  # the file the official repository offers as FaceQgen
     with pytest.raises(FiqaError):
-        read_checkpoint(path)
+        read_tensors(path)
     state = method.state_dict()
     missing = {key: value for key, value in state.items() if key != "discriminator.linear.bias"}
     for wrong in (missing, {**state, "classifier.weight": torch.zeros(1, 2048)},

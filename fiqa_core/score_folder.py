@@ -23,13 +23,14 @@ from fiqa_core.device import default_device
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import find_images, to_batch
 from fiqa_core.methods.files import ONE_PASS
+from fiqa_core.names import METHODS, REFERENCE_LINES, TRAINING_FREE
 from fiqa_core.progress import progress
 from fiqa_core.recognisers import load_recogniser
-from fiqa_core.scoring import build_method
+from fiqa_core.scoring import ON_PIXELS, ON_RECOGNISER, SLUGS, build_method
 from fiqa_core.weights.place import find
 
 COLUMNS = ["image", "score", "percentile", "status"]
-METHODS = ("faceqan", "diffiqa", *ONE_PASS)
+NAMES = {**METHODS, **TRAINING_FREE, **REFERENCE_LINES}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,10 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "method's own. The percentile is the image's rank within this folder."
     )
     parser.add_argument("folder", type=Path, help="folder of images, searched with its subfolders")
-    parser.add_argument("--method", required=True, choices=METHODS)
+    parser.add_argument("--method", required=True, choices=SLUGS)
     parser.add_argument(
         "--recogniser",
-        help="architecture, or name of a recogniser that `make repro` trained; for faceqan and diffiqa",
+        help="architecture, or name of a recogniser that `make repro` trained; for diffiqa, "
+        + ", ".join(ON_RECOGNISER),
     )
     parser.add_argument(
         "--weights", type=Path, help="the recogniser's checkpoint; default: as `make repro` trained it"
@@ -86,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     batches = [left[first : first + args.batch] for first in range(0, len(left), args.batch)]
-    for batch in progress(batches, f"score {args.method}", len(left), "images", weight=len):
+    title = f"score {NAMES.get(args.method, args.method)}"
+    for batch in progress(batches, title, len(left), "images", weight=len):
         append(args.out, score_batch(method, read, args.folder, batch, device))
     return finish(args.out, names)
 
@@ -96,15 +99,17 @@ def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
 
     Raises FiqaError for an option that the method does not use, or where one is missing.
     """
-    distilled = args.method in ONE_PASS
+    needed = args.method in ON_RECOGNISER or args.method == "diffiqa"
     for option, value, unused in (
-        ("--recogniser", args.recogniser, distilled),
-        ("--weights", args.weights, distilled),
-        ("--model", args.model, args.method == "faceqan"),
+        ("--recogniser", args.recogniser, not needed),
+        ("--weights", args.weights, not needed),
+        ("--model", args.model, args.method in ON_RECOGNISER or args.method in ON_PIXELS),
     ):
         if unused and value is not None:
             raise FiqaError(f"{option} has no use with --method {args.method}", "leave it out")
-    if distilled:
+    if args.method in ON_PIXELS:
+        return None, None
+    if args.method in ONE_PASS:
         return None, find(args.model or project.build() / "quality" / args.method / "0.pt")
     if args.recogniser is None:
         raise FiqaError(
@@ -112,7 +117,8 @@ def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
             "name an architecture, for instance iresnet100, "
             "with --weights, or a recogniser that `make repro` trained, for instance cosface",
         )
-    model = None if args.method == "faceqan" else find(args.model or project.build() / "diffusion" / "0.pt")
+    diffusion = args.model or project.build() / "diffusion" / "0.pt"
+    model = None if args.method in ON_RECOGNISER else find(diffusion)
     return find(args.weights or project.build() / "recognisers" / f"{args.recogniser}.pt"), model
 
 

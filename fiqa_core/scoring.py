@@ -8,33 +8,44 @@ from fiqa_core.benchmarks.tables import FaceSet
 from fiqa_core.diffusion.model import load_diffusion
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import to_batch
+from fiqa_core.methods.analytical import illumination, sharpness, symmetry
 from fiqa_core.methods.diffiqa import DifFIQA
 from fiqa_core.methods.faceqan import FaceQAN
 from fiqa_core.methods.files import ONE_PASS, load_quality
+from fiqa_core.methods.grafiqs import GraFIQs
+from fiqa_core.methods.magface import MagFace
+from fiqa_core.methods.prefiqs import PreFIQs
+from fiqa_core.methods.ser_fiq import SERFIQ
 from fiqa_core.progress import progress
 
 SHARD = 256                         # images between two savings of half-finished scores
+ON_RECOGNISER = {"faceqan": FaceQAN, "magface": MagFace, "ser_fiq": SERFIQ, "grafiqs": GraFIQs,
+                 "prefiqs": PreFIQs}
+ON_PIXELS = {"sharpness": sharpness, "illumination": illumination, "symmetry": symmetry}
+SLUGS = (*ON_RECOGNISER, "diffiqa", *ONE_PASS, *ON_PIXELS)
 
 
 def build_method(slug: str, recogniser=None, diffusion_path: Path | None = None, model_path: Path | None = None,
                  device=None, **options):
     """The quality method of a slug: images (B, 3, 112, 112) -> scores (B,).
 
-    slug            faceqan, diffiqa, or one of files.ONE_PASS
-    recogniser      for FaceQAN and DifFIQA
+    slug            one of SLUGS; magface is the length of the embedding of whatever recogniser is given
+    recogniser      for those of ON_RECOGNISER and DifFIQA
     diffusion_path  DifFIQA's diffusion model
     model_path      weights of a method that scores in one pass
-    options         of the method's class
+    options         of the class of FaceQAN, DifFIQA and the others of ON_RECOGNISER
     Raises FiqaError for an unknown slug and where a part is missing.
     """
     if slug in ONE_PASS:
         return load_quality(slug, _needed(model_path, slug, "a model file")).to(device)
-    if slug == "faceqan":
-        return FaceQAN(_needed(recogniser, slug, "a recogniser").to(device), **options)
+    if slug in ON_PIXELS:
+        return ON_PIXELS[slug]
+    if slug in ON_RECOGNISER:
+        return ON_RECOGNISER[slug](_needed(recogniser, slug, "a recogniser").to(device), **options)
     if slug == "diffiqa":
         diffusion = load_diffusion(_needed(diffusion_path, slug, "a diffusion model")).to(device)
         return DifFIQA(diffusion, _needed(recogniser, slug, "a recogniser").to(device), **options)
-    raise FiqaError(f"there is no method {slug!r}", f"choose one of: faceqan, diffiqa, {', '.join(ONE_PASS)}")
+    raise FiqaError(f"there is no method {slug!r}", f"choose one of: {', '.join(SLUGS)}")
 
 
 def score_face_set(method, faces: FaceSet, mask: np.ndarray | None = None, partial: Path | None = None,

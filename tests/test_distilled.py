@@ -18,6 +18,7 @@ from fiqa_core.methods.distillation import (
 from fiqa_core.methods.distilled import CRFIQA, DifFIQAR, EDifFIQA
 from fiqa_core.methods.files import PUBLISHED, load_quality, load_quality_as_recogniser, save_quality
 from fiqa_core.methods.networks import CRFIQANetwork, QualityMLP
+from fiqa_core.recognisers.catalogue import recogniser_from_config
 from tests.small_networks import LimitedMemory, faces, recogniser
 
 
@@ -49,10 +50,12 @@ def test_scores_and_embeddings_of_one_pass():
             model(images * 255)
 
 
-def test_cr_fiqa_scores_the_images_in_minus_one_to_one():
+def test_cr_fiqa_is_its_bare_network_on_images_in_minus_one_to_one():
     torch.manual_seed(0)
-    network = CRFIQANetwork(blocks=(1, 1), widths=(16, 16), size=112, embedding=8).eval()
-    model, images = CRFIQA(network), faces(3)
+    sizes = {"blocks": (1, 1), "widths": (16, 16), "size": 112, "embedding": 8}
+    network = CRFIQANetwork(**sizes).eval()
+    model, images = CRFIQA(recogniser_from_config({"network": "iresnet", **sizes})), faces(3)
+    model.load_state_dict(network.state_dict())
     embedding, quality = network(2 * images - 1)
     torch.testing.assert_close(model(images), quality[:, 0])
     torch.testing.assert_close(quality, network.qs(embedding))

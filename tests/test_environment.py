@@ -6,8 +6,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
+
+import fiqa_core
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -53,6 +56,12 @@ def test_importing_the_package_loads_nothing_heavy():
             "print([m for m in ('torch', 'torchvision', 'seaborn', 'scipy', 'matplotlib', 'pandas') if m in sys.modules])")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert result.stdout.strip() == "[]", result.stdout + result.stderr
+
+
+def test_every_public_name_is_where_it_is_said_to_be():
+    assert all(getattr(fiqa_core, name).__name__ == name for name in fiqa_core.__all__)
+    with pytest.raises(AttributeError, match="FaceQAM"):
+        getattr(fiqa_core, "FaceQAM")
 
 
 def test_readme_and_help_name_both_commands():

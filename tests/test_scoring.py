@@ -7,12 +7,18 @@ import pandas as pd
 import pytest
 import torch
 
-from fiqa_core import score_folder
+from fiqa_core import names, score_folder
 from fiqa_core.benchmarks.tables import FaceSet, empty_pairs
 from fiqa_core.cli import main
 from fiqa_core.errors import FiqaError
-from fiqa_core.images import write_image
-from fiqa_core.scoring import build_method, score_face_set
+from fiqa_core.images import read_image, to_batch, write_image
+from fiqa_core.methods.analytical import illumination, symmetry
+from fiqa_core.methods.grafiqs import GraFIQs
+from fiqa_core.methods.magface import MagFace
+from fiqa_core.methods.prefiqs import PreFIQs
+from fiqa_core.methods.ser_fiq import SERFIQ
+from fiqa_core.scoring import ON_PIXELS, ON_RECOGNISER, build_method, score_face_set
+from tests.degraded_faces import ladder, trained_recogniser
 
 NAMES = ["a/1.png", "a/2.png", "b/3.png", "b/broken.jpg", "b/large.png", "c/7.png", "c/8.png"]
 
@@ -186,6 +192,46 @@ def test_method_by_name_names_what_it_lacks():
             build_method(slug)
     with pytest.raises(FiqaError, match="no method 'magic'"):
         build_method("magic")
+
+
+def test_methods_without_training_by_name():
+    network = trained_recogniser()
+    images = ladder("blur", 3, (0.5,))[0]
+    for slug, wanted in (("magface", network(images).norm(dim=1)), ("ser_fiq", SERFIQ(network)(images)),
+                         ("grafiqs", GraFIQs(network)(images)), ("prefiqs", PreFIQs(network)(images))):
+        torch.testing.assert_close(build_method(slug, network)(images), wanted, msg=slug)
+        with pytest.raises(FiqaError, match="a recogniser"):
+            build_method(slug)
+    assert torch.equal(build_method("symmetry")(images), symmetry(images))
+    assert build_method("prefiqs", network, sparsity=0.0)(images).eq(0).all()
+
+
+def test_every_method_outside_the_pipeline_has_a_name():
+    assert {*ON_RECOGNISER, *ON_PIXELS} == {"faceqan", *names.TRAINING_FREE, *names.REFERENCE_LINES}
+    displayed = [*names.METHODS.values(), *names.TRAINING_FREE.values(), *names.REFERENCE_LINES.values()]
+    assert len(set(displayed)) == len(displayed) and not set(names.METHODS) & set(ON_PIXELS)
+
+
+def test_a_folder_is_scored_without_training(folder, monkeypatch, capsys):
+    """By the real methods, through the command line."""
+    monkeypatch.setenv("FIQA_ROOT", str(folder))
+    monkeypatch.setattr(score_folder, "load_recogniser", lambda *args: trained_recogniser())
+    (folder / "weights.pt").write_bytes(b"weights")
+    network = ["--recogniser", "net", "--weights", str(folder / "weights.pt")]
+    images = to_batch(np.stack([read_image(folder / "in" / name) for name in ("a/1.png", "c/7.png")]))
+    for slug, options, method in (("magface", network, MagFace(trained_recogniser())),
+                                  ("illumination", [], illumination)):
+        out = folder / f"{slug}.csv"
+        assert main(["score", str(folder / "in"), "--method", slug, "--out", str(out), "--device", "cpu",
+                     *options]) == 1
+        scores = pd.read_csv(out).set_index("image")["score"]
+        assert scores[["a/1.png", "c/7.png"]].to_numpy() == pytest.approx(method(images).numpy(), rel=1e-4)
+    start = ["score", str(folder / "in"), "--out", str(folder / "s.csv"), "--method"]
+    for options, message in ((["grafiqs"], "needs --recogniser"),
+                             (["prefiqs", *network, "--model", "x.pt"], "--model has no use"),
+                             (["sharpness", *network], "--recogniser has no use"),
+                             (["sharpness", "--model", "x.pt"], "--model has no use")):
+        assert main([*start, *options]) == 2 and message in capsys.readouterr().err
 
 
 def face_set(count: int) -> FaceSet:

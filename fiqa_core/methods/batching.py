@@ -136,14 +136,19 @@ def check_variant(variant: str) -> None:
                         'use "reference" (the published scores) or "paper" (its formulas)')
 
 
-def embed(recogniser, images: torch.Tensor, chunks: Chunks) -> torch.Tensor:
-    """Embeddings (B, D) of images (B, 3, 112, 112), without gradient, in chunks; (0, 1) of no image."""
+def embed(recogniser, images: torch.Tensor, chunks: Chunks, raw: bool = False) -> torch.Tensor:
+    """Embeddings (B, D) of images (B, 3, 112, 112), without gradient, in chunks; (0, 1) of no image.
+
+    raw   whether a length that the network has divided by is put back, see `Recogniser.raw`
+    """
     if not len(images):
         return images.new_zeros(0, 1)
     size = chunks.size("embed", lambda: activation_bytes(recogniser, (images[:1],), False), images.device)
 
     @torch.no_grad()
     def kernel(first, last):
+        if raw:
+            return recogniser.raw(recogniser.outputs(images[first:last]))
         return recogniser(images[first:last])
 
     return chunks.run(kernel, len(images), size)

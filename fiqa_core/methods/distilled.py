@@ -2,14 +2,14 @@
 
 DifFIQA(R): Babnik, Peer, Struc, IJCB 2023 (arXiv 2305.05768). eDifFIQA: the same authors, TBIOM 2024
 (doi 10.1109/TBIOM.2024.3376236). CR-FIQA: Boutros et al., CVPR 2023 (arXiv 2112.06592). Their networks are in
-`networks`; `distillation` trains the first two, `files` saves and loads them.
+`networks`; `distillation` trains the first two, `cr_fiqa` the third, `files` saves and loads them.
 """
 from copy import deepcopy
 
 import torch
 from torch import nn
 
-from fiqa_core.methods.networks import CRFIQANetwork, DifFIQARNetwork, EDifFIQANetwork, QualityMLP
+from fiqa_core.methods.networks import DifFIQARNetwork, EDifFIQANetwork, QualityMLP
 from fiqa_core.methods.one_pass import OnePass
 from fiqa_core.recognisers.interface import Recogniser
 
@@ -80,14 +80,23 @@ class EDifFIQA(Distilled):
 
 
 class CRFIQA(Distilled):
-    """CR-FIQA; the released networks want RGB in [-1, 1].
+    """CR-FIQA; its score has no bounds, about 0.1 to 2.4 with the released weights.
 
-    network   CRFIQANetwork; None: a new one of the large model's size
+    backbone   a Recogniser, copied; IResNet-50 (S) and 100 (L) in the paper
+    head       the linear layer (D -> 1) that was trained together with it, `qs`; None: a new one
+
+    The state dict holds the backbone's own keys and `qs.*`, as the released files do.
     """
 
-    def __init__(self, network: CRFIQANetwork | None = None, budget: int | None = None):
-        network = network or CRFIQANetwork()
-        super().__init__(network, Recogniser(nn.Identity(), network.fc.out_features, "CR-FIQA"), budget)
+    def __init__(self, backbone: Recogniser, head: nn.Module | None = None, budget: int | None = None):
+        backbone = deepcopy(backbone)
+        backbone.network.qs = head or nn.Linear(backbone.embedding_size, 1)
+        super().__init__(backbone.network, preparation_of(backbone), budget)
+        self.backbone = backbone.eval()
+
+    def features(self, images):
+        embedding = self.backbone.raw(self.backbone.outputs(images))         # what the loss saw in training
+        return embedding, self.network.qs(embedding).squeeze(1)
 
 
 def preparation_of(backbone: Recogniser) -> Recogniser:

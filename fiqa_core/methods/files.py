@@ -7,11 +7,9 @@ from torch import nn
 from fiqa_core.errors import FiqaError
 from fiqa_core.methods.distilled import CRFIQA, DifFIQAR, Distilled, EDifFIQA
 from fiqa_core.methods.lightqnet import WIDTHS, LightQNet
-from fiqa_core.methods.networks import CRFIQANetwork
 from fiqa_core.methods.one_pass import OnePass
 from fiqa_core.recognisers import Recogniser
 from fiqa_core.recognisers.catalogue import entry, recogniser_from_catalogue, recogniser_from_config
-from fiqa_core.recognisers.iresnet import DEPTHS
 from fiqa_core.weights.fit import Undrawn, load_strictly
 from fiqa_core.weights.formats.pytorch import write_atomically
 from fiqa_core.weights.tensors import ONNX, locate, read_tensors, recognise
@@ -23,8 +21,8 @@ PUBLISHED = {"diffiqa_r": ("DifFIQA(R)", "iresnet100"), "ediffiqa_l": ("eDifFIQA
              "ediffiqa_m": ("eDifFIQA", "iresnet50"), "ediffiqa_s": ("eDifFIQA", "iresnet18"),
              "ediffiqa_t": ("eDifFIQA", "mobilefacenet_ediffiqa")}
 # methods that come as their authors' file alone: an untrained one of the published size
-LOADED = {"crfiqa_s": lambda: CRFIQA(CRFIQANetwork(DEPTHS[50])),
-          "crfiqa_l": lambda: CRFIQA(CRFIQANetwork(DEPTHS[100])),
+LOADED = {"crfiqa_s": lambda: CRFIQA(recogniser_from_catalogue("iresnet50")),
+          "crfiqa_l": lambda: CRFIQA(recogniser_from_catalogue("iresnet100")),
           **{f"lightqnet_{width}": partial(LightQNet, width) for width in WIDTHS}}
 ONE_PASS = (*PUBLISHED, *LOADED)
 # names of their architectures that are not their slugs

@@ -1,6 +1,7 @@
 """One training loop for every recogniser; interrupted runs resume and end with the same weights."""
 import csv
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +46,22 @@ def train_recogniser(faces: FaceSet, config: dict, checkpoint: Path, device,
     log         CSV with one row per epoch: LOG_COLUMNS
     Raises FiqaError if the configuration is wrong, or belongs to another run than the checkpoint.
     """
+    return train(faces, config, checkpoint, device, log).recogniser.freeze()
+
+
+def train(faces: FaceSet, config: dict, checkpoint: Path, device, log: Path | None = None,
+          head: Callable | None = None, initial: Recogniser | None = None) -> Run:
+    """`train_recogniser` for those who need the trained head too.
+
+    head     builds a loss head of its own, like an entry of HEADS; None: the one that `config` names
+    initial  recogniser of the same architecture whose weights are the start; None: random ones
+    """
     settings = {**DEFAULTS, **config}
     labels = torch.from_numpy(np.unique(faces.images["identity"].to_numpy(str), return_inverse=True)[1])
     steps = max(len(faces) // settings["batch"], 1)
-    run = start(settings, int(labels.max()) + 1, device)
+    run = start(settings, int(labels.max()) + 1, device, head)
+    if initial is not None:
+        run.recogniser.network.load_state_dict(initial.network.state_dict())
     resume(run, config, checkpoint)
     epochs = range(len(run.rows), settings["epochs"])
     todo = progress([(epoch, step) for epoch in epochs for step in range(steps)],
@@ -61,19 +74,20 @@ def train_recogniser(faces: FaceSet, config: dict, checkpoint: Path, device,
             save(run, config, checkpoint)
             if log is not None:
                 write_log(run.rows, log)
-    return run.recogniser.freeze()
+    return run
 
 
-def start(settings: dict, classes: int, device) -> Run:
+def start(settings: dict, classes: int, device, head: Callable | None = None) -> Run:
     """Untrained networks and their optimiser; the same seed gives the same weights."""
-    if settings.get("head") not in HEADS:
+    if head is None and settings.get("head") not in HEADS:
         raise FiqaError(f"unknown head {settings.get('head')!r} in a recogniser's configuration",
                         f"known heads: {', '.join(HEADS)}")
     with torch.random.fork_rng():
         torch.manual_seed(settings["seed"])
         recogniser = recogniser_from_config(settings).to(device).train()
         options = {key: settings[key] for key in HEAD_OPTIONS if key in settings}
-        head = HEADS[settings["head"]](recogniser.embedding_size, classes, **options).to(device).train()
+        build = head or HEADS[settings["head"]]
+        head = build(recogniser.embedding_size, classes, **options).to(device).train()
     parameters = [p for p in [*recogniser.network.parameters(), *head.parameters()] if p.requires_grad]
     groups = [{"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings["weight_decay"]},
               {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0}]

@@ -1,0 +1,152 @@
+"""FaceQgen (re-interpretation): a good face is one that its restoration hardly changes.
+
+Idea of Hernandez-Ortega, Fierrez, Serna, Morales, "FaceQgen: Semi-Supervised Deep Learning for Face Image
+Quality Assessment", FG 2021 (arXiv 2201.00770): a generator learns to restore any face to the best picture
+of the same person. Quality is read off the similarity of face and restoration, or off the discriminator.
+
+The authors published neither networks nor weights nor the details of training (the file their repository
+links is FaceQnet's). Networks and losses here are our own reading of the idea, and the numbers in the
+papers' tables cannot be reproduced with it; therefore it is called a re-interpretation wherever it appears.
+"""
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from fiqa_core.errors import FiqaError
+from fiqa_core.methods.analytical import luminance
+from fiqa_core.methods.batching import Chunks, activation_bytes, check_images
+from fiqa_core.recognisers.interface import resize
+
+NAME = "FaceQgen (re-interpretation)"
+MEASURES = ("mse", "ssim", "discriminator", "restored")
+WINDOW, DEVIATION = 11, 1.5                     # of SSIM's Gaussian, in pixels
+STABILISERS = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # C1, C2 for values that span 2
+
+
+class FaceQgen(nn.Module):
+    """Callable: images (B, 3, 112, 112) float32 RGB in [0, 1] -> quality (B,) float32, higher is better.
+
+    size      side of the pictures inside, divisible by 2 for each of the widths
+    widths    channels of the generator's encoder, halving the size each; the decoder mirrors them
+    critic    channels of the discriminator
+    measure   which read-out is the quality, see `readouts`
+    budget    bytes of activations at once; None: chosen for the device
+
+    Raises FiqaError for unfit images or parameters.
+    """
+
+    def __init__(self, size: int = 64, widths=(16, 32, 64, 128, 128), critic=(16, 32, 64, 128),
+                 measure: str = "discriminator", budget: int | None = None):
+        super().__init__()
+        if measure not in MEASURES:
+            raise FiqaError(f"measure is {measure!r}", f"use one of {', '.join(MEASURES)}")
+        halvings = max(len(widths), len(critic))
+        if not widths or not critic or size % 2 ** halvings or size < WINDOW:
+            raise FiqaError(f"size {size} cannot be halved {halvings} times, or is too small",
+                            "use a power of two such as 64, and at least one width of each network")
+        self.size, self.measure, self.chunks = size, measure, Chunks(budget)
+        self.generator, self.discriminator = Generator(widths), Discriminator(critic)
+        self.eval()
+
+    def prepare(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (B, 3, 112, 112) in [0, 1] as the networks want them: (B, 3, size, size) in [-1, 1]."""
+        return 2 * resize(images, (self.size, self.size)) - 1
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.readouts(images)[self.measure]
+
+    @torch.no_grad()
+    def readouts(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """All measures (B,) of a batch; x is the face and G(x) its restoration.
+
+        mse            1 - mean((x - G(x))^2) / 4, in [0, 1]
+        ssim           SSIM(x, G(x)) of luminance, in [-1, 1]. Blur may raise it: G(x) is smooth
+        discriminator  D(x), in [0, 1]: how much the face resembles a best picture
+        restored       D(G(x)), in [0, 1]
+        The authors name the first two and "the discriminator's score"; of which picture is not known.
+        """
+        if not len(check_images(images)):
+            return dict.fromkeys(MEASURES, images.new_zeros(0))
+
+        def kernel(first, last):
+            x = self.prepare(images[first:last])
+            restored = self.generator(x)
+            return torch.stack((1 - (x - restored).square().mean(dim=(1, 2, 3)) / 4,
+                                ssim(luminance(x), luminance(restored)),
+                                self.discriminator(x).sigmoid(),
+                                self.discriminator(restored).sigmoid()), dim=1)
+
+        size = self.chunks.size("restore", lambda: activation_bytes(
+            self.generator, (self.prepare(images[:1]),), False), images.device)
+        return dict(zip(MEASURES, self.chunks.run(kernel, len(images), size).unbind(1)))
+
+
+class Generator(nn.Module):
+    """Encoder and decoder: pictures (B, 3, S, S) in [-1, 1] to restorations of the same shape and range.
+
+    Without skip connections: they would let the network copy its input, and the similarity of face and
+    restoration would say nothing. All that passes is the last map, the person's few hundred numbers.
+    """
+
+    def __init__(self, widths):
+        super().__init__()
+        up = [*reversed(widths)]
+        self.encoder = nn.Sequential(halve(3, widths[0], norm=False),
+                                     *[halve(a, b, norm=True) for a, b in pairwise(widths)])
+        self.decoder = nn.Sequential(*[double(a, b) for a, b in pairwise(up)],
+                                     nn.ConvTranspose2d(up[-1], 3, 4, 2, padding=1), nn.Tanh())
+
+    def forward(self, x):
+        return self.decoder(self.encoder(x))
+
+
+class Discriminator(nn.Module):
+    """Pictures (B, 3, S, S) in [-1, 1] to logits (B,): best picture of a person, or the generator's work.
+
+    It sees a single picture, not a pair as in pix2pix, so that it can judge a face without a reference.
+    """
+
+    def __init__(self, widths):
+        super().__init__()
+        self.maps = nn.Sequential(*[halve(a, b, norm=False) for a, b in pairwise([3, *widths])])
+        self.linear = nn.Linear(widths[-1], 1)
+
+    def forward(self, x):
+        return self.linear(self.maps(x).mean(dim=(2, 3))).squeeze(1)
+
+
+def halve(inputs: int, width: int, norm: bool) -> nn.Sequential:
+    """Convolution to half the size, batch norm if wanted, leaky rectifier."""
+    return nn.Sequential(nn.Conv2d(inputs, width, 4, 2, padding=1, bias=not norm),
+                         nn.BatchNorm2d(width) if norm else nn.Identity(), nn.LeakyReLU(0.2))
+
+
+def double(inputs: int, width: int) -> nn.Sequential:
+    """Transposed convolution to twice the size, batch norm, rectifier."""
+    return nn.Sequential(nn.ConvTranspose2d(inputs, width, 4, 2, padding=1, bias=False),
+                         nn.BatchNorm2d(width), nn.ReLU())
+
+
+def ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Structural similarity (B,) of luminances (B, H, W) that span [-1, 1]; 1 of equal pictures.
+
+    Wang et al., IEEE TIP 13(4), 2004, eq. 13, with a Gaussian window of 11x11 and deviation 1.5; mean over
+    the places where the window lies inside.
+    """
+    mean_a, mean_b, aa, bb, ab = blur(torch.stack((a, b, a * a, b * b, a * b), dim=1)).unbind(1)
+    variances = aa - mean_a.square() + bb - mean_b.square()
+    covariance = ab - mean_a * mean_b
+    c1, c2 = STABILISERS
+    return ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+            / ((mean_a.square() + mean_b.square() + c1) * (variances + c2))).mean(dim=(1, 2))
+
+
+def blur(maps: torch.Tensor) -> torch.Tensor:
+    """Gaussian means of maps (B, C, H, W) where the window lies inside: (B, C, H - 10, W - 10)."""
+    offset = torch.arange(WINDOW, device=maps.device, dtype=maps.dtype) - WINDOW // 2
+    weights = torch.exp(-offset.square() / (2 * DEVIATION ** 2))
+    weights = (weights / weights.sum()).expand(maps.shape[1], 1, -1)
+    rows = F.conv2d(maps, weights[..., None], groups=maps.shape[1])
+    return F.conv2d(rows, weights[:, :, None], groups=maps.shape[1])

@@ -1,0 +1,108 @@
+"""PCNet: the worse of two faces limits how similar they can look, so its confidence must tell the similarity.
+
+Xie, Byrne and Zisserman, "Inducing Predictive Uncertainty Estimation for Face Recognition", BMVC 2020 (arXiv
+2009.00603). There is no official code; loss and training follow later papers that use the method, the head is
+a linear layer on a recogniser's last features.
+"""
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from fiqa_core.benchmarks.tables import FaceSet
+from fiqa_core.errors import FiqaError
+from fiqa_core.methods.distillation import trained_parameters
+from fiqa_core.methods.features import views
+from fiqa_core.methods.fitting import DEFAULTS as FITTING
+from fiqa_core.methods.fitting import fit, run_identity, settings_of, untrained
+from fiqa_core.methods.identities import (
+    accompanied,
+    by_person,
+    codes_of,
+    genuine_pairs,
+    hold_out,
+    pair_cosines,
+)
+from fiqa_core.methods.regression import ALL_TENSORS, TRAINED, Regressor, raw_scores
+from fiqa_core.methods.resume import Resume
+from fiqa_core.recognisers.interface import Recogniser
+
+DEFAULTS = {**FITTING, **TRAINED, "trained_tensors": ALL_TENSORS, "people": 16, "each": 8}
+
+
+class PCNet(Regressor):
+    """Confidence in (0, 1); see Regressor. The trunk learns as well."""
+
+    def build_head(self, features):
+        return nn.Sequential(nn.Linear(features, 1))
+
+    def bound(self, raw):
+        return raw.sigmoid()
+
+
+def train_pcnet(faces: FaceSet, recogniser: Recogniser, config: dict | None = None,
+                checkpoint: Path | None = None, device="cpu", log: Path | None = None,
+                teachers: tuple[Recogniser, Recogniser] | None = None) -> PCNet:
+    """PCNet trained on the genuine pairs of `faces`, starting from the recogniser's trunk.
+
+    config      overrides of DEFAULTS; a batch has `people` groups of up to `each` images of one person
+    checkpoint  state file: an interrupted run continues from it with the same result; None: no saving
+    log         CSV of the losses of each epoch
+    teachers    cross-fitting as in the paper: recognisers, the first trained without the people of half 0 of
+                `halves(identities, seed)`, the second without those of half 1; each tells the similarities
+                of the people it has not seen. None: the recogniser tells all
+    Raises FiqaError for faces without pairs and for unfit settings.
+    """
+    settings = settings_of(config, DEFAULTS)
+    codes = codes_of(faces.images["identity"])
+    parts = hold_out(codes, accompanied(codes), settings["validation"], settings["seed"])
+    embeddings = teacher_views(faces, teachers or (recogniser, recogniser), settings["seed"], device)
+    model = untrained(lambda: PCNet(recogniser), settings["seed"]).to(device)
+    scores, person = raw_scores(model, faces.pixels, settings, device), torch.from_numpy(codes).to(device)
+
+    def loss(rows, mirrored):
+        seen = nn.functional.normalize(embeddings[rows, mirrored.astype(int)])
+        return pair_minimum_loss(scores(rows, mirrored).sigmoid(), seen, person[rows])
+
+    draw = partial(by_person, codes=codes, people=settings["people"], each=settings["each"])
+    fit({"model": model}, trained_parameters(model, settings), loss, parts, draw, settings,
+        Resume(checkpoint, run_identity(model, faces, settings, embeddings.cpu().numpy())), log)
+    return model.requires_grad_(False).eval()
+
+
+def pair_minimum_loss(confidence: torch.Tensor, embeddings: torch.Tensor,
+                      person: torch.Tensor) -> torch.Tensor:
+    """Mean of (cos(f_i, f_j) - min(c_i, c_j))^2 over the genuine pairs of a batch.
+
+    confidence (B,) in (0, 1), embeddings (B, D) of length 1, person (B,). Of a pair only the less confident
+    image gets a gradient.
+    """
+    i, j = genuine_pairs(person)
+    return (pair_cosines(embeddings, (i, j)) - torch.minimum(confidence[i], confidence[j])).square().mean()
+
+
+def halves(identities, seed: int) -> np.ndarray:
+    """Half (N,) 0 or 1 of each image, by person; drawn with `seed` from the sorted names."""
+    codes = codes_of(identities)
+    order = np.random.default_rng(seed).permutation(codes.max() + 1)
+    return (order % 2)[codes]
+
+
+def teacher_views(faces: FaceSet, teachers: tuple[Recogniser, Recogniser], seed: int, device) -> torch.Tensor:
+    """Embeddings (N, 2, D) of faces and mirror images, of half h by teachers[h].
+
+    Genuine pairs lie within one half, so embeddings of the two teachers are never compared. Raises FiqaError
+    where the teachers' embeddings differ in size.
+    """
+    first, second = teachers
+    if first is second:
+        return views(first, faces.pixels, device)
+    if first.embedding_size != second.embedding_size:
+        raise FiqaError("the teachers' embeddings differ in size: "
+                        f"{first.embedding_size} and {second.embedding_size}",
+                        "cross-fit with two recognisers of one architecture")
+    half = torch.from_numpy(halves(faces.images["identity"], seed)).to(device)
+    return torch.where(half[:, None, None] == 0, views(first, faces.pixels, device),
+                       views(second, faces.pixels, device))

@@ -13,6 +13,8 @@ from fiqa_core.weights.formats.pytorch import write_atomically
 from fiqa_core.weights.tensors import locate, read_tensors
 
 FACE = 112
+REMEDY = ("run the stage that trains it (make repro), or give another path, such as the authors' "
+          "(python -m fiqa_core weights list)")
 
 
 class Diffusion(nn.Module):
@@ -71,7 +73,7 @@ def load_diffusion(path: str | Path) -> Diffusion:
     path   here or in the weights folder
     Raises FiqaError for a missing, damaged or unfit file; it says which keys are at fault.
     """
-    path = _located(path)
+    path = locate(path, REMEDY)
     content = read_tensors(path)
     if "config" not in content:
         return load_official(path)
@@ -83,20 +85,12 @@ def load_official(path: str | Path, **config) -> Diffusion:
 
     config: arguments of `Diffusion` where the file is not of the published width. Raises FiqaError.
     """
-    path = _located(path)
+    path = locate(path, REMEDY)
     content = read_tensors(path)
     if not isinstance(content.get("model"), dict):
         raise FiqaError(f"{path} is no diffusion checkpoint: it holds no `model`",
                         "give the authors' diff_pretrain.pt or a file that the stage diffusion wrote")
     return _fill(config, content["model"], path)
-
-
-def _located(path: str | Path) -> Path:
-    try:
-        return locate(path)
-    except FiqaError as error:
-        raise FiqaError(error.problem, "run the stage that trains it (make repro), or give another path, "
-                        "such as the authors' (python -m fiqa_core weights list)") from None
 
 
 def _fill(config: dict, state: dict, path: Path) -> Diffusion:

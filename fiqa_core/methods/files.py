@@ -15,6 +15,8 @@ from fiqa_core.weights.formats.pytorch import write_atomically
 from fiqa_core.weights.tensors import ONNX, locate, read_tensors, recognise
 
 FORMAT = "fiqa quality 1"
+REMEDY = ("run make repro, which trains DifFIQA(R) and eDifFIQA, or give the authors' checkpoint "
+          "(python -m fiqa_core weights list)")
 KINDS = {"DifFIQA(R)": DifFIQAR, "eDifFIQA": EDifFIQA}
 # methods that the pipeline can train: kind, backbone of the published model
 PUBLISHED = {"diffiqa_r": ("DifFIQA(R)", "iresnet100"), "ediffiqa_l": ("eDifFIQA", "iresnet100"),
@@ -25,8 +27,8 @@ LOADED = {"crfiqa_s": lambda: CRFIQA(recogniser_from_catalogue("iresnet50")),
           "crfiqa_l": lambda: CRFIQA(recogniser_from_catalogue("iresnet100")),
           **{f"lightqnet_{width}": partial(LightQNet, width) for width in WIDTHS}}
 ONE_PASS = (*PUBLISHED, *LOADED)
-# names of their architectures that are not their slugs
-ARCHITECTURES = {"crfiqa_iresnet50": "crfiqa_s", "crfiqa_iresnet100": "crfiqa_l"}
+# architecture -> slug, where lower case does not make one of the other
+SLUGS_OF_ARCHITECTURES = {"crfiqa_iresnet50": "crfiqa_s", "crfiqa_iresnet100": "crfiqa_l"}
 
 
 def kind_of(slug: str) -> str:
@@ -50,8 +52,8 @@ def load_quality(slug: str, path: str | Path) -> OnePass:
     Raises FiqaError if the file is missing, unsafe or does not fit; it says which keys are at fault and which
     architecture they would fit.
     """
-    path = _located(path)
-    slug = ARCHITECTURES.get(slug, slug.lower())
+    path = locate(path, REMEDY)
+    slug = SLUGS_OF_ARCHITECTURES.get(slug, slug.lower())
     if recognise(path) is ONNX:
         return _of_onnx(slug, path).requires_grad_(False)
     content = read_tensors(path)
@@ -67,18 +69,10 @@ def load_quality(slug: str, path: str | Path) -> OnePass:
 
 def load_quality_as_recogniser(slug: str, path: Path) -> Recogniser:
     """The backbone of a trained eDifFIQA as a recogniser: its second role."""
-    content, model = read_tensors(_located(path)), load_quality(slug, path)
+    content, model = read_tensors(locate(path, REMEDY)), load_quality(slug, path)
     recogniser = recogniser_from_config(content["config"])
     recogniser.network.load_state_dict(model.parts()[0].state_dict())
     return recogniser.freeze()
-
-
-def _located(path: str | Path) -> Path:
-    try:
-        return locate(path)
-    except FiqaError as error:
-        raise FiqaError(error.problem, "run make repro, which trains DifFIQA(R) and eDifFIQA, or give the "
-                        "authors' checkpoint (python -m fiqa_core weights list)") from None
 
 
 def _untrained(slug: str) -> OnePass:

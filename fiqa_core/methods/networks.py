@@ -3,6 +3,8 @@
 State-dict keys are those of the published weights. `distilled` gives these networks the interface of a
 quality method.
 """
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -22,7 +24,7 @@ class QualityMLP(nn.Module):
         return self.l2(F.gelu(self.l1(embedding)))
 
 
-class Joined(nn.Module):
+class Joined(nn.Module, ABC):
     """A backbone with a quality head on its embedding; a subclass names both as its published weights do.
 
     output   which of the backbone's outputs is the embedding, where it returns several
@@ -32,9 +34,9 @@ class Joined(nn.Module):
         super().__init__()
         self.output = output
 
+    @abstractmethod
     def parts(self) -> tuple[nn.Module, nn.Module]:
         """(backbone, head)."""
-        raise NotImplementedError
 
     def judge(self, prepared) -> tuple[torch.Tensor, torch.Tensor]:
         """(embedding (B, D), quality (B, 1)) of prepared images. The head sees the embedding as it comes."""

@@ -1,11 +1,13 @@
 """What all methods share whose score is one pass of a network: checks, chunks, the file's state dict."""
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
 from fiqa_core.methods.batching import Chunks, activation_bytes, check_images
 
 
-class OnePass(nn.Module):
+class OnePass(nn.Module, ABC):
     """Images (B, 3, 112, 112) float32 RGB in [0, 1] -> quality (B,) float32, higher is better.
 
     network   takes prepared images; a file of weights holds its keys alone
@@ -19,13 +21,13 @@ class OnePass(nn.Module):
         self.network = network
         self.chunks = Chunks(budget)
 
+    @abstractmethod
     def prepare(self, images) -> torch.Tensor:
         """Images as the network wants them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def columns(self, images) -> torch.Tensor:
         """(B, K), whatever the network tells about each image, its quality last."""
-        raise NotImplementedError
 
     def forward(self, images) -> torch.Tensor:
         return self.score(images)[:, -1]

@@ -3,6 +3,7 @@
 FaceQnet, SDD-FIQA and PCNet are such models; they differ in their heads and in what they learn from. A trunk
 that stays frozen is computed once, not in every epoch.
 """
+from abc import ABC, abstractmethod
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +30,7 @@ DEFAULTS = {**FITTING, **TRAINED, "batch": 128, "loss": "mse"}
 LOSSES = {"mse": F.mse_loss, "smooth_l1": F.smooth_l1_loss}
 
 
-class Regressor(nn.Module):
+class Regressor(nn.Module, ABC):
     """Images (B, 3, 112, 112) float32 RGB in [0, 1] -> quality (B,) float32, higher is better.
 
     backbone   a Recogniser; its network is copied, so that training leaves the recogniser as it was
@@ -47,9 +48,9 @@ class Regressor(nn.Module):
         self.chunks = Chunks(budget)
         self.eval()
 
+    @abstractmethod
     def build_head(self, features: int) -> nn.Sequential:
         """The untrained head for `features` inputs."""
-        raise NotImplementedError
 
     def bound(self, raw: torch.Tensor) -> torch.Tensor:
         """The score (B,) of the head's output (B,); monotone."""

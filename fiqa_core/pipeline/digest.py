@@ -36,12 +36,12 @@ def digest(notebook: Path) -> str:
 
 def reachable(source: str) -> list[str]:
     """Sorted names of all modules of fiqa_core that `source` imports, directly or through others."""
-    found, todo = set(), set(_imports(ast.parse(source)))
-    while todo:
-        name = todo.pop()
+    found, waiting = set(), set(_imports(ast.parse(source)))
+    while waiting:
+        name = waiting.pop()
         if name not in found:
             found.add(name)
-            todo |= set(_imports(ast.parse(_file(name).read_text()))) - found
+            waiting |= set(_imports(ast.parse(_file(name).read_text()))) - found
     return sorted(found)
 
 

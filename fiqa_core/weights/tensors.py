@@ -40,6 +40,7 @@ SIGNATURES = (
      Format("TensorFlow graph", "tensorflow_graph")),
     (lambda head, tail: head[:1] == b"\x08" and 0 < head[1] < 32 and head[2] in AFTER_ONNX_VERSION, ONNX),
 )
+WHENCE = "give the path of a file; `python -m fiqa_core weights list` tells where each comes from"
 KNOWN = ", ".join(kind.name for kind in (TORCH_ZIP, NPZ, *(kind for _, kind in SIGNATURES)))
 UNPACK = "unpack it and name the checkpoint inside"
 # what arrives instead of weights: place of its first bytes, those bytes, what it is, what to do
@@ -75,10 +76,10 @@ def read_tensors(path: str | Path) -> dict:
         raise damaged(path, kind.name, error) from None
 
 
-def locate(path: str | Path) -> Path:
+def locate(path: str | Path, remedy: str = WHENCE) -> Path:
     """The file to read, here or in the weights folder; of a TensorFlow checkpoint its index.
 
-    Raises FiqaError where there is none.
+    Raises FiqaError with `remedy` where there is none.
     """
     for candidate in (find(path), find(f"{path}.index")):
         index = candidate.with_name(candidate.name.partition(".data-")[0] + ".index")
@@ -86,8 +87,7 @@ def locate(path: str | Path) -> Path:
             return index
         if candidate.is_file():
             return candidate
-    raise FiqaError(f"{path} is not there",
-                    "give the path of a file; `python -m fiqa_core weights list` tells where each comes from")
+    raise FiqaError(f"{path} is not there", remedy)
 
 
 def recognise(path: Path) -> Format:

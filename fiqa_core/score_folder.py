@@ -23,14 +23,13 @@ from fiqa_core.device import default_device
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import find_images, to_batch
 from fiqa_core.methods.files import ONE_PASS
-from fiqa_core.names import METHODS, REFERENCE_LINES, TRAINING_FREE
+from fiqa_core.names import METHODS
 from fiqa_core.progress import progress
 from fiqa_core.recognisers import load_recogniser
 from fiqa_core.scoring import ON_PIXELS, ON_RECOGNISER, SLUGS, build_method
 from fiqa_core.weights.place import find
 
 COLUMNS = ["image", "score", "percentile", "status"]
-NAMES = {**METHODS, **TRAINING_FREE, **REFERENCE_LINES}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     batches = [left[first : first + args.batch] for first in range(0, len(left), args.batch)]
-    title = f"score {NAMES.get(args.method, args.method)}"
+    title = f"score {METHODS.get(args.method, args.method)}"
     for batch in progress(batches, title, len(left), "images", weight=len):
         append(args.out, score_batch(method, read, args.folder, batch, device))
     return finish(args.out, names)

@@ -13,6 +13,7 @@ from fiqa_core.cli import main
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import read_image, to_batch, write_image
 from fiqa_core.methods.analytical import illumination, symmetry
+from fiqa_core.methods.files import BASELINES, PUBLISHED
 from fiqa_core.methods.grafiqs import GraFIQs
 from fiqa_core.methods.magface import MagFace
 from fiqa_core.methods.prefiqs import PreFIQs
@@ -206,10 +207,9 @@ def test_methods_without_training_by_name():
     assert build_method("prefiqs", network, sparsity=0.0)(images).eq(0).all()
 
 
-def test_every_method_outside_the_pipeline_has_a_name():
-    assert {*ON_RECOGNISER, *ON_PIXELS} == {"faceqan", *names.TRAINING_FREE, *names.REFERENCE_LINES}
-    displayed = [*names.METHODS.values(), *names.TRAINING_FREE.values(), *names.REFERENCE_LINES.values()]
-    assert len(set(displayed)) == len(displayed) and not set(names.METHODS) & set(ON_PIXELS)
+def test_every_method_has_one_name():
+    assert {*ON_RECOGNISER, *ON_PIXELS, *PUBLISHED, *BASELINES, "diffiqa"} == set(names.METHODS)
+    assert len(set(names.METHODS.values())) == len(names.METHODS)
 
 
 def test_a_folder_is_scored_without_training(folder, monkeypatch, capsys):

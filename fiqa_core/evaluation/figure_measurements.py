@@ -11,6 +11,7 @@ from fiqa_core.evaluation.figure_style import (
     INK,
     MUTED,
     canvas,
+    empty_figure,
     finish,
     label_ends,
     marker_style,
@@ -139,6 +140,19 @@ def training_curve(log: pd.DataFrame, columns: list[str], title: str = "") -> Fi
                 fontsize=8.5,
             )
     return finish(figure, f"Training curve: {', '.join(columns)} over steps.", title)
+
+
+def training_log(log: pd.DataFrame, title: str = "") -> Figure:
+    """`training_curve` of every quantity that a method's training log has, of its first model.
+
+    log   rows in the order of training: model, perhaps epoch and step, then quantities of the method's own
+    """
+    if log.empty:
+        return empty_figure("The authors' weights were taken: nothing was trained.")
+    log = log[log["model"] == log["model"].iloc[0]]
+    quantities = log.select_dtypes("number").columns.difference(["model", "epoch", "step"], sort=False)
+    steps = log["epoch"] if "epoch" in log else log["step"] if "step" in log else range(1, len(log) + 1)
+    return training_curve(log.assign(step=steps), list(quantities), title)
 
 
 def verification_dots(table: pd.DataFrame, quantity: str, title: str = "") -> Figure:

@@ -46,7 +46,8 @@ class FaceQgen(nn.Module):
         if not widths or not critic or size % 2 ** halvings or size < WINDOW:
             raise FiqaError(f"size {size} cannot be halved {halvings} times, or is too small",
                             "use a power of two such as 64, and at least one width of each network")
-        self.size, self.measure, self.chunks = size, measure, Chunks(budget)
+        self.size, self.widths, self.critic, self.measure = size, widths, critic, measure
+        self.chunks = Chunks(budget)
         self.generator, self.discriminator = Generator(widths), Discriminator(critic)
         self.eval()
 

@@ -12,6 +12,7 @@ brings nothing.
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.stats import rankdata
 from torch import nn
@@ -31,8 +32,8 @@ SHARD = 32                                      # images between two chances to 
                                                 # calibration cuts its batches as an uninterrupted one does
 
 
-class FROQ:
-    """Callable: images (B, 3, 112, 112) float32 RGB in [0, 1] -> quality (B,) float32, >= 0.
+class FROQ(nn.Module):
+    """Images (B, 3, 112, 112) float32 RGB in [0, 1] -> quality (B,) float32, >= 0.
 
     recogniser  a frozen Recogniser
     layers      names of the observed layers of its network, as `train_froq` finds them
@@ -47,11 +48,12 @@ class FROQ:
         if unknown or not layers or len(set(layers)) < len(layers):
             raise FiqaError(f"FROQ observes layers {list(layers)}; the recogniser lacks {unknown}",
                             "name each layer once, and calibrate FROQ for this recogniser")
+        super().__init__()
         self.recogniser, self.layers = recogniser, list(layers)
         self.observed = [known[name] for name in layers]
         self.chunks = Chunks(budget)
 
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.norms(images).mean(dim=1)
 
     @torch.no_grad()
@@ -77,13 +79,14 @@ class FROQ:
 
 
 def train_froq(faces: FaceSet, recogniser: nn.Module, config: dict | None = None,
-               checkpoint: Path | None = None, device="cpu") -> FROQ:
+               checkpoint: Path | None = None, device="cpu", log: Path | None = None) -> FROQ:
     """FROQ calibrated for a recogniser; `FROQ(recogniser, result.layers)` rebuilds it.
 
     faces       calibration images are drawn from them
     config      overrides of DEFAULTS: images (calibration images), most (layers), seed, and the options of
                 `pseudo_quality`: alphas, draws, cell
     checkpoint  state file: an interrupted calibration continues from it with the same result; None: no saving
+    log         CSV of the chosen layers and of the correlation that the mean norm of all so far reaches
 
     Raises FiqaError for unknown parameters or less than two faces.
     """
@@ -100,6 +103,10 @@ def train_froq(faces: FaceSet, recogniser: nn.Module, config: dict | None = None
                                 f"{observer.layers} {fingerprint(first_weights)}")
     norms, labels = _observe(observer, pixels, config, resume, device)
     chosen = choose_layers(norms.numpy(), labels.numpy(), config["most"])
+    reached = rank_correlations(norms.numpy()[:, chosen].cumsum(axis=1), labels.numpy())
+    if log is not None:
+        table = pd.DataFrame({"layer": [observer.layers[index] for index in chosen], "spearman": reached})
+        table.to_csv(log, index=False, float_format="%.6f", lineterminator="\n")
     return FROQ(recogniser, [observer.layers[index] for index in chosen])
 
 

@@ -43,7 +43,7 @@ class LightQNet(OnePass):
         if colour not in ("bgr", "rgb"):
             raise FiqaError(f"colour is {colour!r}", 'use "bgr" (the demo) or "rgb" (as trained)')
         super().__init__(LightQNetNetwork(width), budget)
-        self.colour = colour
+        self.width, self.colour = width, colour
         self.eval()
 
     def prepare(self, images):

@@ -66,6 +66,7 @@ class PFE(nn.Module):
                  budget: int | None = None):
         super().__init__()
         size = backbone.embedding_size
+        self.hidden, self.start = hidden, start
         self.trunk = trunk_of(backbone)
         self.uncertainty = UncertaintyModule(self.trunk.embedding_size, size, hidden or size, start)
         self.chunks = Chunks(budget)

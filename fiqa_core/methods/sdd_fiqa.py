@@ -18,6 +18,7 @@ from fiqa_core.methods.identities import accompanied, codes_of
 from fiqa_core.methods.regression import ALL_TENSORS, Regressor, fit_regression
 from fiqa_core.methods.regression import DEFAULTS as REGRESSION
 from fiqa_core.progress import progress
+from fiqa_core.recognisers.catalogue import recogniser_from_catalogue
 from fiqa_core.recognisers.interface import Recogniser
 
 DEFAULTS = {**REGRESSION, "rounds": 12, "samples": 24, "epochs": 20, "loss": "smooth_l1",
@@ -39,8 +40,15 @@ class SDDFIQA(Regressor):
         return nn.Sequential(nn.PReLU(features), nn.Dropout(self.dropout), nn.Linear(features, 1))
 
 
+def official_network() -> SDDFIQA:
+    """The untrained network of the released file: an IR-50 without a norm after its last maps."""
+    backbone = recogniser_from_catalogue("curricularface_ir50")
+    backbone.network.output_layer[0] = nn.Identity()
+    return SDDFIQA(backbone)
+
+
 def from_official(state: dict) -> dict:
-    """State of an SDDFIQA on an IR-50, from the flat state dict of the released file (keys `module.*`).
+    """State of `official_network`, from the flat state dict of the released file (keys `module.*`).
 
     The file's trunk has the keys of CurricularFace's IR-50; its `quality` counts the flattening as layer 0.
     """

@@ -1,17 +1,19 @@
 """Stage `diffusion`: train DifFIQA's diffusion model, one per cross-fitted part of the training faces."""
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
 
 from fiqa_core import project
-from fiqa_core.benchmarks import FaceSet
 from fiqa_core.device import default_device
 from fiqa_core.diffusion.model import Diffusion, load_diffusion
 from fiqa_core.diffusion.training import train_diffusion
-from fiqa_core.errors import FiqaError
 from fiqa_core.images import to_batch, to_pixels
+from fiqa_core.pipeline.checkpoint import copy_checked
 from fiqa_core.pipeline.partial import forget, partial_path
 from fiqa_core.pipeline.prepare import load_training, models
+from fiqa_core.pipeline.selection import allowed, matching
 from fiqa_core.pipeline.settings import settings
 
 
@@ -20,40 +22,40 @@ def train_diffusion_models() -> pd.DataFrame:
 
     Model h never sees training images whose `crossfit` is h: those are of people it will score. The clean
     side of its training pairs must be clean: `diffusion.only` names the images to train on by column and value.
+    With `diffusion.checkpoint` the authors' file is taken instead, for all parts, and the log is empty.
     """
-    faces, config, logs = load_training(), dict(settings("diffusion")), []
-    clean = clean_images(faces, config.pop("only"))
+    config, path = dict(settings("diffusion")), project.results() / "diffusion" / "training.csv"
+    if "checkpoint" in config:
+        copy_checked(config["checkpoint"], diffusion_path(0), load_diffusion)
+        table = pd.DataFrame(columns=["step", "loss", "model"])
+    else:
+        table = _train(config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+    return table
+
+
+def _train(config: dict) -> pd.DataFrame:
+    """Train and save all cross-fitted models; returns their logs."""
+    faces, logs = load_training(), []
+    clean = matching(faces, config.pop("only"), "diffusion.only")
     for model in models(faces):
-        allowed = clean & (faces.images["crossfit"] != model).to_numpy()
         checkpoint = partial_path(f"diffusion-{model}", "04_diffusion", faces, config=config, seed=settings("seed"))
         log = checkpoint.with_name(checkpoint.name + ".csv")
-        diffusion = train_diffusion(faces.pixels[allowed], {"seed": settings("seed") + model, **config}, checkpoint,
+        diffusion = train_diffusion(faces.pixels[clean & allowed(faces, model)], {"seed": settings("seed") + model, **config}, checkpoint,
                                     default_device(), log)
         path = diffusion_path(model)
         path.parent.mkdir(parents=True, exist_ok=True)
         diffusion.save(path)
         logs.append(pd.read_csv(log).assign(model=model))
         forget(checkpoint), forget(log)
-    table = pd.concat(logs, ignore_index=True)
-    path = project.results() / "diffusion" / "training.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
-    return table
+    return pd.concat(logs, ignore_index=True)
 
 
-def clean_images(faces: FaceSet, only: dict) -> np.ndarray:
-    """Mask of the images whose columns have the values `only` names. Raises FiqaError if there is none."""
-    mask = np.ones(len(faces), dtype=bool)
-    for column, value in only.items():
-        mask &= (faces.images[column] == value).to_numpy() if column in faces.images else False
-    if not mask.any():
-        raise FiqaError(f"params.yaml, diffusion.only: no training image has {only}",
-                        "name columns and values of build/training/images.csv, or {} to use all images")
-    return mask
-
-
-def diffusion_path(model: int):
-    return project.build() / "diffusion" / f"{model}.pt"
+def diffusion_path(model: int) -> Path:
+    """Where diffusion model `model` is kept; a user's checkpoint serves all parts."""
+    number = 0 if "checkpoint" in settings("diffusion") else model
+    return project.build() / "diffusion" / f"{number}.pt"
 
 
 def pipeline_diffusion(model: int = 0) -> Diffusion:

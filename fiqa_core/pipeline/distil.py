@@ -7,6 +7,7 @@ from fiqa_core.device import default_device
 from fiqa_core.methods.distillation import distil
 from fiqa_core.methods.distilled import Distilled
 from fiqa_core.methods.files import KINDS, kind_of, save_quality
+from fiqa_core.pipeline.checkpoint import take_checkpoint
 from fiqa_core.pipeline.label import load_labels
 from fiqa_core.pipeline.partial import forget, partial_path
 from fiqa_core.pipeline.prepare import load_training, models
@@ -20,9 +21,20 @@ def distil_method(slug: str) -> pd.DataFrame:
     """Write build/quality/<slug>/<model>.pt and results/distilled/<slug>/training.csv; returns the losses.
 
     The backbone starts as recogniser `backbone` of `distilled.<slug>` in params.yaml, the rest of that
-    section overrides the paper's numbers (methods.distillation.PAPER).
+    section overrides the paper's numbers (methods.distillation.PAPER). With `checkpoint` in its place the
+    authors' file is taken, and there are no losses.
     """
-    faces, config, logs = load_training(), dict(settings(f"distilled.{slug}")), []
+    config, path = dict(settings(f"distilled.{slug}")), project.results() / "distilled" / slug / "training.csv"
+    table = (take_checkpoint(slug, config, quality_path(slug, 0)) if "checkpoint" in config
+             else train_models(slug, config))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+    return table
+
+
+def train_models(slug: str, config: dict) -> pd.DataFrame:
+    """Train all cross-fitted models of a distilled method and save them; returns their losses."""
+    faces, logs = load_training(), []
     backbone = config.pop("backbone")
     config = {"seed": settings("seed"), **config}
     for model in models(faces):
@@ -36,15 +48,11 @@ def distil_method(slug: str) -> pd.DataFrame:
         save_quality(trained, kind_of(slug), recogniser, quality_path(slug, model))
         logs.append(pd.read_csv(log).assign(model=model))
         forget(checkpoint), forget(log)
-    table = pd.concat(logs, ignore_index=True)
-    path = project.results() / "distilled" / slug / "training.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
-    return table
+    return pd.concat(logs, ignore_index=True)
 
 
 def untrained_model(slug: str, recogniser: Recogniser, seed: int) -> Distilled:
     """The distilled method of a slug on a copy of `recogniser`; its new head is drawn with `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return KINDS[kind_of(slug)](recogniser)
+        return KINDS[kind_of(slug)].build(recogniser)

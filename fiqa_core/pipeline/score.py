@@ -1,17 +1,26 @@
 """Stages `score_*`: quality scores of the benchmark images by one method."""
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from fiqa_core import project
 from fiqa_core.benchmarks import FaceSet
 from fiqa_core.device import default_device
+from fiqa_core.errors import FiqaError
 from fiqa_core.names import METHODS
 from fiqa_core.pipeline.diffuse import diffusion_path
 from fiqa_core.pipeline.partial import forget, partial_path
 from fiqa_core.pipeline.prepare import load_benchmarks, subset_mask
-from fiqa_core.pipeline.recognise import pipeline_recogniser
+from fiqa_core.pipeline.recognise import pipeline_recogniser, recogniser_path
 from fiqa_core.pipeline.settings import settings
-from fiqa_core.scoring import build_method, score_face_set
+from fiqa_core.scoring import ON_PIXELS, build_method, score_face_set
+
+# Sections of params.yaml whose methods score with weights of their own, and those that need a recogniser.
+TRAINED = ("baselines", "distilled")
+UNTRAINED = ("methods", "training_free")
+PLACE = ("subset", "recogniser")            # keys that say where a method works, not how
 
 
 def score_benchmarks(slug: str) -> pd.DataFrame:
@@ -30,11 +39,12 @@ def score_benchmarks(slug: str) -> pd.DataFrame:
 
 def score_benchmark(slug: str, faces: FaceSet) -> pd.DataFrame:
     """Scores of one benchmark by one method; resumes where an interrupted run stopped."""
-    chosen = settings("methods").get(slug, {})
+    _, chosen = section_of(slug)
     scores = np.full(len(faces), np.nan, dtype=np.float32)
     for model in sorted(set(faces.images["crossfit"])):
         mask = subset_mask(faces, chosen.get("subset", False)) & (faces.images["crossfit"] == model).to_numpy()
-        partial = partial_path(f"scores-{slug}-{faces.name}-{model}", "05_score", faces, config=chosen)
+        partial = partial_path(f"scores-{slug}-{faces.name}-{model}", "05_score", faces, config=chosen,
+                               weights=[digest_of(path) for path in weights_of(slug, model)])
         scores[mask] = score_face_set(pipeline_method(slug, model), faces, mask=mask, partial=partial,
                                       batch=settings("scoring.batch"), device=default_device())
         forget(partial)
@@ -43,21 +53,66 @@ def score_benchmark(slug: str, faces: FaceSet) -> pd.DataFrame:
     return table[table["score"].notna()]
 
 
+def pipeline_methods() -> list[str]:
+    """Slugs of all methods of the suite, in the order of the papers' tables."""
+    suite = settings()
+    chosen = {slug for section in (*TRAINED, *UNTRAINED, "analytical") for slug in suite.get(section) or ()}
+    return [slug for slug in METHODS if slug in chosen]
+
+
+def section_of(slug: str) -> tuple[str, dict]:
+    """(section of params.yaml, its entry for the method). Raises FiqaError for a method that is in none."""
+    suite = settings()
+    for section in (*UNTRAINED, *TRAINED):
+        if slug in (suite.get(section) or {}):
+            return section, dict(suite[section][slug] or {})
+    if slug in (suite.get("analytical") or ()):
+        return "analytical", {}
+    raise FiqaError(f"params.yaml names no method {slug!r}", f"it has: {', '.join(pipeline_methods())}")
+
+
 def pipeline_method(slug: str, model: int = 0, **changes):
     """Quality method `slug` as params.yaml describes it, with the pipeline's networks and model `model`.
 
     `changes` overrides options of the method (an ablation, for instance).
     """
-    chosen = {key: value for key, value in settings("methods").get(slug, {}).items() if key != "subset"}
-    distilled = slug in settings("distilled")
-    return build_method(slug, None if distilled else pipeline_recogniser(settings("scoring.recogniser")),
-                        diffusion_path=diffusion_path(model) if slug == "diffiqa" else None,
-                        model_path=quality_path(slug, model) if distilled else None, **{**chosen, **changes})
+    section, chosen = section_of(slug)
+    if slug in ON_PIXELS:
+        return build_method(slug)
+    if section in TRAINED:
+        return build_method(chosen.get("model", slug), model_path=quality_path(slug, model), device=default_device())
+    options = {key: value for key, value in chosen.items() if key not in PLACE}
+    return build_method(slug, pipeline_recogniser(recogniser_of(slug)),
+                        diffusion_path=diffusion_path(model) if slug == "diffiqa" else None, **{**options, **changes})
 
 
-def quality_path(slug: str, model: int):
-    """Where stage `distil` keeps model `model` of a distilled method."""
-    return project.build() / "quality" / slug / f"{model}.pt"
+def recogniser_of(slug: str) -> str:
+    """Slug of the recogniser that a method works with or learns from."""
+    return section_of(slug)[1].get("recogniser", settings("scoring.recogniser"))
+
+
+def weights_of(slug: str, model: int) -> list[Path]:
+    """The files of networks that scores of one cross-fitted model depend on."""
+    section, _ = section_of(slug)
+    if section in TRAINED:
+        return [quality_path(slug, model)]
+    if slug in ON_PIXELS:
+        return []
+    return [recogniser_path(recogniser_of(slug)), *([diffusion_path(model)] if slug == "diffiqa" else [])]
+
+
+def digest_of(path: Path) -> str:
+    """What a file of weights holds, in short. Raises FiqaError if it is missing."""
+    if not path.is_file():
+        raise FiqaError(f"{path} is missing", "run the stage that makes it: dvc repro")
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:16]
+
+
+def quality_path(slug: str, model: int) -> Path:
+    """Where model `model` of a method with weights of its own is kept; a user's checkpoint serves all parts."""
+    number = 0 if "checkpoint" in section_of(slug)[1] else model
+    return project.build() / "quality" / slug / f"{number}.pt"
 
 
 def load_scores() -> pd.DataFrame:

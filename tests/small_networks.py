@@ -3,7 +3,14 @@
 import torch
 
 from fiqa_core.diffusion import Diffusion
+from fiqa_core.methods.files import KINDS
 from fiqa_core.recognisers.catalogue import recogniser_from_config
+
+# The smallest recogniser that can be saved, and arguments of the methods on it.
+NETWORK = {"network": "iresnet", "blocks": [1], "widths": [16], "size": 56, "embedding": 16, "stem_stride": 2}
+ARGUMENTS = {"FaceQnet": {"hidden": 8}, "PFE": {"hidden": 8, "start": -3.0}, "FROQ": {"layers": ["conv1", "layer1.0.bn1"]},
+             "LightQNet": {"width": "dm025", "colour": "rgb"},
+             "FaceQgen": {"size": 32, "widths": (8, 8), "critic": (8, 8), "measure": "discriminator"}}
 
 torch.set_num_threads(1)  # small networks gain nothing from more, and suffer from busy cores
 
@@ -50,3 +57,12 @@ class LimitedMemory(torch.nn.Module):
         if len(images) > self.limit:
             raise torch.cuda.OutOfMemoryError("simulated")
         return self.network(images)
+
+
+def trained(kind: str):
+    """A method of random weights on a small recogniser, and that recogniser."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        recogniser = recogniser_from_config(NETWORK).freeze()
+        backbone = (recogniser,) if KINDS[kind].backbone else ()
+        return KINDS[kind].build(*backbone, **ARGUMENTS.get(kind, {})).eval(), recogniser

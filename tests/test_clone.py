@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-METHODS = {"FaceQAN", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)", "eDifFIQA(L)", "random", "oracle"}
+METHODS = {"FaceQnet", "SDD-FIQA", "PFE", "PCNet", "MagFace", "LightQNet", "SER-FIQ", "FaceQAN", "CR-FIQA",
+           "FaceQgen (re-interpretation)", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)", "eDifFIQA(L)", "FROQ",
+           "GraFIQs", "PreFIQs", "Sharpness", "Illumination", "Symmetry", "random", "oracle"}
 
 pytestmark = pytest.mark.pipeline
 
@@ -112,7 +114,9 @@ def test_forced_stages_give_identical_csv_files(clone):
     before = tables()
     run(clone, "dvc", "repro", "--force", "--single-item", "prepare", "recogniser@cosface", "embed", "diffusion",
         "score_faceqan", "score_diffiqa", "label", "distil@diffiqa_r", "distil@ediffiqa_l",
-        "score_distilled@diffiqa_r", "score_distilled@ediffiqa_l", "evaluate", "ablate")
+        "score_distilled@diffiqa_r", "score_distilled@ediffiqa_l", "score_training_free@ser_fiq",
+        *(f"{stage}@{slug}" for slug in ("faceqnet", "sdd_fiqa", "lightqnet", "cr_fiqa", "faceqgen", "froq")
+          for stage in ("baseline", "score_baseline")), "evaluate", "ablate")
     assert len(before) > 20 and tables() == before
 
 

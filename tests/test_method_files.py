@@ -3,26 +3,12 @@ import pytest
 import torch
 
 from fiqa_core.errors import FiqaError
-from fiqa_core.methods.files import BASELINES, KINDS, kind_of, load_quality, save_quality
+from fiqa_core.methods.files import BASELINES, kind_of, load_quality, save_quality
 from fiqa_core.methods.froq import FROQ
 from fiqa_core.methods.sdd_fiqa import official_network
 from fiqa_core.recognisers.catalogue import recogniser_from_config
 from fiqa_core.weights.fit import Undrawn
-
-NETWORK = {"network": "iresnet", "blocks": [1], "widths": [16], "size": 56, "embedding": 16, "stem_stride": 2}
-ARGUMENTS = {"FaceQnet": {"hidden": 8}, "PFE": {"hidden": 8, "start": -3.0}, "FROQ": {"layers": ["conv1", "layer1.0.bn1"]},
-             "LightQNet": {"width": "dm025", "colour": "rgb"},
-             "FaceQgen": {"size": 32, "widths": (8, 8), "critic": (8, 8), "measure": "discriminator"}}
-
-
-def trained(kind: str):
-    """A method of random weights on a small recogniser, and that recogniser."""
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        recogniser = recogniser_from_config(NETWORK).freeze()
-        backbone = (recogniser,) if KINDS[kind].backbone else ()
-        return KINDS[kind].build(*backbone, **ARGUMENTS.get(kind, {})).eval(), recogniser
-
+from tests.small_networks import NETWORK, trained
 
 @pytest.mark.parametrize("slug", BASELINES)
 def test_saved_and_loaded_it_scores_alike(slug, tmp_path):

@@ -3,17 +3,24 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 import yaml
 
+from fiqa_core import names
+from fiqa_core.benchmarks.tables import FaceSet, empty_pairs
 from fiqa_core.errors import FiqaError
-from fiqa_core.pipeline import digest, partial, runner, settings
+from fiqa_core.methods.files import save_quality
+from fiqa_core.pipeline import digest, partial, runner, score, selection, settings
+from fiqa_core.pipeline.baseline import obtain_baseline
 from fiqa_core.pipeline.distil import untrained_model
 from fiqa_core.pipeline.label import draw_identities
 from fiqa_core.recognisers.catalogue import recogniser_from_config
+from tests.small_networks import NETWORK, trained
 
 ROOT = Path(__file__).resolve().parent.parent
-NETWORK = {"network": "iresnet", "blocks": [1], "widths": [16], "size": 56, "embedding": 16, "stem_stride": 2}
 
 
 @pytest.fixture
@@ -45,9 +52,58 @@ def test_every_suite_fills_every_matrix(name):
     assert suite["suite"] == name
     demo = settings.load_suite("demo")
     assert set(demo) - {"small_iresnet"} == set(suite) - {"small_iresnet"}
-    for section in ("recognisers", "distilled", "methods"):
+    for section in ("recognisers", "distilled", "methods", "baselines", "training_free", "analytical"):
         assert suite[section], f"{section} is empty: DVC would skip its stages without a word"
     assert suite["scoring"]["recogniser"] in suite["recognisers"]
+
+
+def test_the_demo_has_every_method_of_the_papers_tables(folder):
+    methods = score.pipeline_methods()
+    assert methods == [slug for slug in names.METHODS if slug != "ediffiqa_t"]       # T is for suites with a MobileFaceNet
+
+
+@pytest.mark.parametrize("slug, section, weights", [
+    ("faceqan", "methods", ["recognisers/cosface.pt"]), ("diffiqa", "methods", ["recognisers/cosface.pt", "diffusion/1.pt"]),
+    ("magface", "training_free", ["recognisers/magface.pt"]), ("pfe", "baselines", ["quality/pfe/1.pt"]),
+    ("ediffiqa_s", "distilled", ["quality/ediffiqa_s/1.pt"]), ("sharpness", "analytical", [])])
+def test_where_a_method_stands_and_which_weights_it_has(folder, slug, section, weights):
+    assert score.section_of(slug)[0] == section
+    assert score.weights_of(slug, 1) == [folder / "build" / path for path in weights]
+
+
+def test_a_checkpoint_serves_all_parts_and_unknown_methods_are_explained(folder):
+    settings.write_params("demo", ["baselines.pfe.checkpoint=a.pt", "diffusion.checkpoint=d.pt"])
+    assert score.quality_path("pfe", 1).name == "0.pt" and score.weights_of("diffiqa", 1)[1].name == "0.pt"
+    with pytest.raises(FiqaError, match="no method 'ediffiqa_t'"):
+        score.section_of("ediffiqa_t")
+    with pytest.raises(FiqaError, match="is missing"):
+        score.digest_of(folder / "none.pt")
+
+
+def test_a_checkpoint_is_taken_once_it_fits(folder):
+    (folder / "weights").mkdir()
+    model, recogniser = trained("PCNet")
+    save_quality(model, "PCNet", recogniser, folder / "weights" / "mine.pt")
+    settings.write_params("demo", ["baselines.pcnet.checkpoint=weights/mine.pt"])
+    assert obtain_baseline("pcnet").empty
+    images = torch.rand(2, 3, 112, 112)
+    assert torch.equal(score.pipeline_method("pcnet")(images), model(images))
+    settings.write_params("demo", ["baselines.pcnet.checkpoint=weights/none.pt"])
+    with pytest.raises(FiqaError, match="none.pt is not there"):
+        obtain_baseline("pcnet")
+
+
+def test_training_faces_are_chosen_by_column_and_part():
+    images = pd.DataFrame({"image_id": list("abc"), "identity": list("xyz"), "template_id": list("abc"),
+                           "media_id": list("abc"), "crossfit": [0, 1, -1], "group": ["good", "good", "spoilt"]})
+    faces = FaceSet("training", np.zeros((3, 112, 112, 3), np.uint8), images, empty_pairs())
+    assert selection.matching(faces, {"group": "good"}, "s").tolist() == [True, True, False]
+    assert selection.allowed(faces, 0).tolist() == [False, True, True]
+    assert list(selection.chosen_faces(faces, selection.allowed(faces, 0)).images["image_id"]) == ["b", "c"]
+    assert selection.chosen_faces(faces, selection.matching(faces, {}, "s")) is faces
+    for only in ({"group": "none"}, {"colour": "red"}):
+        with pytest.raises(FiqaError, match="diffusion.only"):
+            selection.matching(faces, only, "diffusion.only")
 
 
 def test_merge_lays_changes_over_and_null_removes():
@@ -159,7 +215,6 @@ def test_partial_work_is_found_only_by_the_same_parameters(folder):
 
 
 def test_draw_identities_takes_whole_people_with_many_images_first():
-    import pandas as pd
     images = pd.DataFrame({"identity": list("aaaa") + list("bbbb") + list("cc") + list("d")})
     mask = draw_identities(images, pd.Series(True, images.index), 5, seed=0)
     assert set(images.identity[mask]) == {"a", "b"}

@@ -24,6 +24,7 @@ from fiqa_core.errors import FiqaError
 from fiqa_core.images import find_images, to_batch
 from fiqa_core.methods.files import ONE_PASS
 from fiqa_core.names import METHODS
+from fiqa_core.pipeline.settings import key_and_value
 from fiqa_core.progress import progress
 from fiqa_core.recognisers import load_recogniser
 from fiqa_core.scoring import ON_PIXELS, ON_RECOGNISER, SLUGS, build_method
@@ -62,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--landmarks", type=Path, help="CSV: path and five points of each image")
     where.add_argument(
         "--detector", help='"mtcnn", "yunet" or the path of a YuNet ONNX file; the largest face counts'
+    )
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the method's class, may be repeated; for instance dropout=0.4 of ser_fiq, repeats=4 of faceqan",
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: FIQA_DEVICE, else the first GPU)")
     parser.add_argument("--batch", type=int, default=32, help="images per step; does not change the scores")
@@ -103,6 +111,7 @@ def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
         ("--recogniser", args.recogniser, not needed),
         ("--weights", args.weights, not needed),
         ("--model", args.model, args.method in ON_RECOGNISER or args.method in ON_PIXELS),
+        ("--option", args.option or None, not needed),
     ):
         if unused and value is not None:
             raise FiqaError(f"{option} has no use with --method {args.method}", "leave it out")
@@ -125,8 +134,9 @@ def make_method(args: argparse.Namespace, weights: Path | None, model: Path | No
     """The method the arguments describe, with networks from the two files."""
     if weights is None:
         return build_method(args.method, model_path=model, device=device)
+    options = dict(key_and_value(text) for text in args.option)
     return build_method(
-        args.method, load_recogniser(args.recogniser, weights), diffusion_path=model, device=device
+        args.method, load_recogniser(args.recogniser, weights), diffusion_path=model, device=device, **options
     )
 
 
@@ -152,6 +162,7 @@ def settings_of(args: argparse.Namespace, weights: Path | None, model: Path | No
         "model": _digest(model),
         "landmarks": _digest(args.landmarks),
         "detector": args.detector,
+        "options": sorted(args.option),
         "device": device.type,
     }
 

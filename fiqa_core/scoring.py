@@ -1,5 +1,6 @@
 """Quality methods by name, and the scoring of many images with progress and resume."""
 import os
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -34,17 +35,17 @@ def build_method(slug: str, recogniser=None, diffusion_path: Path | None = None,
     diffusion_path  DifFIQA's diffusion model
     model_path      weights of a method that scores in one pass
     options         of the class of FaceQAN, DifFIQA and the others of ON_RECOGNISER
-    Raises FiqaError for an unknown slug and where a part is missing.
+    Raises FiqaError for an unknown slug or option and where a part is missing.
     """
     if slug in ONE_PASS:
         return load_quality(slug, _needed(model_path, slug, "a model file")).to(device)
     if slug in ON_PIXELS:
         return ON_PIXELS[slug]
     if slug in ON_RECOGNISER:
-        return ON_RECOGNISER[slug](_needed(recogniser, slug, "a recogniser").to(device), **options)
+        return _built(ON_RECOGNISER[slug], slug, options, _needed(recogniser, slug, "a recogniser").to(device))
     if slug == "diffiqa":
         diffusion = load_diffusion(_needed(diffusion_path, slug, "a diffusion model")).to(device)
-        return DifFIQA(diffusion, _needed(recogniser, slug, "a recogniser").to(device), **options)
+        return _built(DifFIQA, slug, options, diffusion, _needed(recogniser, slug, "a recogniser").to(device))
     raise FiqaError(f"there is no method {slug!r}", f"choose one of: {', '.join(SLUGS)}")
 
 
@@ -76,6 +77,15 @@ def _shard(method, faces: FaceSet, rows: np.ndarray, path: Path | None, batch: i
             np.save(file, scores)
         os.replace(part, path)
     return scores
+
+
+def _built(build, slug: str, options: dict, *parts):
+    """A method of its parts and options. Raises FiqaError for an option that its class does not have."""
+    known = list(signature(build).parameters)[len(parts):]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise FiqaError(f"{slug} has no option {', '.join(unknown)}", f"it has: {', '.join(known)}")
+    return build(*parts, **options)
 
 
 def _needed(value, slug: str, what: str):

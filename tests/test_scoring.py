@@ -205,6 +205,8 @@ def test_methods_without_training_by_name():
             build_method(slug)
     assert torch.equal(build_method("symmetry")(images), symmetry(images))
     assert build_method("prefiqs", network, sparsity=0.0)(images).eq(0).all()
+    with pytest.raises(FiqaError, match="no option sparsety"):
+        build_method("prefiqs", network, sparsety=0.0)
 
 
 def test_every_method_has_one_name():
@@ -230,7 +232,10 @@ def test_a_folder_is_scored_without_training(folder, monkeypatch, capsys):
     for options, message in ((["grafiqs"], "needs --recogniser"),
                              (["prefiqs", *network, "--model", "x.pt"], "--model has no use"),
                              (["sharpness", *network], "--recogniser has no use"),
-                             (["sharpness", "--model", "x.pt"], "--model has no use")):
+                             (["sharpness", "--model", "x.pt"], "--model has no use"),
+                             (["sharpness", "--option", "a=1"], "--option has no use"),
+                             (["magface", *network, "--option", "a=1"], "magface has no option a"),
+                             (["magface", *network, "--option", "a"], "key=value")):
         assert main([*start, *options]) == 2 and message in capsys.readouterr().err
 
 

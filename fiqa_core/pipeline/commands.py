@@ -1,10 +1,7 @@
 """The small subcommands of the pipeline: `suite`, `run` and `digest`. `repro` and `report` have modules of their own."""
-import yaml
-
-from fiqa_core.errors import FiqaError
 from fiqa_core.pipeline.digest import write_digests
 from fiqa_core.pipeline.runner import run_notebook
-from fiqa_core.pipeline.settings import suite_names, write_params
+from fiqa_core.pipeline.settings import key_and_value, suite_names, write_params
 
 
 class Suite:
@@ -31,7 +28,7 @@ class Run:
 
     @staticmethod
     def run(args) -> int:
-        run_notebook(args.notebook, dict(_pair(text) for text in args.parameters))
+        run_notebook(args.notebook, dict(key_and_value(text) for text in args.parameters))
         return 0
 
 
@@ -46,10 +43,3 @@ class Digest:
     def run(args) -> int:
         print(f"{len(write_digests())} digests in build/code")
         return 0
-
-
-def _pair(text: str) -> tuple[str, object]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise FiqaError(f"{text!r} is not of the form key=value", "for instance: method=faceqan")
-    return key, yaml.safe_load(value)

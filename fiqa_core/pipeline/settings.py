@@ -80,15 +80,16 @@ def write_params(name: str, overrides: list[str] = ()) -> Path:
     return path
 
 
-def options(function, section: str, **given):
-    """Call `function(**given, **section of params.yaml)`; an unknown key is a FiqaError naming the section."""
-    chosen = settings(section)
-    try:
-        return function(**given, **chosen)
-    except TypeError as error:
-        if "argument" not in str(error):
-            raise
-        raise FiqaError(f"params.yaml, {section}: {error}", "remove or rename that key") from error
+def key_and_value(text: str) -> tuple[str, object]:
+    """("key", value) of "key=value", the value read as YAML. Raises FiqaError for other texts.
+
+    >>> key_and_value("dropout=0.4")
+    ('dropout', 0.4)
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise FiqaError(f"{text!r} is not of the form key=value", "for instance: method=faceqan")
+    return key, yaml.safe_load(value)
 
 
 def _set(suite: dict, dotted: str, value) -> None:

@@ -16,7 +16,7 @@ from fiqa_core.methods.files import save_quality
 from fiqa_core.pipeline import digest, partial, runner, score, selection, settings
 from fiqa_core.pipeline.baseline import obtain_baseline
 from fiqa_core.pipeline.distil import untrained_model
-from fiqa_core.pipeline.label import draw_identities
+from fiqa_core.pipeline.label import draw_identities, label_training_faces
 from fiqa_core.recognisers.catalogue import recogniser_from_config
 from tests.small_networks import NETWORK, trained
 
@@ -226,3 +226,9 @@ def test_a_new_head_is_drawn_with_the_seed_alone():
     recogniser = recogniser_from_config(NETWORK)
     heads = [untrained_model("ediffiqa_s", recogniser, seed).parts()[1].l1.weight for seed in (1, 1, 2)]
     assert heads[0].equal(heads[1]) and not heads[0].equal(heads[2])
+
+
+def test_no_labels_where_none_are_wanted(folder):
+    settings.write_params("demo", ["labels.images=0"])
+    assert label_training_faces().empty
+    assert (folder / "build" / "labels").is_dir() and (folder / "results" / "labels" / "labels.csv").is_file()

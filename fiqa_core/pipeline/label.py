@@ -15,24 +15,33 @@ def label_training_faces() -> pd.DataFrame:
     """Write build/labels/<model>.csv (image_id, score) and results/labels/labels.csv; returns the latter.
 
     `labels.images` training faces are labelled for each model, whole identities drawn with the seed
-    (class centres need several images of one person); the rest of `labels` are options of DifFIQA.
+    (class centres need several images of one person); the rest of `labels` are options of DifFIQA. With 0
+    images, for suites that take every distilled method from its authors, there are no labels.
     """
-    faces, chosen = load_training(), dict(settings("labels"))
-    count, tables = chosen.pop("images"), []
+    chosen = dict(settings("labels"))
+    count = chosen.pop("images")
+    tables = _label(count, chosen) if count else [pd.DataFrame({"image_id": [], "score": [], "model": []})]
+    result = pd.concat(tables, ignore_index=True)
+    for folder in (label_path(0).parent, project.results() / "labels"):
+        folder.mkdir(parents=True, exist_ok=True)
+    result.to_csv(project.results() / "labels" / "labels.csv", index=False, float_format="%.6f", lineterminator="\n")
+    return result
+
+
+def _label(count: int, options: dict) -> list[pd.DataFrame]:
+    """Label training faces for every cross-fitted model and write what it learns from; returns the tables."""
+    faces, tables = load_training(), []
     for model in models(faces):
         mask = draw_identities(faces.images, faces.images["crossfit"] != model, count, settings("seed"))
         partial = partial_path(f"labels-{model}", "06_label", faces, config=settings("labels"))
-        scores = score_face_set(pipeline_method("diffiqa", model, **chosen), faces, mask=mask, partial=partial,
+        scores = score_face_set(pipeline_method("diffiqa", model, **options), faces, mask=mask, partial=partial,
                                 batch=settings("scoring.batch"), device=default_device())
         table = pd.DataFrame({"image_id": faces.images.loc[mask, "image_id"], "score": scores})
         label_path(model).parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(label_path(model), index=False, float_format="%.6f", lineterminator="\n")
         tables.append(table.assign(model=model))
         forget(partial)
-    result = pd.concat(tables, ignore_index=True)
-    (project.results() / "labels").mkdir(parents=True, exist_ok=True)
-    result.to_csv(project.results() / "labels" / "labels.csv", index=False, float_format="%.6f", lineterminator="\n")
-    return result
+    return tables
 
 
 def draw_identities(images: pd.DataFrame, allowed: pd.Series, count: int, seed: int) -> np.ndarray:

@@ -30,10 +30,19 @@ def read_image(path: Path) -> np.ndarray:
         raise FiqaError(
             f"{path} cannot be read: {error.strerror}", "check the path and its permissions"
         ) from None
+    return decode_image(data, str(path))
+
+
+def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
+    """Decode an image file's bytes, or uint8 (N,) array of them, as `read_image` does.
+
+    Raises FiqaError that names `name` if they are not a complete image.
+    """
+    data = np.frombuffer(data, np.uint8)
     pixels = _decode(data)
     if pixels is None:
         raise FiqaError(
-            f"{path} is not a complete image ({data.size} bytes)",
+            f"{name} is not a complete image ({data.size} bytes)",
             "replace the file by an intact copy; JPEG, PNG, BMP, WebP, TIFF and PNM are read",
         )
     return pixels

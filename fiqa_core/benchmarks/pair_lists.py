@@ -52,12 +52,32 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 
 def _read_official(path: Path, folder: Path) -> pd.DataFrame:
-    """pairs.txt, and pairsDevTrain.txt / pairsDevTest.txt, whose header lacks the number of folds."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = read_official_rows(path)
+    return name_images(rows, identity_roots(folder, [rows["name_a"][0]])[0], folder)
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file without empty ones at its end; FiqaError if it is missing or not text."""
+    if not path.is_file():
+        raise FiqaError(f"list {path} is missing", "check the path")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise FiqaError(f"{path} is not a text file", "give the list, not an archive or an image") from None
     while lines and not lines[-1].strip():
         lines.pop()
+    return lines
+
+
+def read_official_rows(path: Path) -> pd.DataFrame:
+    """The lines of pairs.txt: fold (from 1), name_a, number_a, name_b, number_b, genuine (1 or 0).
+
+    Also those of pairsDevTrain.txt and pairsDevTest.txt, whose header lacks the number of folds. Raises
+    FiqaError naming the first line that is not of the layout.
+    """
+    lines = read_lines(path)
     header = lines[0].split() if lines else []
-    if len(header) not in (1, 2) or not all(field.isdigit() for field in header):
+    if len(header) not in (1, 2) or not all(field.isdigit() and int(field) for field in header):
         raise FiqaError(f"{path}, line 1: {(lines or [''])[0]!r} is not a header", LAYOUT)
     folds, size = int(header[0]) if len(header) == 2 else 1, int(header[-1])
     if len(lines) - 1 != 2 * folds * size:
@@ -70,14 +90,19 @@ def _read_official(path: Path, folder: Path) -> pd.DataFrame:
         _official_line(path, number, line, number // (2 * size) + 1, number % (2 * size) < size)
         for number, line in enumerate(lines[1:])
     ]
-    root = _identity_root(folder, rows[0][1])
-    return pd.DataFrame(
-        [
-            (fold, _image(root, folder, a, i), _image(root, folder, b, j), genuine)
-            for fold, a, i, b, j, genuine in rows
-        ],
-        columns=list(CSV_COLUMNS),
-    )
+    return pd.DataFrame(rows, columns=["fold", "name_a", "number_a", "name_b", "number_b", "genuine"])
+
+
+def name_images(rows: pd.DataFrame, root: Path, folder: Path) -> pd.DataFrame:
+    """The CSV columns of `read_official_rows`: paths relative to `folder` of images below `root`."""
+    paths = {
+        f"path_{side}": [
+            _image(root, folder, name, number)
+            for name, number in zip(rows[f"name_{side}"], rows[f"number_{side}"])
+        ]
+        for side in "ab"
+    }
+    return rows.assign(**paths)[list(CSV_COLUMNS)]
 
 
 def _official_line(path: Path, number: int, line: str, fold: int, genuine: bool) -> tuple:
@@ -98,14 +123,18 @@ def _official_line(path: Path, number: int, line: str, fold: int, genuine: bool)
     )
 
 
-def _identity_root(folder: Path, identity: str) -> Path:
-    """The folder that holds one folder per identity: `folder` or the first below it, as archives unpack."""
-    candidates = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
-    for candidate in candidates:
-        if (candidate / identity).is_dir():
-            return candidate
+def identity_roots(folder: Path, identities: list[str]) -> list[Path]:
+    """The folders that hold a folder of one of `identities`: `folder`, or those one or two levels below it.
+
+    Archives unpack so. Raises FiqaError, naming the first identity, if there are none.
+    """
+    for pattern in ("", "*", "*/*"):
+        level = sorted(path for path in folder.glob(pattern) if path.is_dir()) if pattern else [folder]
+        found = [path for path in level if any((path / identity).is_dir() for identity in identities)]
+        if found:
+            return found
     raise FiqaError(
-        f"{folder} holds no folder {identity}, nor does a folder below it",
+        f"{folder} holds no folder {identities[0]}, nor does a folder below it",
         "give the folder with one folder per person, as LFW's archive unpacks",
     )
 

@@ -10,6 +10,7 @@ import io
 import pickle
 import pickletools
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Array:
 
 
 class Reconstruct:
-    """In place of numpy's _reconstruct; an instance, so that no pickle can change a function of ours."""
+    """In place of numpy's _reconstruct."""
 
     def __call__(self, kind, shape, code):
         return Array()
@@ -81,30 +82,35 @@ class Bytearray:
         return bytearray(raw, codec) if isinstance(raw, str) else bytearray(raw)
 
 
-NAMES = {("builtins", kind.__name__): kind for kind in (list, tuple, dict, set, frozenset)} | {
-    ("builtins", "bytearray"): Bytearray(),
-    ("_codecs", "encode"): Latin1(),
-    ("numpy", "ndarray"): Array,
-    ("numpy", "dtype"): Dtype,
-    **{
-        (f"numpy.{core}.{module}", name): call
-        for core in ("core", "_core")
-        for module, name, call in (
-            ("multiarray", "_reconstruct", Reconstruct()),
-            ("multiarray", "scalar", Scalar()),
-            ("numeric", "_frombuffer", FromBuffer()),
-        )
-    },
-}
+def names() -> dict:
+    """What a pickle may name, as (module, name); new for every file, so that none changes another's."""
+    calls = (("multiarray", "_reconstruct", Reconstruct()), ("multiarray", "scalar", Scalar()))
+    return {
+        **{("builtins", kind.__name__): kind for kind in (list, tuple, dict, set, frozenset)},
+        ("builtins", "bytearray"): Bytearray(),
+        ("_codecs", "encode"): Latin1(),
+        ("numpy", "ndarray"): Array,
+        ("numpy", "dtype"): Dtype,
+        **{
+            (f"numpy.{core}.{module}", name): call
+            for core in ("core", "_core")
+            for module, name, call in (*calls, ("numeric", "_frombuffer", FromBuffer()))
+        },
+    }
 
 
 class Unpickler(pickle.Unpickler):
-    """Knows NAMES; any other raises UnpicklingError, uncalled."""
+    """Knows `names`; any other raises UnpicklingError, uncalled. Python 2's text comes back as bytes."""
+
+    def __init__(self, file: BinaryIO):
+        # "bytes" reads what Python 3 wrote as well: only Python 2's own strings, here images, depend on it
+        super().__init__(file, encoding="bytes")
+        self.names = names()
 
     def find_class(self, module, name):
-        if (module, name) not in NAMES:
+        if (module, name) not in self.names:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return NAMES[module, name]
+        return self.names[module, name]
 
 
 def read_pickle(path: Path):
@@ -116,8 +122,7 @@ def read_pickle(path: Path):
     data = path.read_bytes()
     try:
         _check_memo(data)
-        # "bytes" also reads what Python 3 wrote: only Python 2's own strings, here images, depend on it
-        return Unpickler(io.BytesIO(data), encoding="bytes").load()
+        return Unpickler(io.BytesIO(data)).load()
     except pickle.UnpicklingError as error:
         raise FiqaError(f"{path} is not a plain verification set: {error}; nothing was run", SOURCE) from None
     except Exception as error:  # the pickle of a stranger: anything can happen here
@@ -136,8 +141,10 @@ def to_array(value: Array) -> np.ndarray:
     """The numpy array that `value` describes, (N,) or () of a plain type; ValueError if it is not sound."""
     code = value.dtype.code.lstrip("<|=") if isinstance(value.dtype, Dtype) else None
     if code not in PLAIN_TYPES or not isinstance(value.raw, bytes | bytearray):
-        raise ValueError(f"an array of type {code or 'unknown'}")
+        raise ValueError(f"an array of type {code}")
+    if len(value.raw) % np.dtype(code).itemsize:
+        raise ValueError(f"an array of type {code} in {len(value.raw)} bytes")
     flat = np.frombuffer(bytes(value.raw), code)
-    if len(value.shape) > 1 or int(np.prod(value.shape)) != len(flat):
+    if value.shape not in ((), (len(flat),)) or (value.shape == () and len(flat) != 1):
         raise ValueError(f"an array of shape {value.shape} with {len(flat)} values")
     return flat.reshape(value.shape)

@@ -65,7 +65,7 @@ def folds_of(tokens: pd.Series, path: Path) -> np.ndarray:
     if len(late):
         raise FiqaError(
             f"{path}, line {2 * late[0] + 1}: a genuine pair (token {tokens[late[0]]}) after impostor pairs",
-            "genuine pairs come first, tokens 1 to 10, then impostor pairs, token 0, whose order is their fold",
+            "genuine pairs come first, tokens 1 to 10, then impostor pairs, token 0, in the folds' order",
         )
     numbers, sizes = np.unique(folds[~impostor], return_counts=True)
     regular = len(set(sizes)) == 1 and impostor.sum() == sizes.sum()

@@ -103,14 +103,14 @@ def _repeated(pairs: pd.DataFrame, path: Path, unit: str) -> list[str]:
 def fold_notes(pairs: pd.DataFrame, path: Path, disjoint: bool) -> list[str]:
     """A note on identities that occur in several folds; FiqaError where the protocol says `disjoint`."""
     sides = [pairs[["fold", f"identity_{side}"]].set_axis(["fold", "identity"], axis=1) for side in "ab"]
-    folds = pd.concat(sides).query("fold >= 0").drop_duplicates().groupby("identity")["fold"].agg(list)
-    shared = folds[folds.str.len() > 1]
+    held = pd.concat(sides).query("fold >= 0").drop_duplicates()
+    shared = held[held["identity"].duplicated(keep=False)].sort_values(["identity", "fold"])
     if shared.empty:
         return []
-    first = shared.index[0]
+    first, folds = next(iter(shared.groupby("identity")["fold"]))
     text = (
-        f"{path}: {len(shared)} identities occur in several folds, {first} in folds "
-        f"{' and '.join(str(fold) for fold in sorted(shared.iloc[0]))} first"
+        f"{path}: {shared['identity'].nunique()} identities occur in several folds, {first} in folds "
+        f"{' and '.join(str(fold) for fold in folds)} first"
     )
     if disjoint:
         raise FiqaError(text, "the published folds share nobody: get the list again, or correct its order")

@@ -84,10 +84,15 @@ class Bytearray:
 
 def names() -> dict:
     """What a pickle may name, as (module, name); new for every file, so that none changes another's."""
+    containers = {"list": list, "tuple": tuple, "dict": dict, "set": set, "frozenset": frozenset}
+    containers["bytearray"] = Bytearray()
     calls = (("multiarray", "_reconstruct", Reconstruct()), ("multiarray", "scalar", Scalar()))
     return {
-        **{("builtins", kind.__name__): kind for kind in (list, tuple, dict, set, frozenset)},
-        ("builtins", "bytearray"): Bytearray(),
+        **{
+            (builtins, name): kind
+            for builtins in ("builtins", "__builtin__")  # the latter in Python 2 and up to protocol 2
+            for name, kind in containers.items()
+        },
         ("_codecs", "encode"): Latin1(),
         ("numpy", "ndarray"): Array,
         ("numpy", "dtype"): Dtype,

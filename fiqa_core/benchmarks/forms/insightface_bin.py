@@ -89,7 +89,7 @@ def read_bin(path: Path) -> tuple[list[bytes], np.ndarray]:
 
 def _labels(labels, path: Path) -> np.ndarray:
     try:
-        values = to_array(labels) if isinstance(labels, Array) else labels
+        values = to_array(labels).tolist() if isinstance(labels, Array) else labels
         values = [to_array(value).item() if isinstance(value, Array) else value for value in values]
     except (TypeError, ValueError) as error:
         raise FiqaError(f"{path}: the labels are no list of booleans: {error}", LAYOUT) from None

@@ -85,7 +85,9 @@ def test_images_csv_names_ids_people_and_failures(place):
     first = listing.images.iloc[1].to_dict()
     assert first == {"image_id": "ann2", "identity": "Ann Smith", "template_id": "ann2", "media_id": "ann2",
                      "fte": 1, "camera": "x2"}  # fmt: skip
-    assert (listing.read(1) == face(2)).all()
+    assert (listing.read(2) == face(11)).all()
+    with pytest.raises(FiqaError, match=r"Ann/2.png is listed as a failure \(fte = 1\)"):
+        listing.read(1)
 
 
 def test_templates_are_compared(place):

@@ -1,5 +1,6 @@
 """Loaders of LFW, XQLFW, CALFW, CPLFW and CFP: small sets of the true forms, one defect at a time."""
 
+import inspect
 from importlib import import_module
 
 import numpy as np
@@ -11,7 +12,7 @@ from fiqa_core.benchmarks.forms.checks import Protocol, count_notes, first_few, 
 from fiqa_core.benchmarks.forms.lfw import OFFICIAL
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import read_image, write_image
-from tests.true_forms import edit, face, write_calfw, write_cfp, write_cplfw, write_lfw
+from tests.true_forms import edit, face, write_calfw, write_cfp, write_cplfw, write_lfw, write_official_lfw
 
 
 def notes(listing) -> str:
@@ -26,12 +27,14 @@ def test_forms_are_looked_up_by_name():
         load_listing("lfw", "LFW", folder=".")
     with pytest.raises(FiqaError, match="LFW: form lfw has no option pair\n.*folder, pairs, aligned"):
         load_listing("lfw", "LFW", folder=".", pair="pairs.txt")
-    paths = {option for form in FORMS for option in form_options(form)[0]} - {
-        "aligned",
-        "allow_missing",
-        "protocol",
-    }
-    assert paths == set(PATH_OPTIONS)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_option_that_is_a_path_is_named_so(form):
+    options = inspect.signature(FORMS[form]).parameters.values()
+    paths = {option.name for option in options if "Path" in str(option.annotation)}
+    assert "folder" in paths or "file" in paths
+    assert paths <= set(PATH_OPTIONS)
 
 
 # LFW
@@ -69,6 +72,19 @@ def test_lfw_smaller_than_published_is_noted(tmp_path):
     ):
         assert text in notes(listing)
     assert f"{tmp_path / 'pairs.txt'} is none of the lists that LFW published" in notes(listing)
+
+
+def test_the_official_list_and_all_its_images(tmp_path):
+    """The published pairs.txt to the byte, so every count, fold and label of View 2 is checked."""
+    path = write_official_lfw(tmp_path)
+    assert sha256(path) == OFFICIAL["pairs.txt"]
+    listing = load_listing("lfw", "LFW", folder=tmp_path, pairs=path)
+    assert listing.notes == () and len(listing) == 7701 and len(listing.pairs) == 6000 and listing.aligned
+    assert listing.pairs.groupby(["fold", "genuine"]).size().tolist() == [300] * 20
+    assert listing.pairs.iloc[300].tolist()[:2] == [
+        "Abdel_Madi_Shabneh/Abdel_Madi_Shabneh_0001.jpg",
+        "Dean_Barker/Dean_Barker_0001.jpg",
+    ]
 
 
 def test_published_lists_are_known_by_their_digest(tmp_path, monkeypatch):
@@ -447,6 +463,9 @@ def test_parts_of_cfp_that_are_not_there(tmp_path):
         load_listing("cfp", "CFP-FP", folder=tmp_path, protocol="PP")
     with pytest.raises(FiqaError, match="Data holds no folders Protocol and Data/Images"):
         load_listing("cfp", "CFP-FP", folder=root / "Data")
+    (root / "Protocol/Split/FP/07/diff.txt").write_text("\n")
+    with pytest.raises(FiqaError, match="07/diff.txt is empty"):
+        load_listing("cfp", "CFP-FP", folder=tmp_path)
     for file in (root / "Protocol/Split/FP/07").iterdir():
         file.unlink()
     with pytest.raises(FiqaError, match="07/same.txt is missing"):

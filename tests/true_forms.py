@@ -4,8 +4,10 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from fiqa_core.images import write_image
+from tests.shared import shared_path
 
 
 def face(seed: int, size: int = 112) -> np.ndarray:
@@ -35,6 +37,27 @@ def write_lfw(folder: Path, folds: int = 4, per_class: int = 3, size: int = 112,
                 )
         lines += [f"{person}\t1\t2" for person in people]
         lines += [f"{person}\t1\t{people[i - 1]}\t2" for i, person in enumerate(people)]
+    (folder / "pairs.txt").write_text("\n".join(lines) + "\n")
+    return folder / "pairs.txt"
+
+
+def write_official_lfw(folder: Path) -> Path:
+    """`folder / lfw` with the 7,701 aligned crops of LFW's View 2 as links, and the published pairs.txt.
+
+    Skips the calling test without the shared photographs.
+    """
+    shared = shared_path("faces/metadata.csv").parent
+    sources = pd.read_csv(shared / "metadata.csv").query("source == 'lfw'").set_index("path")["source_path"]
+    for path, source in sources.items():
+        link = folder / "lfw" / Path(source).parent.name / Path(source).name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(shared / path)
+    named = sources.str.extract(r"/([^/]+)_(\d{4})\.jpg$").astype({1: int}).itertuples()
+    names = {path: (name, str(number)) for path, name, number in named}
+    lines = ["10\t300"]
+    for pair in pd.read_csv(shared / "lfw_view2_pairs.csv").itertuples():
+        a, b = names[pair.path_a], names[pair.path_b]
+        lines.append("\t".join([*a, b[1]] if pair.genuine else [*a, *b]))
     (folder / "pairs.txt").write_text("\n".join(lines) + "\n")
     return folder / "pairs.txt"
 

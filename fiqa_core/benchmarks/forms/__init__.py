@@ -28,13 +28,8 @@ FORMS: dict[str, Callable[..., Listing]] = {
     "insightface_bin": insightface_bin,
     "folders": folders,
 }
-PATH_OPTIONS = (
-    "folder",
-    "file",
-    "pairs",
-    "images",
-    "scores",
-)  # those that suites give relative to the project
+# those that suites give relative to the project
+PATH_OPTIONS = ("folder", "file", "pairs", "images", "scores", "meta", "splits")
 
 
 def load_listing(form: str, name: str, **options) -> Listing:

@@ -147,6 +147,8 @@ def read_split(
                 )
         a, b = first[int(fields[0]) - 1], second[int(fields[1]) - 1]
         rows.append((a, b, a.split("/")[0], b.split("/")[0], number))
+    if not rows:
+        raise FiqaError(f"{file} is empty", layout)
     table = pd.DataFrame(rows, columns=["path_a", "path_b", "identity_a", "identity_b", "line"])
     wrong = (table["identity_a"] == table["identity_b"]) != bool(genuine)
     if wrong.any():

@@ -17,12 +17,20 @@ LOOKED_AT = 16  # pictures whose size tells whether a set is aligned
 
 @dataclass(frozen=True)
 class FilePictures:
-    """Row -> picture of the file `folder / names[row]`, uint8 (H, W, 3); FiqaError if it is not intact."""
+    """Row -> picture of the file `folder / names[row]`, uint8 (H, W, 3); FiqaError if it is not intact.
+
+    `failed` are rows whose list says that no face was found: a FiqaError too, so that they count as failures.
+    """
 
     folder: Path
     names: tuple[str, ...]
+    failed: frozenset[int] = frozenset()
 
     def __call__(self, row: int) -> np.ndarray:
+        if row in self.failed:
+            raise FiqaError(
+                f"{self.names[row]} is listed as a failure (fte = 1)", "set fte to 0 to use the image"
+            )
         return read_image(self.folder / self.names[row])
 
 

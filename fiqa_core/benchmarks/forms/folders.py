@@ -1,6 +1,7 @@
 """The workbook's own form, for any faces: a folder per person, pairs.csv, and images.csv if need be.
 
-images.csv  image_id, path; optional identity, template_id, media_id, fte (1: no face); other columns are kept
+images.csv  image_id, path; optional identity, template_id, media_id, fte (1: counts as failure to extract a
+            face, and is not read); other columns are kept
 pairs.csv   a, b (template_id, for a still its image_id), label (1 genuine, 0 impostor), optional fold. Also
             read: path_a, path_b and genuine, as lists of photographs have them
 Without images.csv an image is named by its path below the folder and belongs to the person its folder names.
@@ -52,7 +53,8 @@ def folders(
         )
     kept, notes = present_images(rows, folder, listed or compared or folder, allow_missing)
     table, dropped = check_pairs(table, rows, kept, compared)
-    read = FilePictures(folder, tuple(kept["path"]))
+    failed = kept.index[kept["fte"] == 1] if "fte" in kept else ()
+    read = FilePictures(folder, tuple(kept["path"]), frozenset(failed))
     if aligned is None:
         aligned = look_aligned(read, len(kept), folder)
     return Listing(name, kept.drop(columns="path"), table, read, aligned, notes=(*notes, *dropped))

@@ -77,7 +77,7 @@ def read_official_rows(path: Path) -> pd.DataFrame:
     """
     lines = read_lines(path)
     header = lines[0].split() if lines else []
-    if len(header) not in (1, 2) or not all(field.isdigit() and int(field) for field in header):
+    if len(header) not in (1, 2) or not all(field.isdecimal() and int(field) for field in header):
         raise FiqaError(f"{path}, line 1: {(lines or [''])[0]!r} is not a header", LAYOUT)
     folds, size = int(header[0]) if len(header) == 2 else 1, int(header[-1])
     if len(lines) - 1 != 2 * folds * size:
@@ -107,7 +107,7 @@ def name_images(rows: pd.DataFrame, root: Path, folder: Path) -> pd.DataFrame:
 
 def _official_line(path: Path, number: int, line: str, fold: int, genuine: bool) -> tuple:
     fields = line.split("\t") if "\t" in line else line.split()
-    if len(fields) != (3 if genuine else 4) or not all(field.isdigit() for field in (fields[1], fields[-1])):
+    if len(fields) != (3 if genuine else 4) or not all(field.isdecimal() for field in (fields[1], fields[-1])):
         raise FiqaError(
             f"{path}, line {number + 2}: {line!r} is not a line of "
             f"{'three fields (genuine)' if genuine else 'four fields (impostor)'} for fold {fold}",

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from fiqa_core.benchmarks.forms.checks import Protocol, first_few, fold_notes, label_notes, require
+from fiqa_core.benchmarks.forms.checks import (
+    PUBLISHED_MISTAKES,
+    Protocol,
+    first_few,
+    fold_notes,
+    label_notes,
+    require,
+)
 from fiqa_core.benchmarks.forms.files import file_listing
 from fiqa_core.benchmarks.listing import Listing
 from fiqa_core.benchmarks.pair_lists import read_lines
@@ -114,7 +121,7 @@ def read_splits(
     first, second  images that the first and the second index count; `second_list` is the latter's file
     """
     splits = sorted(
-        (p for p in folder.glob("*") if p.is_dir() and p.name.isdigit()), key=lambda p: int(p.name)
+        (p for p in folder.glob("*") if p.is_dir() and p.name.isdecimal()), key=lambda p: int(p.name)
     )
     if not splits:
         raise FiqaError(f"{folder} holds no split", "Protocol/Split/FP and FF have folders 01 to 10")
@@ -138,7 +145,7 @@ def read_split(
     rows, layout = [], SPLIT_LAYOUT + second_list
     for number, line in enumerate(read_lines(file), start=1):
         fields = [field.strip() for field in line.split(",")]
-        if len(fields) != 2 or not all(field.isdigit() for field in fields):
+        if len(fields) != 2 or not all(field.isdecimal() for field in fields):
             raise FiqaError(f"{file}, line {number}: {line!r} is not two indices", layout)
         for index, images, name in zip(map(int, fields), (first, second), ("Pair_list_F.txt", second_list)):
             if not 1 <= index <= len(images):

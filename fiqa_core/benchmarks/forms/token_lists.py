@@ -46,7 +46,7 @@ def read_token_list(path: Path, name_form: str, tokens: range) -> pd.DataFrame:
 
 def _line(path: Path, number: int, line: str, name_form: str, tokens: range) -> tuple[str, str, int]:
     fields = line.rsplit(maxsplit=1)
-    if len(fields) != 2 or not fields[1].isdigit() or int(fields[1]) not in tokens:
+    if len(fields) != 2 or not fields[1].isdecimal() or int(fields[1]) not in tokens:
         raise FiqaError(
             f"{path}, line {number}: {line!r} is no file name and token from {tokens[0]} to {tokens[-1]}",
             LAYOUT,

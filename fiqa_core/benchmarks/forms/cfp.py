@@ -60,7 +60,7 @@ def cfp(
     notes = [
         *_list_notes(lists, root),
         *notes,
-        *label_notes(table, splits),
+        *label_notes(table, splits, PUBLISHED_MISTAKES),
         *fold_notes(table, splits, False),
     ]
     images = root / "Data" / "Images"

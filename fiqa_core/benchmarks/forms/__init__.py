@@ -7,13 +7,18 @@ returns a `Listing`: which images there are, how each is read, which are compare
 import inspect
 from collections.abc import Callable
 
+from fiqa_core.benchmarks.forms.adience import adience
 from fiqa_core.benchmarks.forms.calfw import calfw
 from fiqa_core.benchmarks.forms.cfp import cfp
 from fiqa_core.benchmarks.forms.cplfw import cplfw
 from fiqa_core.benchmarks.forms.folders import folders
+from fiqa_core.benchmarks.forms.ijbc import ijbc
+from fiqa_core.benchmarks.forms.ijbc_nist import ijbc_nist
 from fiqa_core.benchmarks.forms.insightface_bin import insightface_bin
 from fiqa_core.benchmarks.forms.lfw import lfw
+from fiqa_core.benchmarks.forms.recordio import recordio
 from fiqa_core.benchmarks.forms.xqlfw import xqlfw
+from fiqa_core.benchmarks.forms.ytf import ytf
 from fiqa_core.benchmarks.listing import Listing
 from fiqa_core.errors import FiqaError
 
@@ -27,6 +32,11 @@ FORMS: dict[str, Callable[..., Listing]] = {
     "cfp": cfp,
     "insightface_bin": insightface_bin,
     "folders": folders,
+    "adience": adience,
+    "ytf": ytf,
+    "ijbc": ijbc,
+    "ijbc_nist": ijbc_nist,
+    "recordio": recordio,
 }
 # those that suites give relative to the project
 PATH_OPTIONS = ("folder", "file", "pairs", "images", "scores", "meta", "splits")

@@ -1,0 +1,151 @@
+"""YouTube Faces: clips compared with clips, each a template of at most 30 evenly spaced frames.
+
+`splits.txt` or `meta_data/meta_and_splits.mat` lists the clip pairs of ten splits that share no person.
+Frames are whole pictures in `frame_images_DB`, whose `Name.labeled_faces.txt` says where the face is, or
+crops in `aligned_images_DB` (aligned in its own way, not to the ArcFace template). eDifFIQA does not say
+which frames it used; ours are evenly spaced. Source: Wolf, Hassner and Maoz, CVPR 2011; the set's README.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fiqa_core.benchmarks.forms.files import FilePictures
+from fiqa_core.benchmarks.forms.presence import (
+    CutPictures,
+    boxes_around,
+    check_missing,
+    first_existing,
+    number_notes,
+    require,
+)
+from fiqa_core.benchmarks.forms.ytf_splits import PAIRS_REMEDY, check_splits, read_mat, read_splits
+from fiqa_core.benchmarks.listing import Listing
+from fiqa_core.errors import FiqaError
+from fiqa_core.images import IMAGE_SUFFIXES
+
+PUBLISHED = {"splits": 10, "genuine pairs": 2_500, "impostor pairs": 2_500}
+VARIANTS = {"frames": "frame_images_DB", "aligned": "aligned_images_DB"}
+BOX_LAYOUT = r"a line holds Name\v\v.frame.jpg,0,x,y,width,height,0.0,1 with the centre and size of the face"
+
+
+def ytf(
+    name: str,
+    folder: Path | str,
+    variant: str = "frames",
+    splits: Path | str | None = None,
+    frames: int = 30,
+    margin: float = 2.2,
+    allow_missing: bool = False,
+) -> Listing:
+    """The listing of YouTube Faces in `folder`.
+
+    variant        "frames" (pictures cut to `margin` times the labelled box: the factor of the set's own
+                   crops) or "aligned"
+    splits         the pair list, if not folder/splits.txt or folder/meta_data/meta_and_splits.mat; for
+                   instance the corrected one
+    frames         at most so many per clip, evenly spaced by their numbers' order
+    allow_missing  leave out pairs of clips without a frame, and count them
+    Images have the column `frame`. Template and medium of a frame are its clip, "Name/v". Raises FiqaError
+    naming file and line.
+    """
+    folder = Path(folder)
+    if variant not in VARIANTS or frames < 1:
+        raise FiqaError(f"variant {variant!r} with {frames} frames", 'use "frames" or "aligned", frames >= 1')
+    root = require(folder / VARIANTS[variant], "folder", "unpack it there, or choose the other variant")
+    pairs, notes = clip_pairs(folder, splits and Path(splits))
+    clips = sorted({*pairs["a"], *pairs["b"]})
+    tables = {clip: clip_frames(root, clip, variant) for clip in clips}
+    absent = [clip for clip in clips if not len(tables[clip])]
+    check_missing(absent, len(clips), "clips", root, allow_missing)
+    if absent:
+        usable = ~(pairs["a"].isin(absent) | pairs["b"].isin(absent))
+        notes.append(f"{len(absent)} clips have no frame; {(~usable).sum()} pairs are left out with them")
+        pairs = pairs[usable].reset_index(drop=True)
+    images = pd.concat([evenly(table, frames) for table in tables.values() if len(table)], ignore_index=True)
+    if (folder / "YTFErrors.csv").is_file() and splits is None:
+        notes.append("YTFErrors.csv is not applied; give splits: the corrected list, to use one")
+    return Listing(
+        name,
+        images[["image_id", "identity", "template_id", "media_id", "frame"]],
+        pairs,
+        frame_reader(root, images, variant, margin),
+        notes=tuple(notes),
+    )
+
+
+def clip_pairs(folder: Path, splits: Path | None) -> tuple[pd.DataFrame, list[str]]:
+    """a, b ("Name/v"), genuine, fold (from 1) of the official lists, checked, and notes; else FiqaError."""
+    text = splits or first_existing([folder / "splits.txt", folder / "meta_data" / "splits.txt"])
+    mat = first_existing([folder / place / "meta_and_splits.mat" for place in ("meta_data", ".")])
+    if text is None and mat is None:
+        raise FiqaError(f"{folder} holds neither splits.txt nor meta_data/meta_and_splits.mat", PAIRS_REMEDY)
+    path = text or mat
+    pairs = read_mat(path) if path.suffix == ".mat" else read_splits(path)
+    check_splits(pairs, path)
+    genuine = int(pairs["genuine"].sum())
+    counts = dict(zip(PUBLISHED, (pairs["fold"].nunique(), genuine, len(pairs) - genuine)))
+    notes = number_notes(counts, PUBLISHED, "the published YTF")
+    if text is not None and mat is not None and text != mat:
+        other = {*read_mat(mat).itertuples(index=False, name=None)}
+        differ = len(other.symmetric_difference(pairs.itertuples(index=False, name=None)))
+        if differ:
+            notes.append(f"{text.name} is used; {differ} pairs of it and of {mat.name} are not in the other")
+    return pairs, notes
+
+
+def clip_frames(root: Path, clip: str, variant: str) -> pd.DataFrame:
+    """Frames of a clip that are there, by number: image_id, identity, ...; empty where the clip is missing.
+
+    Whole frames have x, y, width, height of the labelled face too; frames without a label are left out.
+    """
+    person, found = clip.split("/")[0], _numbered_files(root, clip)
+    table = pd.DataFrame({"frame": list(found), "image_id": list(found.values())}, dtype=object)
+    if variant == "frames" and len(table):
+        table = table.merge(labelled_faces(root / f"{person}.labeled_faces.txt", clip), on="image_id")
+    table = table.astype({"frame": int}).sort_values("frame", ignore_index=True)
+    return table.assign(identity=person, template_id=clip, media_id=clip)
+
+
+def frame_reader(root: Path, images: pd.DataFrame, variant: str, margin: float) -> FilePictures | CutPictures:
+    """The listing's `read`: crops as they are, whole frames cut to `margin` times the labelled face."""
+    names = tuple(images["image_id"])
+    if variant == "aligned":
+        return FilePictures(root, names)
+    boxes = boxes_around(images[["x", "y"]].to_numpy(), images[["width", "height"]].to_numpy(), margin)
+    return CutPictures(root, names, boxes)
+
+
+def _numbered_files(root: Path, clip: str) -> dict[int, str]:
+    """Frame number -> path relative to `root` of the pictures `...frame.jpg` of a clip."""
+    folder = root / clip
+    files = [Path(name) for name in (os.listdir(folder) if folder.is_dir() else [])]
+    numbers = {file: file.stem.rpartition(".")[2] for file in files if file.suffix.lower() in IMAGE_SUFFIXES}
+    return {int(number): f"{clip}/{file}" for file, number in numbers.items() if number.isdecimal()}
+
+
+def labelled_faces(path: Path, clip: str) -> pd.DataFrame:
+    """image_id, x, y (centre), width, height of the faces of one clip in a person's label file."""
+    require(path, "label file", "it belongs to frame_images_DB; unpack the archive completely")
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        fields = line.split(",")
+        image_id = fields[0].strip().replace("\\", "/")
+        if not image_id.startswith(f"{clip}/"):
+            continue
+        try:
+            x, y, width, height = (float(field) for field in fields[2:6])
+        except ValueError:
+            width = 0.0
+        if not (width > 0 and height > 0):
+            raise FiqaError(f"{path}, line {number}: {line[:80]!r} is no labelled face", BOX_LAYOUT)
+        rows.append((image_id, x, y, width, height))
+    return pd.DataFrame(rows, columns=["image_id", "x", "y", "width", "height"]).drop_duplicates("image_id")
+
+
+def evenly(frames: pd.DataFrame, count: int) -> pd.DataFrame:
+    """At most `count` rows, evenly spaced, the first and the last among them (the first, if one)."""
+    places = np.linspace(0, len(frames) - 1, min(count, len(frames)))
+    return frames.iloc[np.rint(places).astype(int)]

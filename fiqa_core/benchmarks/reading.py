@@ -13,15 +13,11 @@ import pandas as pd
 
 from fiqa_core.benchmarks.alignment import OK, align, centre_crop, detect_and_align
 from fiqa_core.benchmarks.detectors import load_detector
+from fiqa_core.benchmarks.tables import POINT_COLUMNS
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import read_image
 
 Reader = Callable[[Path, str], tuple[np.ndarray, str]]
-POINT_COLUMNS = [
-    f"{point}_{axis}"
-    for point in ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
-    for axis in "xy"
-]
 
 
 def face_reader(
@@ -43,7 +39,7 @@ def face_reader(
     if detector is not None:
         find = load_detector(detector)
         return lambda path, name: _read(path, lambda image: detect_and_align(image, find, policy))
-    return lambda path, name: _read(path, _as_stored)
+    return lambda path, name: _read(path, as_stored)
 
 
 def read_landmarks(path: Path) -> dict[str, np.ndarray]:
@@ -61,7 +57,7 @@ def read_landmarks(path: Path) -> dict[str, np.ndarray]:
             )
         points = np.array(texts.tolist(), float)
     elif table is not None and set(POINT_COLUMNS) <= set(table):
-        points = table[POINT_COLUMNS].to_numpy(float)
+        points = table[list(POINT_COLUMNS)].to_numpy(float)
     else:
         raise FiqaError(
             f"{path} has no columns path and landmarks (or path, {', '.join(POINT_COLUMNS[:3])}, ...)",
@@ -82,7 +78,8 @@ def _read(path: Path, extract) -> tuple[np.ndarray, str]:
         return np.zeros((112, 112, 3), np.uint8), error.problem.replace(str(path), path.name)
 
 
-def _as_stored(image: np.ndarray) -> tuple[np.ndarray, str]:
+def as_stored(image: np.ndarray) -> tuple[np.ndarray, str]:
+    """An aligned crop as it is and "ok"; or the centre of a picture of another size, and why that is wrong."""
     if image.shape == (112, 112, 3):
         return image, OK
     return centre_crop(image), f"not an aligned 112 x 112 crop but {image.shape[1]} x {image.shape[0]} pixels"

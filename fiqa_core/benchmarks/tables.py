@@ -12,7 +12,11 @@ import pandas as pd
 from fiqa_core.errors import FiqaError
 
 IMAGE_COLUMNS = ("image_id", "identity", "template_id", "media_id", "crossfit")
-IMAGE_MARKS = ("subset", "fte")         # columns that some benchmarks have: scored by slow methods, no face found
+POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")     # the five landmarks, as seen in the image
+POINT_COLUMNS = tuple(f"{point}_{axis}" for point in POINTS for axis in "xy")
+# columns that some benchmarks have and that are no cause of quality loss: scored by slow methods, no face found, the
+# detector's score, at which attempt it found the face (0: not asked), the landmarks in pixels of the source picture
+IMAGE_MARKS = ("subset", "fte", "detector_score", "attempt", *POINT_COLUMNS)
 PAIR_COLUMNS = ("a", "b", "genuine", "fold")
 
 
@@ -44,6 +48,10 @@ class FaceSet:
         """Write the set to `folder`, replacing what is there."""
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "pixels.npy", self.pixels)
+        self.save_tables(folder)
+
+    def save_tables(self, folder: Path) -> None:
+        """Write all but the pixels, for sets whose pixels are in `folder` already."""
         options = dict(index=False, float_format="%.6g", lineterminator="\n")
         self.images.to_csv(folder / "images.csv", **options)
         self.pairs.to_csv(folder / "pairs.csv", **options)

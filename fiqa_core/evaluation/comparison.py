@@ -22,7 +22,7 @@ REFERENCES = ("oracle", "random")
 
 def comparable() -> bool:
     """True if the active suite's values may be subtracted from published ones: photographs only."""
-    return settings("faces.source") == "photographs"
+    return settings("faces.source") in ("photographs", "official")
 
 
 def provenance() -> str:

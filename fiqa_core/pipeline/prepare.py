@@ -1,4 +1,6 @@
 """Stage `prepare`: the benchmarks and the training faces of the active suite, in one form."""
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import yaml
@@ -11,23 +13,48 @@ from fiqa_core.pipeline.settings import settings
 
 
 def prepare_faces() -> pd.DataFrame:
-    """Write build/benchmarks/<name>, build/training and results/prepare/faces.csv; returns that table.
+    """Write build/benchmarks/<name>, build/training and results/prepare; returns its table faces.csv.
 
-    The table has a row per set: images, identities, templates, genuine and impostor pairs, failures.
+    The table has a row per set: images, identities, templates, genuine and impostor pairs. The table
+    failures.csv beside it names the images in which no face was found: benchmark, image_id, reason.
     """
     chosen = dict(settings("faces"))
-    makers = {"rendered": _rendered, "photographs": _photographs}
+    makers = {"rendered": _rendered, "photographs": _photographs, "official": _official}
     source = chosen.pop("source")
     if source not in makers:
         raise FiqaError(f"params.yaml, faces.source is {source!r}", f"choose one of: {', '.join(makers)}")
-    rows = []
-    for faces in makers[source](**chosen):
+    rows, failed = [], []
+    for faces in make(makers[source], chosen):
         folder = project.build() / "training" if faces.name == "training" else benchmark_folder(faces.name)
-        faces.save(folder)
+        if source != "official":                # those are too large to hold, and stored already
+            faces.save(folder)
         rows.append(describe(faces))
-    table = pd.DataFrame(rows)
-    (project.results() / "prepare").mkdir(parents=True, exist_ok=True)
-    table.to_csv(project.results() / "prepare" / "faces.csv", index=False, lineterminator="\n")
+        failed.append(failures(faces, folder if source == "official" else None))
+    table, results = pd.DataFrame(rows), project.results() / "prepare"
+    results.mkdir(parents=True, exist_ok=True)
+    table.to_csv(results / "faces.csv", index=False, lineterminator="\n")
+    pd.concat(failed).to_csv(results / "failures.csv", index=False, lineterminator="\n")
+    return table
+
+
+def make(maker, chosen: dict):
+    """The face sets of `maker`; keys of section `faces` that it does not have are a FiqaError."""
+    try:
+        return maker(**chosen)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        raise FiqaError(f"params.yaml, faces: {error}", "add, remove or rename that key") from error
+
+
+def failures(faces: FaceSet, folder: Path | None) -> pd.DataFrame:
+    """Images without an aligned face: benchmark, image_id, reason; `folder` is where `store` wrote them."""
+    if folder is not None:
+        table = pd.read_csv(folder / "failures.csv", dtype=str)
+    else:
+        marked = faces.images["fte"] == 1 if "fte" in faces.images else np.zeros(len(faces), bool)
+        table = faces.images.loc[marked, ["image_id"]].assign(reason="printed by stage prepare")
+    table.insert(0, "benchmark", faces.name)
     return table
 
 
@@ -50,8 +77,18 @@ def load_benchmarks() -> dict[str, FaceSet]:
 
 
 def load_training() -> FaceSet:
-    """The prepared training faces."""
-    return load_face_set(project.build() / "training")
+    """The prepared training faces. Raises FiqaError where the suite has none."""
+    faces = load_face_set(project.build() / "training")
+    if len(faces) == 0:
+        raise FiqaError("the active suite has no training faces",
+                        "name some in params.yaml, faces.training, or give checkpoints for all that is trained")
+    return faces
+
+
+def load_sets() -> dict[str, FaceSet]:
+    """Every prepared set that has faces, "training" first; pixels stay on disk."""
+    training = load_face_set(project.build() / "training")
+    return {**({"training": training} if len(training) else {}), **load_benchmarks()}
 
 
 def models(faces: FaceSet) -> list[int]:
@@ -86,6 +123,12 @@ def _photographs(**chosen):
     """A user's own aligned photographs: training faces, the benchmark, its cross-quality copy."""
     from fiqa_core.benchmarks.photographs import photograph_suite
     return photograph_suite(root=project.root(), seed=settings("seed"), **chosen)
+
+
+def _official(**chosen):
+    """A user's own copies of the benchmarks, in the forms in which they are given out."""
+    from fiqa_core.pipeline.official import official_faces
+    return official_faces(**chosen)
 
 
 def subset_mask(faces: FaceSet, subset: bool) -> np.ndarray:

@@ -11,7 +11,7 @@ from fiqa_core import project
 from fiqa_core.device import default_device
 from fiqa_core.images import to_batch
 from fiqa_core.names import METHODS
-from fiqa_core.pipeline.prepare import load_training
+from fiqa_core.pipeline.prepare import load_sets
 from fiqa_core.pipeline.score import pipeline_method, pipeline_methods
 from fiqa_core.pipeline.settings import settings
 from fiqa_core.progress import progress
@@ -51,7 +51,8 @@ def parameters(method) -> int:
 def _time(method, chosen: dict) -> dict:
     """Median, mean and deviation in ms per image over single images, and per image of one full batch."""
     device = default_device()
-    images = to_batch(np.asarray(load_training().pixels[: max(chosen["images"], chosen["batch"])]), device)
+    pixels = next(iter(load_sets().values())).pixels
+    images = to_batch(np.asarray(pixels[: max(chosen["images"], chosen["batch"])]), device)
     for _ in range(chosen["warm_up"]):
         method(images[:1])
     single = [_milliseconds(method, images[i: i + 1]) for i in range(chosen["images"])]

@@ -18,7 +18,7 @@ from fiqa_core.benchmarks.detectors import Faces
 from fiqa_core.benchmarks.enrolment import enrol, look
 from fiqa_core.benchmarks.listing import Listing
 from fiqa_core.benchmarks.store import store
-from fiqa_core.benchmarks.tables import POINT_COLUMNS, empty_pairs, load_face_set
+from fiqa_core.benchmarks.tables import POINT_COLUMNS, load_face_set
 from fiqa_core.errors import FiqaError
 
 COUNT = 20
@@ -126,15 +126,14 @@ def test_failures_stay_in_their_place_and_are_told(tmp_path, capsys):
     )
 
 
-def test_a_training_set_is_left_without_its_failures(tmp_path):
+def test_a_training_set_has_neither_failures_nor_pairs(tmp_path):
     bad = listing(read=broken)
-    bad = Listing("training", bad.images, empty_pairs(), bad.read, False, bad.landmarks)
-    faces = store(bad, tmp_path / "set", tmp_path / "partial", keep_failures=False)
+    faces = store(bad, tmp_path / "set", tmp_path / "partial", training=True)
     assert len(faces) == COUNT - 2 and faces.images["age"].tolist() == [
         r for r in range(COUNT) if r not in (4, 7)
     ]
     assert np.array_equal(faces.pixels[4], align(picture(5), points(5)))
-    assert len(pd.read_csv(tmp_path / "set" / "failures.csv")) == 2
+    assert len(pd.read_csv(tmp_path / "set" / "failures.csv")) == 2 and len(faces.pairs) == 0
 
 
 def test_the_detector_is_asked_where_no_landmarks_are_known(tmp_path, detector):

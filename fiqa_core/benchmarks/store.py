@@ -15,7 +15,7 @@ import pandas as pd
 from fiqa_core.benchmarks.listing import Listing
 from fiqa_core.benchmarks.reading import read_landmarks
 from fiqa_core.benchmarks.shards import CROP, align_shards, load_outcome, prepare_partial
-from fiqa_core.benchmarks.tables import POINT_COLUMNS, FaceSet
+from fiqa_core.benchmarks.tables import POINT_COLUMNS, FaceSet, empty_pairs
 from fiqa_core.errors import FiqaError
 
 NAMED = 5  # failures that the printed report names
@@ -31,7 +31,7 @@ def store(
     policy: str = "central",
     crossfit=0,
     workers: int | None = None,
-    keep_failures: bool = True,
+    training: bool = False,
 ) -> FaceSet:
     """Align the pictures of `listing` and write them as a face set into `folder`; returns it, pixels on disk.
 
@@ -43,7 +43,7 @@ def store(
     policy     which of several faces is meant: "central" or "largest" (`choose_face`)
     crossfit   the column of that name, one number or (N,)
     workers    threads that read, detect and align (None: one per usable core); any number gives the same set
-    keep_failures  False leaves failed images out (training sets); `failures.csv` still lists them
+    training   a training set: without pairs and without the images that failed, which `failures.csv` lists
     `listing.read` is called from several threads. Columns added to the images: crossfit, fte and, where they
     are known, detector_score, attempt and the five landmarks used. Raises FiqaError for options that do not
     fit the listing, lack of disk space, and a listing of which not one image could be aligned.
@@ -56,11 +56,12 @@ def store(
     failures = failure_table(listing, outcome["failure"])
     report(listing, failures)
     images = listing.images.assign(crossfit=crossfit, fte=(outcome["failure"] != "").astype(int))
-    kept = (images["fte"] == 0).to_numpy() | keep_failures
+    kept = (images["fte"] == 0).to_numpy() | (not training)
     images = with_outcome(images, outcome, asked=detector is not None)[kept].reset_index(drop=True)
     folder.mkdir(parents=True, exist_ok=True)
     write_pixels(partial / "pixels.npy", kept, folder / "pixels.npy")
-    faces = FaceSet(listing.name, np.load(folder / "pixels.npy", mmap_mode="r"), images, listing.pairs)
+    pairs = empty_pairs() if training else listing.pairs
+    faces = FaceSet(listing.name, np.load(folder / "pixels.npy", mmap_mode="r"), images, pairs)
     faces.save_tables(folder)
     failures.to_csv(folder / "failures.csv", index=False, lineterminator="\n")
     return faces

@@ -6,8 +6,8 @@ Section `faces` of a suite:
     training: null                   # or as below, for instance {form: recordio, folder: corpora/ms1mv3}
     benchmarks:
       LFW: {form: lfw, folder: corpora/lfw, pairs: corpora/pairs.txt, detector: mtcnn}
-Options are those of the form's loader (`benchmarks.forms`) and four of `benchmarks.store`: detector,
-landmarks, policy, workers. Paths are absolute, or relative to the project's folder.
+Options are those of the form's loader (`benchmarks.forms`) and four of `store`: detector, landmarks, policy,
+workers. Paths are absolute, or relative to the project's folder.
 """
 
 import shutil
@@ -112,7 +112,7 @@ def prepare(name: str, options: dict) -> FaceSet:
     same = {key: value for key, value in options.items() if key != "workers"}
     partial = partial_path(f"{WORK}{name}", "01_prepare", options=same)
     listing = load_listing(name=name, **form)
-    return store(listing, folder, partial, crossfit=-1 if training else 0, keep_failures=not training, **own)
+    return store(listing, folder, partial, crossfit=-1 if training else 0, training=training, **own)
 
 
 def empty_training() -> FaceSet:
@@ -120,5 +120,7 @@ def empty_training() -> FaceSet:
     kinds = {column: int if column == "crossfit" else str for column in IMAGE_COLUMNS}
     images = pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in kinds.items()})
     faces = FaceSet("training", np.empty((0, 112, 112, 3), np.uint8), images, empty_pairs())
-    faces.save(project.build() / "training")
+    folder = project.build() / "training"
+    faces.save(folder)
+    faces.images[["image_id"]].assign(reason="").to_csv(folder / "failures.csv", index=False)
     return faces

@@ -81,7 +81,7 @@ def load_training() -> FaceSet:
     faces = load_face_set(project.build() / "training")
     if len(faces) == 0:
         raise FiqaError("the active suite has no training faces",
-                        "name some in params.yaml, faces.training, or give checkpoints for all that is trained")
+                        "name some in params.yaml, faces.training, or give checkpoints for all networks")
     return faces
 
 

@@ -1,5 +1,4 @@
 """Quality methods by name, and the scoring of many images with progress and resume."""
-import os
 from inspect import signature
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import numpy as np
 
 from fiqa_core.benchmarks.tables import FaceSet
 from fiqa_core.diffusion.model import load_diffusion
+from fiqa_core.engine import Job, run_shards
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import to_batch
 from fiqa_core.methods.analytical import illumination, sharpness, symmetry
@@ -17,7 +17,6 @@ from fiqa_core.methods.grafiqs import GraFIQs
 from fiqa_core.methods.magface import MagFace
 from fiqa_core.methods.prefiqs import PreFIQs
 from fiqa_core.methods.ser_fiq import SERFIQ
-from fiqa_core.progress import progress
 
 SHARD = 256                         # images between two savings of half-finished scores
 ON_RECOGNISER = {"faceqan": FaceQAN, "magface": MagFace, "ser_fiq": SERFIQ, "grafiqs": GraFIQs,
@@ -50,32 +49,25 @@ def build_method(slug: str, recogniser=None, diffusion_path: Path | None = None,
 
 
 def score_face_set(method, faces: FaceSet, mask: np.ndarray | None = None, partial: Path | None = None,
-                   batch: int = 64, device=None) -> np.ndarray:
+                   batch: int = 64, device=None, job: Job | None = None) -> np.ndarray:
     """Scores (M,) float32 of the images of `faces` that `mask` (N,) marks (None: all), in their order.
 
     partial   folder for finished parts: an interrupted call continues from them; None: nothing is kept
+    job       the same scoring for worker processes (see `engine.run_shards`); None: this process scores
     """
     rows = np.flatnonzero(mask) if mask is not None else np.arange(len(faces))
-    shards = [rows[first: first + SHARD] for first in range(0, len(rows), SHARD)]
-    parts = [_shard(method, faces, shard, None if partial is None else partial / f"{number:05d}.npy", batch, device)
-             for number, shard in enumerate(progress(shards, f"score {faces.name}", len(rows), "images", weight=len))]
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
+    parts = run_shards(lambda shard: score_rows(method, faces, shard, batch, device), rows, SHARD,
+                       f"score {faces.name}", partial, job)
+    return np.concatenate([np.empty(0, dtype=np.float32), *(values for _, values in parts)])
 
 
-def _shard(method, faces: FaceSet, rows: np.ndarray, path: Path | None, batch: int, device) -> np.ndarray:
-    if path is not None and path.is_file():
-        return np.load(path)
+def score_rows(method, faces: FaceSet, rows: np.ndarray, batch: int, device) -> np.ndarray:
+    """Scores (n,) float32 of the images `rows`. Raises FiqaError for a score that is no number."""
     scores = np.concatenate([method(to_batch(np.asarray(faces.pixels[rows[i: i + batch]]), device)).cpu().numpy()
                              for i in range(0, len(rows), batch)])
     if not np.isfinite(scores).all():
         bad = faces.images["image_id"].iloc[rows[~np.isfinite(scores)][0]]
         raise FiqaError(f"{faces.name}: the score of image {bad} is not a number", "look at the image and the networks")
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        with open(part, "wb") as file:
-            np.save(file, scores)
-        os.replace(part, path)
     return scores
 
 

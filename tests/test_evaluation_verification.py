@@ -97,3 +97,27 @@ def test_bad_input_is_named():
         error_rates([.1, np.nan], [1, 0])
     with pytest.raises(FiqaError, match="single fold"):
         accuracy([.1, .2], [1, 0], [3, 3])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_sorted_classes_give_the_rates_of_every_threshold(seed):
+    generator = np.random.default_rng(seed)
+    genuine = np.arange(150) < (20, 75, 130)[seed % 3]
+    similarity = generator.standard_normal(150) + generator.choice([-1, 0, 1, 5]) * genuine
+    if seed % 2:
+        similarity = similarity.round(1)
+    thresholds, fmr, fnmr = error_rates(similarity, genuine)
+    after = int(np.argmax(fmr - fnmr <= 0))
+    gap = (fmr - fnmr)[after - 1 : after + 1]
+    share = gap[0] / (gap[0] - gap[1])
+    assert equal_error_rate(similarity, genuine) == fnmr[after - 1] + share * (fnmr[after] - fnmr[after - 1])
+    place = int(np.argmin(np.round(fmr + fnmr, 12)))
+    assert best_threshold(similarity, genuine) == (
+        thresholds[place] if not place else thresholds[place - 1 : place + 1].mean()
+    )
+    fold = generator.integers(3, size=150)
+    for number, got in enumerate(accuracy(similarity, genuine, fold)):
+        cut, held = best_threshold(similarity[fold != number], genuine[fold != number]), fold == number
+        assert got == np.mean(
+            [np.mean(similarity[held & genuine] >= cut), np.mean(similarity[held & ~genuine] < cut)]
+        )

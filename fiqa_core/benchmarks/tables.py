@@ -1,14 +1,17 @@
 """The one form of a benchmark or training set: packed pixels, an images table, a pairs table.
 
-On disk a face set is a folder with `pixels.npy` (uint8, memory-mapped on load), `images.csv` and,
-for benchmarks, `pairs.csv`. Loose image files are never tracked: thousands of them slow DVC down.
+On disk a face set is a folder with `pixels.npy` (uint8, memory-mapped on load), `images.csv` and the pairs
+(`pairs.csv`, or `pairs.npz` where there are millions). Loose image files are never tracked: thousands of
+them slow DVC down.
 """
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from fiqa_core.benchmarks.pair_files import read_pairs, used_templates, write_pairs
 from fiqa_core.errors import FiqaError
 
 IMAGE_COLUMNS = ("image_id", "identity", "template_id", "media_id", "crossfit")
@@ -30,7 +33,8 @@ class FaceSet:
             values or provenance. A still image is a template of its own (template_id == image_id).
             crossfit: in a benchmark, the index of the trained model that scores the image; in a
             training set, the index of the model that must not see it, -1 where every model may.
-    pairs   comparisons: a, b (template_id), genuine (1 or 0), fold (-1 unknown); empty for training
+    pairs   comparisons: a, b (template_id; text or categorical), genuine (1 or 0), fold (-1 unknown); empty
+            for training
     """
 
     name: str
@@ -45,16 +49,27 @@ class FaceSet:
         return len(self.images)
 
     def save(self, folder: Path) -> None:
-        """Write the set to `folder`, replacing what is there."""
+        """Write the set to `folder`, replacing what is there. Pixels that lie in that very file stay."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "pixels.npy", self.pixels)
+        if not lies_in(self.pixels, folder / "pixels.npy"):
+            part = folder / "pixels.npy.part"               # the old file may be what `pixels` is read from
+            with open(part, "wb") as file:
+                np.save(file, self.pixels)
+            os.replace(part, folder / "pixels.npy")
         self.save_tables(folder)
 
     def save_tables(self, folder: Path) -> None:
         """Write all but the pixels, for sets whose pixels are in `folder` already."""
-        options = dict(index=False, float_format="%.6g", lineterminator="\n")
-        self.images.to_csv(folder / "images.csv", **options)
-        self.pairs.to_csv(folder / "pairs.csv", **options)
+        self.images.to_csv(folder / "images.csv", index=False, float_format="%.6g", lineterminator="\n")
+        write_pairs(self.pairs, folder)
+
+
+def lies_in(pixels: np.ndarray, path: Path) -> bool:
+    """Whether `pixels` is the memory-mapped whole of the file `path`."""
+    if not isinstance(pixels, np.memmap) or pixels.filename is None or not path.is_file():
+        return False
+    whole = np.load(path, mmap_mode="r")
+    return path.samefile(pixels.filename) and pixels.flags.c_contiguous and pixels.shape == whole.shape
 
 
 def empty_pairs() -> pd.DataFrame:
@@ -66,13 +81,12 @@ def empty_pairs() -> pd.DataFrame:
 def load_face_set(folder: Path) -> FaceSet:
     """Read a face set; pixels are memory-mapped. Raises FiqaError if a file is missing or inconsistent."""
     folder = Path(folder)
-    for name in ("pixels.npy", "images.csv", "pairs.csv"):
+    for name in ("pixels.npy", "images.csv"):
         if not (folder / name).is_file():
             raise FiqaError(f"{folder / name} is missing", "run the stage that prepares faces: dvc repro prepare")
     text = {"image_id": str, "identity": str, "template_id": str, "media_id": str}
     return FaceSet(folder.name, np.load(folder / "pixels.npy", mmap_mode="r"),
-                   pd.read_csv(folder / "images.csv", dtype=text),
-                   pd.read_csv(folder / "pairs.csv", dtype={"a": str, "b": str}))
+                   pd.read_csv(folder / "images.csv", dtype=text), read_pairs(folder))
 
 
 def check(faces: FaceSet) -> None:
@@ -88,9 +102,10 @@ def check(faces: FaceSet) -> None:
     if not problems:
         if images["image_id"].duplicated().any():
             problems.append(f"image_id {images['image_id'][images['image_id'].duplicated()].iloc[0]} occurs twice")
-        unknown = set(pairs["a"]).union(pairs["b"]) - set(images["template_id"])
+        named = used_templates(pairs)
+        unknown = sorted(map(str, named[~named.isin(images["template_id"].unique())]))
         if unknown:
-            problems.append(f"{len(unknown)} templates in pairs are not in images, {sorted(unknown)[0]} first")
+            problems.append(f"{len(unknown)} templates in pairs are not in images, {unknown[0]} first")
         if not pairs["genuine"].isin((0, 1)).all():
             problems.append("pairs.genuine holds values other than 0 and 1")
     if problems:

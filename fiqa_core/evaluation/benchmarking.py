@@ -128,11 +128,15 @@ def measure_benchmark(pairs: BenchmarkPairs, benchmark: str, similarity: dict, s
     """All methods, then the references, under every preset. The seed depends on the benchmark's name only."""
     seed = [chosen.seed, crc32(benchmark.encode())]
     measure = Measure(pairs, similarity, chosen, seed)
-    quality = {method: pairs.quality(scores[method].to_numpy(), chosen.template_quality) for method in scores}
-    anyone = ~np.isnan(list(quality.values())).all(axis=0) if quality else np.ones(len(pairs.a), dtype=bool)
+    anyone = np.zeros(len(pairs.a), dtype=bool) if len(scores.columns) else np.ones(len(pairs.a), dtype=bool)
+    measured = {}
+    for method in scores:
+        quality = pairs.quality(scores[method].to_numpy(), chosen.template_quality)
+        anyone |= ~np.isnan(quality)
+        measured[method] = {preset: measure.method(quality, preset) for preset in chosen.presets}
     cells = []
     for preset in chosen.presets:
-        results = {method: measure.method(values, preset) for method, values in quality.items()}
+        results = {method: found[preset] for method, found in measured.items()}
         results[ORACLE] = measure.oracle(anyone, preset)
         results[RANDOM] = measure.random(anyone, preset)
         cells += [Cell(benchmark, method, preset, result) for method, result in results.items() if result]

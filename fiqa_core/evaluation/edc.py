@@ -142,11 +142,16 @@ def iso_curve(similarity, genuine, quality, fmr) -> ErrorDiscardCurve:
     """Preset `iso` on checked arrays: one threshold from all impostors, exact steps of genuine pairs."""
     impostor = similarity[~genuine]
     threshold = threshold_at_fmr(impostor, fmr)
-    errors, quality = similarity[genuine] < threshold, quality[genuine]
+    return mated_curve(similarity[genuine], quality[genuine], threshold, fmr,
+                       match_rate(impostor, threshold), len(impostor))
+
+
+def mated_curve(similarity, quality, threshold, target, reached, impostor) -> ErrorDiscardCurve:
+    """Preset `iso` of genuine pairs (G,) whose threshold, and the FMR `reached` by it, are known."""
+    errors = similarity < threshold
     discard, fnmr = discard_steps(errors, quality)
-    return ErrorDiscardCurve(discard, fnmr, np.full(len(discard), threshold), "iso", fmr,
-                             match_rate(impostor, threshold), len(errors), len(impostor),
-                             int(errors.sum()), int(np.sum(quality == -np.inf)))
+    return ErrorDiscardCurve(discard, fnmr, np.full(len(discard), threshold), "iso", target, reached,
+                             len(errors), impostor, int(errors.sum()), int(np.sum(quality == -np.inf)))
 
 
 def discard_steps(errors: np.ndarray, quality: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,11 +3,12 @@
 The quality-dependent work (sorting, weights in discard order) is done once and shared by all recognisers.
 """
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from fiqa_core.errors import FiqaError
-from fiqa_core.evaluation.edc import LEVELS, ErrorDiscardCurve, checked, edc, grid_curve
+from fiqa_core.evaluation.edc import LEVELS, ErrorDiscardCurve, checked, edc, mated_curve
 from fiqa_core.evaluation.intervals import (
     DiscardWeights,
     JointWeights,
@@ -17,10 +18,11 @@ from fiqa_core.evaluation.intervals import (
     pair_weights,
     row_sums,
 )
+from fiqa_core.evaluation.joint import JointDiscard, discard_levels
 from fiqa_core.evaluation.pairs import BenchmarkPairs
 from fiqa_core.evaluation.references import oracle_curve, oracle_fnmr, oracle_pauc_raw
 from fiqa_core.evaluation.templates import TEMPLATE_QUALITY
-from fiqa_core.evaluation.thresholds import ROUNDING, paper_index
+from fiqa_core.evaluation.thresholds import ROUNDING, match_rate, paper_index, threshold_at_fmr
 
 GRIDS = {"iso": np.arange(96) / 100, "paper": LEVELS}
 JOINT_PAIRS = 60_000      # beyond this many pairs (IJB-C's millions) `paper` is reported without intervals
@@ -107,15 +109,46 @@ class Measure:
         used = scored | ~self.pairs.genuine if preset == "iso" else scored
         if not self._enough(used & scored, used, preset):
             return None
-        quality, genuine = quality[used], self.pairs.genuine[used]
-        if preset == "iso":
-            curves = {name: edc(values[used], genuine, quality, "iso", self.chosen.fmr)
-                      for name, values in self.similarity.items()}
-        else:
-            order = np.argsort(quality, kind="stable")         # once for all recognisers
-            curves = {name: grid_curve(*checked(values[used], genuine, quality, preset), preset,
-                                       self.chosen.fmr, order) for name, values in self.similarity.items()}
+        curves = self._curves(quality, used, preset) if self._known(quality) else {
+            name: edc(values[used], self.pairs.genuine[used], quality[used], preset, self.chosen.fmr)
+            for name, values in self.similarity.items()}
         return self._summary(curves, int((self.pairs.genuine & ~scored).sum()))
+
+    def _known(self, quality: np.ndarray) -> bool:
+        """Whether the similarities hold -1 already wherever an image failed to extract for this method."""
+        failures = np.flatnonzero(quality == -np.inf)
+        return all((values[failures] == -1).all() for values in self.similarity.values())
+
+    def _curves(self, quality: np.ndarray, used: np.ndarray, preset: str) -> dict[str, ErrorDiscardCurve]:
+        """As `edc`, with the work on the impostors done once for all methods."""
+        mated = self.pairs.genuine & used
+        if preset == "iso":
+            return {name: mated_curve(values[mated], quality[mated], *self._cuts[name])
+                    for name, values in self.similarity.items()}
+        levels, failures = discard_levels(quality, used), int(np.sum(quality[mated] == -np.inf))
+        return {name: joint.curve(levels, failures) for name, joint in self._joint.items()}
+
+    @cached_property
+    def _cuts(self) -> dict[str, tuple]:
+        """Per recogniser, under `iso`: threshold, FMR asked for, FMR reached, number of impostors."""
+        cuts = {}
+        for name, values in self._checked.items():
+            impostor = values[~self.pairs.genuine]
+            threshold = threshold_at_fmr(impostor, self.chosen.fmr)
+            cuts[name] = threshold, self.chosen.fmr, match_rate(impostor, threshold), len(impostor)
+        return cuts
+
+    @cached_property
+    def _joint(self) -> dict[str, JointDiscard]:
+        return {name: JointDiscard(values, self.pairs.genuine, self.chosen.fmr)
+                for name, values in self._checked.items()}
+
+    @cached_property
+    def _checked(self) -> dict[str, np.ndarray]:
+        """The similarities, once `edc`'s demands on them are known to be met."""
+        for values in self.similarity.values():
+            checked(values, self.pairs.genuine, np.broadcast_to(0.0, len(values)), "iso")
+        return self.similarity
 
     def _enough(self, scored: np.ndarray, used: np.ndarray, preset: str) -> bool:
         """Whether a partly scored set can be measured; a complete one always is, and errors say why not."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fiqa_core.benchmarks.pair_files import template_codes
 from fiqa_core.benchmarks.tables import FaceSet
 from fiqa_core.errors import FiqaError
 from fiqa_core.evaluation import templates
@@ -16,8 +17,8 @@ class BenchmarkPairs:
     images      (N rows) the face set's images table
     template    (N,) template code of every image, media (N,) code of its medium
     failed      (N,) bool, failure to extract: images with a non-zero `fte` column, if there is one
-    a, b        (P,) template codes, genuine (P,) bool, fold (P,) int
-    identity_a, identity_b  (P,) identity codes in [0, identities)
+    a, b        (P,) int32 template codes, genuine (P,) bool, fold (P,) int
+    identity_a, identity_b  (P,) int32 identity codes in [0, identities)
     """
 
     name: str
@@ -46,17 +47,23 @@ class BenchmarkPairs:
             raise FiqaError(f"{self.name}: {len(embeddings)} embeddings for {len(self.images)} images",
                             "embed every image of the face set, in the order of its images table")
         keep = templates.usable_images(self.failed, self.template)
-        vectors = templates.pool(embeddings[keep], self.template[keep], self.media[keep], keep_norm=keep_norm)
-        similarity = np.clip(templates.pair_similarity(vectors, self.a, self.b).astype(np.float64), -1, 1)
+        vectors = templates.pool(embeddings, self.template, self.media, keep_norm=keep_norm, keep=keep)
+        similarity = templates.pair_similarity(vectors, self.a, self.b).astype(np.float64)
+        np.clip(similarity, -1, 1, out=similarity)
         lost = templates.group_reduce(np.minimum, self.failed, self.template)
-        return np.where(lost[self.a] | lost[self.b], -1.0, similarity)
+        if lost.any():
+            similarity[lost[self.a] | lost[self.b]] = -1.0
+        return similarity
 
     def quality(self, scores: np.ndarray, how: str = "min") -> np.ndarray:
         """Quality (P,) float64 of the comparisons from image `scores` (N,): NaN where an image has none,
         -inf where an image failed to extract."""
+        return templates.pair_quality(self.template_quality(scores, how), self.a, self.b)
+
+    def template_quality(self, scores: np.ndarray, how: str = "min") -> np.ndarray:
+        """Quality (T,) float64 of the templates from image `scores` (N,); NaN and -inf as in `quality`."""
         scores = np.where(self.failed, -np.inf, scores)
-        return templates.pair_quality(templates.template_quality(scores, self.template, self.media, how),
-                                      self.a, self.b)
+        return templates.template_quality(scores, self.template, self.media, how)
 
 
 def benchmark_pairs(faces: FaceSet) -> BenchmarkPairs:
@@ -76,10 +83,10 @@ def benchmark_pairs(faces: FaceSet) -> BenchmarkPairs:
         mixed = images["template_id"][identity[template] != owner].iloc[0]
         raise FiqaError(f"face set {faces.name}: template {mixed} holds several identities",
                         "give every template one identity in images.csv")
-    place = pd.Index(names)
-    a, b = place.get_indexer(pairs["a"]), place.get_indexer(pairs["b"])
-    used = np.unique(identity[np.append(a, b)])
-    codes = np.searchsorted(used, identity)
+    a, b = (template_codes(pairs[side], pd.Index(names)) for side in "ab")
+    compared = np.zeros(len(names), dtype=bool)
+    compared[a] = compared[b] = True
+    codes = np.searchsorted(np.unique(identity[compared]), identity).astype(np.int32)
     failed = images["fte"].to_numpy() != 0 if "fte" in images else np.zeros(len(images), dtype=bool)
     return BenchmarkPairs(faces.name, images, template, media, failed, a, b, pairs["genuine"].to_numpy() == 1,
                           pairs["fold"].to_numpy(), codes[a], codes[b])

@@ -9,13 +9,16 @@ import numpy as np
 from fiqa_core.errors import FiqaError
 
 TEMPLATE_QUALITY = ("min", "mean", "max")
+POOLED = 32_768             # images pooled at once: bounds memory, never changes a result
 
 
 def pool(embeddings: np.ndarray, template: np.ndarray, media: np.ndarray,
-         quality: np.ndarray | None = None, keep_norm: bool = False) -> np.ndarray:
+         quality: np.ndarray | None = None, keep_norm: bool = False,
+         keep: np.ndarray | None = None) -> np.ndarray:
     """Unit template vectors (T, D) float32: mean within each medium, sum over media, L2-normalised.
 
-    embeddings  (N, D) face vectors; reduced to unit length first unless `keep_norm`
+    embeddings  (N, D) face vectors, memory-mapped or not; reduced to unit length first unless `keep_norm`
+    keep        (N,) bool, the images that count (None: all); every template needs one
     quality     (N,) optional: weighted means instead, weights max(quality, 0) within a medium and each
                 medium weighted by its mean weight. Fusion answers another question than discarding:
                 report it apart. A template whose weights are all 0 falls back to the plain mean.
@@ -24,15 +27,45 @@ def pool(embeddings: np.ndarray, template: np.ndarray, media: np.ndarray,
     if not len(embeddings) == len(template) == len(media):
         raise FiqaError(f"{len(embeddings)} embeddings, {len(template)} templates, {len(media)} media codes",
                         "give one template and one media code for every embedding")
-    vectors = np.asarray(embeddings, dtype=np.float32)
-    if not keep_norm:
-        vectors = unit(vectors)
-    owner, medium = media_groups(template, media)
-    if quality is None:
-        return unit(group_reduce(np.add, group_mean(vectors, medium), owner))
-    weight = fusion_weight(quality, template)
-    total = group_reduce(np.add, vectors * weight[:, None], medium) / np.bincount(medium)[:, None]
-    return unit(group_reduce(np.add, total, owner))
+    rows = np.arange(len(template)) if keep is None else np.flatnonzero(keep)
+    owner, medium = media_groups(template[rows], media[rows])
+    weight = None if quality is None else fusion_weight(np.asarray(quality)[rows], template[rows])
+    order = np.argsort(medium, kind="stable")                   # a template's images adjoin, media in order
+    first = np.searchsorted(owner[medium[order]], np.arange(owner[-1] + 2))
+    pooled = np.empty((owner[-1] + 1, embeddings.shape[1]), dtype=np.float32)
+    for begin, end in blocks(first, POOLED):
+        block = order[first[begin]:first[end]]
+        vectors = np.asarray(embeddings[rows[block]], dtype=np.float32)
+        pooled[begin:end] = pool_block(vectors if keep_norm else unit(vectors), medium[block], owner,
+                                       None if weight is None else weight[block])
+    return pooled
+
+
+def blocks(first: np.ndarray, most: int) -> list[tuple[int, int]]:
+    """Runs (begin, end) of groups that hold at most `most` rows together, or one group alone if it is larger.
+
+    first  (G + 1,) row at which each group begins, then the number of rows
+    """
+    found, begin = [], 0
+    while begin < len(first) - 1:
+        end = max(int(np.searchsorted(first, first[begin] + most, side="right")) - 1, begin + 1)
+        found.append((begin, end))
+        begin = end
+    return found
+
+
+def pool_block(vectors: np.ndarray, medium: np.ndarray, owner: np.ndarray,
+               weight: np.ndarray | None) -> np.ndarray:
+    """Unit template vectors of whole templates whose images' (n, D) media codes (n,) ascend.
+
+    owner  template code of every medium; weight (n,) float32 as in `fusion_weight`, None for plain means
+    """
+    group = medium - medium[0]
+    template = owner[medium[0]:medium[-1] + 1] - owner[medium[0]]
+    if weight is None:
+        return unit(group_reduce(np.add, group_mean(vectors, group), template))
+    total = group_reduce(np.add, vectors * weight[:, None], group) / np.bincount(group)[:, None]
+    return unit(group_reduce(np.add, total, template))
 
 
 def fusion_weight(quality: np.ndarray, template: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 Throughout: similarity (P,) float, genuine (P,) bool or 0/1, a pair is accepted when similarity >= threshold.
 """
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,11 +75,33 @@ def error_rates(similarity: np.ndarray, genuine: np.ndarray) -> tuple[np.ndarray
 
 def equal_error_rate(similarity: np.ndarray, genuine: np.ndarray) -> float:
     """Rate where FMR and FNMR cross, on the straight line between the two points around the crossing."""
-    _, fmr, fnmr = error_rates(similarity, genuine)
-    gap = fmr - fnmr                                     # falls from 1 to -1 along the thresholds
-    after = int(np.argmax(gap <= 0))
-    share = gap[after - 1] / (gap[after - 1] - gap[after])
-    return float(fnmr[after - 1] + share * (fnmr[after] - fnmr[after - 1]))
+    similarity, genuine = separated(similarity, genuine)
+    mated, impostor = np.sort(similarity[genuine]), np.sort(similarity[~genuine])
+
+    def rates(threshold) -> tuple[float, float]:
+        return 1 - below([impostor], threshold) / len(impostor), below([mated], threshold) / len(mated)
+
+    def crossed(threshold) -> bool:                      # FMR - FNMR falls from 1 to -1 along the thresholds
+        fmr, fnmr = rates(threshold)
+        return fmr - fnmr <= 0
+
+    points = [values[place] for values in (mated, impostor)
+              if (place := bisect_left(values, True, key=crossed)) < len(values)]
+    after = min(points) if points else np.nextafter(max(mated[-1], impostor[-1]), np.inf)
+    (fmr0, fnmr0), (fmr1, fnmr1) = rates(highest_below([mated, impostor], after)), rates(after)
+    share = (fmr0 - fnmr0) / ((fmr0 - fnmr0) - (fmr1 - fnmr1))
+    return float(fnmr0 + share * (fnmr1 - fnmr0))
+
+
+def below(parts: list[np.ndarray], threshold):
+    """How many values of ascending arrays lie below `threshold` (a number, or (K,) numbers)."""
+    return sum(np.searchsorted(part, threshold, side="left") for part in parts)
+
+
+def highest_below(parts: list[np.ndarray], threshold: float) -> float:
+    """The highest value below `threshold` in ascending arrays; -inf if there is none."""
+    places = [np.searchsorted(part, threshold, side="left") for part in parts]
+    return float(max([part[place - 1] for part, place in zip(parts, places) if place], default=-np.inf))
 
 
 def accuracy(similarity: np.ndarray, genuine: np.ndarray, fold: np.ndarray | None = None) -> np.ndarray:
@@ -94,7 +117,9 @@ def accuracy(similarity: np.ndarray, genuine: np.ndarray, fold: np.ndarray | Non
     names = np.unique(fold)
     if len(names) < 2:
         raise FiqaError("fold names a single fold", "give at least two folds, or None for ten blocks")
-    return np.array([fold_accuracy(similarity, genuine, fold == name) for name in names])
+    mated, impostor = ([np.sort(similarity[side & (fold == name)]) for name in names]
+                       for side in (genuine, ~genuine))
+    return np.array([fold_accuracy(mated, impostor, held) for held in range(len(names))])
 
 
 def consecutive_folds(genuine: np.ndarray, count: int = 10) -> np.ndarray:
@@ -105,19 +130,38 @@ def consecutive_folds(genuine: np.ndarray, count: int = 10) -> np.ndarray:
     return fold
 
 
-def fold_accuracy(similarity: np.ndarray, genuine: np.ndarray, held: np.ndarray) -> float:
-    """Balanced accuracy on the `held` pairs at the threshold that is best on the others."""
-    threshold = best_threshold(similarity[~held], genuine[~held])
-    rates = [np.mean((similarity[held & side] >= threshold) == accepted)
-             for side, accepted in ((genuine, True), (~genuine, False)) if (held & side).any()]
+def fold_accuracy(mated: list[np.ndarray], impostor: list[np.ndarray], held: int) -> float:
+    """Balanced accuracy on fold `held` at the threshold best on the others; ascending values per fold."""
+    others = [parts[:held] + parts[held + 1:] for parts in (mated, impostor)]
+    threshold = threshold_of_sorted(*others)
+    own, foreign = mated[held], impostor[held]
+    rates = [(len(own) - below([own], threshold)) / len(own)] if len(own) else []
+    rates += [below([foreign], threshold) / len(foreign)] if len(foreign) else []
     return float(np.mean(rates))
 
 
 def best_threshold(similarity: np.ndarray, genuine: np.ndarray) -> float:
     """Threshold of highest balanced accuracy, midway between two neighbours, the lowest of equals."""
-    thresholds, fmr, fnmr = error_rates(similarity, genuine)
-    place = int(np.argmin(np.round(fmr + fnmr, 12)))           # equal sums may differ in their last bit
-    return float(thresholds[place] if place == 0 else thresholds[place - 1:place + 1].mean())
+    similarity, genuine = separated(similarity, genuine)
+    return threshold_of_sorted([np.sort(similarity[genuine])], [np.sort(similarity[~genuine])])
+
+
+def threshold_of_sorted(mated: list[np.ndarray], impostor: list[np.ndarray]) -> float:
+    """`best_threshold` of ascending arrays (one per fold, say). Raises FiqaError if a class is empty.
+
+    Only genuine similarities can be best: raising the threshold from one of them to the next rejects
+    impostors at no cost.
+    """
+    count = [sum(map(len, parts)) for parts in (mated, impostor)]
+    if not all(count):
+        raise FiqaError("genuine holds one class only", "verification needs genuine and impostor comparisons")
+    thresholds = np.unique(np.concatenate(mated))
+    cost = 1 - below(impostor, thresholds) / count[1] + below(mated, thresholds) / count[0]
+    best = float(thresholds[np.argmin(np.round(cost, 12))])    # equal sums may differ in their last bit
+    before = highest_below([*mated, *impostor], best)
+    if before == -np.inf:
+        return best
+    return (before + best) / 2
 
 
 def dprime(similarity: np.ndarray, genuine: np.ndarray) -> float:

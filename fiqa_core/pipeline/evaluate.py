@@ -1,4 +1,6 @@
 """Stage `evaluate`: all curves, areas, intervals and correlations, once, for every table that follows."""
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -32,18 +34,18 @@ def evaluate_benchmarks() -> dict[str, pd.DataFrame]:
 def double_role(benchmarks: dict) -> pd.DataFrame:
     """Verification by eDifFIQA's own embeddings: it was trained to stay a recogniser (eDifFIQA, section 3)."""
     slugs = [slug for slug in settings("distilled") if kind_of(slug) == "eDifFIQA"]
-    embeddings = {(METHODS[slug], benchmark): _own_embeddings(slug, faces)
+    embeddings = {(METHODS[slug], benchmark): partial(_own_embeddings, slug, faces)
                   for slug in slugs for benchmark, faces in benchmarks.items()}
     return verification_table(benchmarks, embeddings)
 
 
 def _own_embeddings(slug: str, faces: FaceSet) -> np.ndarray:
     """Embeddings (N, D) of each image by the cross-fitted model that scores it."""
-    parts, crossfit = {}, faces.images["crossfit"].to_numpy()
+    vectors, crossfit = None, faces.images["crossfit"].to_numpy()
     for model in np.unique(crossfit):
         recogniser = load_quality_as_recogniser(slug, quality_path(slug, model))
-        parts[model] = embed(recogniser, faces.pixels[crossfit == model], default_device(), **settings("embed"))
-    vectors = np.empty((len(faces), next(iter(parts.values())).shape[1]), dtype=np.float32)
-    for model, part in parts.items():
-        vectors[crossfit == model] = part
+        rows = np.flatnonzero(crossfit == model)
+        part = embed(recogniser, faces.pixels, default_device(), **settings("embed"), rows=rows)
+        vectors = np.empty((len(faces), part.shape[1]), dtype=np.float32) if vectors is None else vectors
+        vectors[rows] = part
     return vectors

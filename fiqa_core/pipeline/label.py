@@ -6,7 +6,7 @@ from fiqa_core import project
 from fiqa_core.device import default_device
 from fiqa_core.pipeline.partial import forget, partial_path
 from fiqa_core.pipeline.prepare import load_training, models
-from fiqa_core.pipeline.score import pipeline_method
+from fiqa_core.pipeline.score import pipeline_method, scoring_job
 from fiqa_core.pipeline.settings import settings
 from fiqa_core.scoring import score_face_set
 
@@ -35,7 +35,8 @@ def _label(count: int, options: dict) -> list[pd.DataFrame]:
         mask = draw_identities(faces.images, faces.images["crossfit"] != model, count, settings("seed"))
         partial = partial_path(f"labels-{model}", "06_label", faces, config=settings("labels"))
         scores = score_face_set(pipeline_method("diffiqa", model, **options), faces, mask=mask, partial=partial,
-                                batch=settings("scoring.batch"), device=default_device())
+                                batch=settings("scoring.batch"), device=default_device(),
+                                job=scoring_job("diffiqa", model, faces, **options))
         table = pd.DataFrame({"image_id": faces.images.loc[mask, "image_id"], "score": scores})
         label_path(model).parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(label_path(model), index=False, float_format="%.6f", lineterminator="\n")

@@ -76,6 +76,11 @@ def load_benchmarks() -> dict[str, FaceSet]:
     return {name: load_face_set(benchmark_folder(name)) for name in benchmark_names()}
 
 
+def load_prepared(name: str) -> FaceSet:
+    """The prepared training faces ("training") or one benchmark."""
+    return load_training() if name == "training" else load_face_set(benchmark_folder(name))
+
+
 def load_training() -> FaceSet:
     """The prepared training faces. Raises FiqaError where the suite has none."""
     faces = load_face_set(project.build() / "training")

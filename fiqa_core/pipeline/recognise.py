@@ -1,22 +1,29 @@
 """Stage `recogniser`: train one face recognition model on the training faces, or load the user's checkpoint."""
 import hashlib
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.lib.format import open_memmap
 
 from fiqa_core import project
 from fiqa_core.benchmarks import FaceSet
 from fiqa_core.device import default_device
+from fiqa_core.engine import Job, run_shards
 from fiqa_core.evaluation.benchmarking import verification_table
 from fiqa_core.evaluation.csv import write_csv
 from fiqa_core.evaluation.pairs import face_set_similarity
 from fiqa_core.evaluation.verification import error_rates
 from fiqa_core.pipeline.partial import forget, partial_path
-from fiqa_core.pipeline.prepare import load_benchmarks, load_training
+from fiqa_core.pipeline.prepare import load_benchmarks, load_prepared, load_training
 from fiqa_core.pipeline.settings import settings
 from fiqa_core.recognisers import Recogniser, load_recogniser, save_recogniser
-from fiqa_core.recognisers.embedding import embed
+from fiqa_core.recognisers.embedding import embed_batch
 from fiqa_core.recognisers.training import train_recogniser
+
+SHARD_BATCHES = 8                   # batches between two savings of half-finished embeddings
+DET_POINTS = 100_000                # beyond so many pairs the DET curve keeps the points where FNMR changes
 
 
 def obtain_recogniser(slug: str) -> Recogniser:
@@ -64,27 +71,58 @@ def training_log(slug: str) -> pd.DataFrame | None:
     return pd.read_csv(path) if path.is_file() else None
 
 
-def embed_face_set(slug: str, recogniser: Recogniser, faces: FaceSet, known: dict | None = None) -> np.ndarray:
-    """Embeddings (N, D) of a face set, kept in build/partial so that an interrupted run does not repeat them.
+def embed_face_set(slug: str, recogniser: Recogniser, faces: FaceSet, known: dict | None = None,
+                   keys: list[bytes] | None = None) -> np.ndarray:
+    """Embeddings (N, D) float32 of a face set, memory-mapped from build/partial, where a killed run goes on.
 
-    known   embeddings by image content: pictures that occurred before are not embedded again; it is added to
+    known   embeddings by content: pictures that occurred before are not embedded again; it is added to
+    keys    of the face set's pictures, see `picture_keys`; needed with `known`
     """
     partial = embedding_partial(slug, faces)
-    known = {} if known is None else known
-    keys = [hashlib.blake2b(picture.tobytes(), digest_size=16).digest() for picture in faces.pixels]
-    if partial.is_file():
-        vectors = np.load(partial)
-    else:
-        new = np.array([key not in known for key in keys])
-        fresh = embed(recogniser, np.asarray(faces.pixels[new]), default_device(), **settings("embed"))
-        vectors = np.empty((len(faces), recogniser.embedding_size), dtype=np.float32)
-        vectors[new] = fresh
-        for row in np.flatnonzero(~new):
-            vectors[row] = known[keys[row]]
-        with open(partial, "wb") as file:
-            np.save(file, vectors)
-    known.update(zip(keys, vectors))
+    if not partial.is_file():
+        old = [row for row, key in enumerate(keys) if key in known] if known else []
+        _embed_to(partial, slug, recogniser, faces, np.delete(np.arange(len(faces)), old),
+                  {row: known[keys[row]] for row in old})
+    vectors = np.load(partial, mmap_mode="r")
+    if known is not None:
+        known.update(zip(keys, np.asarray(vectors)))
     return vectors
+
+
+def _embed_to(path: Path, slug: str, recogniser: Recogniser, faces: FaceSet, rows: np.ndarray,
+              old: dict) -> None:
+    """Write the embeddings of `faces`: `rows` by the recogniser in shards, `old` (row -> vector) as given."""
+    options = settings("embed")
+    work, size = _embedder(recogniser, faces, options), SHARD_BATCHES * options["batch"]
+    parts, whole = path.with_name(path.name + ".parts"), path.with_name(path.name + ".part")
+    vectors = open_memmap(whole, "w+", np.float32, (len(faces), recogniser.embedding_size))
+    job = Job("embed", {"slug": slug, "faces": faces.name})
+    for shard, values in run_shards(work, rows, size, f"embed {recogniser.name} {faces.name}", parts, job):
+        vectors[shard] = values
+    for row, vector in old.items():
+        vectors[row] = vector
+    vectors.flush()
+    os.replace(whole, path)
+    forget(parts)
+
+
+def _embedder(recogniser: Recogniser, faces: FaceSet, options: dict):
+    """rows (n,) -> embeddings (n, D), in batches that do not depend on how the rows were cut into shards."""
+    size, device = options["batch"], default_device()
+    recogniser = recogniser.to(device)
+    return lambda rows: np.concatenate([
+        embed_batch(recogniser, faces.pixels[rows[i:i + size]], device, **options)
+        for i in range(0, len(rows), size)])
+
+
+def embedding_work(slug: str, faces: str):
+    """rows (n,) -> embeddings (n, D): what a worker process does for `embed_face_set`."""
+    return _embedder(pipeline_recogniser(slug), load_prepared(faces), settings("embed"))
+
+
+def picture_keys(faces: FaceSet) -> list[bytes]:
+    """A 16-byte hash of each picture's pixels."""
+    return [hashlib.blake2b(picture.tobytes(), digest_size=16).digest() for picture in faces.pixels]
 
 
 def embedding_partial(slug: str, faces: FaceSet):
@@ -102,4 +140,7 @@ def verify(slug: str, recogniser: Recogniser):
     write_csv(table, path)
     similarity = face_set_similarity(faces, next(iter(embeddings.values())))
     _, fmr, fnmr = error_rates(similarity, faces.pairs["genuine"].to_numpy() == 1)
+    if len(fmr) > DET_POINTS:
+        corner = np.diff(fnmr, prepend=-1) != 0
+        fmr, fnmr = fmr[corner], fnmr[corner]
     return table, (fmr, fnmr)

@@ -1,5 +1,6 @@
 """Stages `score_*`: quality scores of the benchmark images by one method."""
 import hashlib
+from functools import partial as bound
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,15 @@ import pandas as pd
 from fiqa_core import project
 from fiqa_core.benchmarks import FaceSet
 from fiqa_core.device import default_device
+from fiqa_core.engine import Job
 from fiqa_core.errors import FiqaError
 from fiqa_core.names import METHODS
 from fiqa_core.pipeline.diffuse import diffusion_path
 from fiqa_core.pipeline.partial import forget, partial_path
-from fiqa_core.pipeline.prepare import load_benchmarks, subset_mask
+from fiqa_core.pipeline.prepare import load_benchmarks, load_prepared, subset_mask
 from fiqa_core.pipeline.recognise import pipeline_recogniser, recogniser_path
 from fiqa_core.pipeline.settings import settings
-from fiqa_core.scoring import ON_PIXELS, build_method, score_face_set
+from fiqa_core.scoring import ON_PIXELS, build_method, score_face_set, score_rows
 
 # Sections of params.yaml whose methods score with weights of their own, and those that need a recogniser.
 TRAINED = ("baselines", "distilled")
@@ -46,7 +48,8 @@ def score_benchmark(slug: str, faces: FaceSet) -> pd.DataFrame:
         partial = partial_path(f"scores-{slug}-{faces.name}-{model}", "05_score", faces, config=chosen,
                                weights=[digest_of(path) for path in weights_of(slug, model)])
         scores[mask] = score_face_set(pipeline_method(slug, model), faces, mask=mask, partial=partial,
-                                      batch=settings("scoring.batch"), device=default_device())
+                                      batch=settings("scoring.batch"), device=default_device(),
+                                      job=scoring_job(slug, model, faces))
         forget(partial)
     table = pd.DataFrame({"benchmark": faces.name, "image_id": faces.images["image_id"],
                           "method": METHODS[slug], "score": scores})
@@ -84,6 +87,17 @@ def pipeline_method(slug: str, model: int = 0, **changes):
     options = {key: value for key, value in chosen.items() if key not in PLACE}
     return build_method(slug, pipeline_recogniser(recogniser_of(slug)),
                         diffusion_path=diffusion_path(model) if slug == "diffiqa" else None, **{**options, **changes})
+
+
+def scoring_job(slug: str, model: int, faces: FaceSet, **changes) -> Job:
+    """Scoring a prepared face set by `pipeline_method(slug, model, **changes)`, for worker processes."""
+    return Job("score", {"slug": slug, "model": int(model), "faces": faces.name, "changes": changes})
+
+
+def scoring_work(slug: str, model: int, faces: str, changes: dict):
+    """rows (n,) -> scores (n,): what a worker does with the arguments of `scoring_job`."""
+    return bound(score_rows, pipeline_method(slug, model, **changes), load_prepared(faces),
+                 batch=settings("scoring.batch"), device=default_device())
 
 
 def recogniser_of(slug: str) -> str:

@@ -14,6 +14,7 @@ from fiqa_core.diffusion.unet import UNet
 from fiqa_core.errors import FiqaError
 from fiqa_core.methods import lightqnet
 from fiqa_core.methods.networks import CRFIQANetwork, DifFIQARNetwork, EDifFIQANetwork, QualityMLP
+from fiqa_core.methods.pfe_official import PFENetwork
 from fiqa_core.recognisers.catalogue import CATALOGUE
 from fiqa_core.recognisers.iresnet import DEPTHS, IResNet
 from fiqa_core.recognisers.mobilefacenet_evolve import MobileFaceNetUnit
@@ -43,6 +44,7 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "diffiqa_unet": UNet,
     "diffiqa_gaussian_diffusion": Diffusion,
     **{f"lightqnet_{width}": partial(lightqnet.LightQNetNetwork, width) for width in lightqnet.WIDTHS},
+    "pfe": PFENetwork,
 }
 
 

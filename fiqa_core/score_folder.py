@@ -29,6 +29,7 @@ from fiqa_core.progress import progress
 from fiqa_core.recognisers import load_recogniser
 from fiqa_core.scoring import ON_PIXELS, ON_RECOGNISER, SLUGS, build_method
 from fiqa_core.weights.place import find
+from fiqa_core.weights.tensors import locate
 
 COLUMNS = ["image", "score", "percentile", "status"]
 
@@ -168,7 +169,7 @@ def settings_of(args: argparse.Namespace, weights: Path | None, model: Path | No
 
 
 def _digest(path: Path | None) -> str | None:
-    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+    return None if path is None else hashlib.sha256(locate(path).read_bytes()).hexdigest()
 
 
 def begin(out: Path, settings: dict) -> set[str]:

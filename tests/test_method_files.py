@@ -49,9 +49,9 @@ def test_the_authors_file_of_sdd_fiqa_loads_under_its_own_keys(tmp_path):
 
 
 def test_an_authors_file_without_a_network_here_is_refused(tmp_path):
-    torch.save({"a": torch.zeros(2)}, tmp_path / "FaceQnet.pt")
+    torch.save({"a": torch.zeros(2)}, tmp_path / "pcnet.pt")
     with pytest.raises(FiqaError, match="no network here"):
-        load_quality("faceqnet", tmp_path / "FaceQnet.pt")
+        load_quality("pcnet", tmp_path / "pcnet.pt")
 
 
 def test_other_slugs_are_no_trained_method():

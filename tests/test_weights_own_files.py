@@ -92,6 +92,8 @@ def test_quality_networks_load_as_such(shop, tmp_path):
     ("adaface_ir101_webface12m", "fiqa_core.recognisers.load_recogniser", ["adaface_ir101"]),
     ("sface", "fiqa_core.recognisers.load_recogniser", ["sface"]),
     ("crfiqa_l", "fiqa_core.methods.files.load_quality", ["crfiqa_iresnet100"]),
+    ("faceqnet_v1", "fiqa_core.methods.files.load_quality", ["faceqnet"]),
+    ("pfe_ms1m", "fiqa_core.methods.files.load_quality", ["pfe"]),
     ("diffiqa", "fiqa_core.diffusion.model.load_diffusion", []),
     ("yunet", "fiqa_core.benchmarks.detectors.load_detector", []),
 ])

@@ -1,4 +1,5 @@
 """Small files of every weights format, written by the formats' rules and not by the readers under test."""
+import json
 import struct
 
 import h5py
@@ -115,10 +116,11 @@ def mxnet(path, tensors, version=2):
 
 # --- the others -----------------------------------------------------------------------------------
 
-def keras(path, layers):
-    """{layer: {weight: tensor}} as Keras saves a whole model."""
+def keras(path, layers, config=None):
+    """{layer: {weight: tensor}} as Keras saves a whole model of `config`; None: weights alone."""
     with h5py.File(path, "w") as file:
-        file.attrs["model_config"] = "{}"
+        if config is not None:
+            file.attrs["model_config"] = json.dumps(config).encode()
         group = file.create_group("model_weights")
         group.attrs["layer_names"] = [name.encode() for name in layers]
         for name, weights in layers.items():

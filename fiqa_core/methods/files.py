@@ -10,16 +10,18 @@ from fiqa_core.errors import FiqaError
 from fiqa_core.methods.distilled import CRFIQA, DifFIQAR, Distilled, EDifFIQA
 from fiqa_core.methods.faceqgen import FaceQgen
 from fiqa_core.methods.faceqnet import FaceQnet
+from fiqa_core.methods.faceqnet_official import read_faceqnet
 from fiqa_core.methods.froq import FROQ
 from fiqa_core.methods.lightqnet import WIDTHS, LightQNet
 from fiqa_core.methods.pcnet import PCNet
 from fiqa_core.methods.pfe import PFE
+from fiqa_core.methods.pfe_official import OfficialPFE
 from fiqa_core.methods.sdd_fiqa import SDDFIQA, from_official, official_network
 from fiqa_core.recognisers import Recogniser
 from fiqa_core.recognisers.catalogue import entry, recogniser_from_catalogue, recogniser_from_config
 from fiqa_core.weights.fit import Undrawn, load_strictly
 from fiqa_core.weights.formats.pytorch import write_atomically
-from fiqa_core.weights.tensors import ONNX, locate, read_tensors, recognise
+from fiqa_core.weights.tensors import KERAS, ONNX, locate, read_tensors, recognise
 
 FORMAT = "fiqa quality 1"
 REMEDY = ("run make repro, which trains the methods, or give the authors' checkpoint "
@@ -48,10 +50,12 @@ PUBLISHED = {"diffiqa_r": ("DifFIQA(R)", "iresnet100"), "ediffiqa_l": ("eDifFIQA
 BASELINES = {"faceqnet": "FaceQnet", "sdd_fiqa": "SDD-FIQA", "pfe": "PFE", "pcnet": "PCNet",
              "lightqnet": "LightQNet", "cr_fiqa": "CR-FIQA", "faceqgen": "FaceQgen", "froq": "FROQ"}
 # methods whose authors' file loads: an untrained one of the published size
-LOADED = {"sdd_fiqa": official_network,
+LOADED = {"sdd_fiqa": official_network, "pfe": OfficialPFE,
           "crfiqa_s": lambda: CRFIQA(recogniser_from_catalogue("iresnet50")),
           "crfiqa_l": lambda: CRFIQA(recogniser_from_catalogue("iresnet100")),
           **{f"lightqnet_{width}": partial(LightQNet, width) for width in WIDTHS}}
+# methods whose authors' file says itself which layers they have: its reader
+READ = {"faceqnet": read_faceqnet}
 ONE_PASS = (*PUBLISHED, *dict.fromkeys((*BASELINES, *LOADED)))
 # architecture -> slug, where lower case does not make one of the other
 SLUGS_OF_ARCHITECTURES = {"crfiqa_iresnet50": "crfiqa_s", "crfiqa_iresnet100": "crfiqa_l"}
@@ -82,14 +86,16 @@ def load_quality(slug: str, path: str | Path) -> nn.Module:
     """A trained model, frozen: written by `save_quality`, or the authors' file of that method.
 
     slug   one of ONE_PASS, or the name of its architecture (ediffiqa_L, crfiqa_iresnet100)
-    path   in any format of `fiqa_core.weights`, here or in the weights folder; ONNX for models on recognisers
+    path   in any format of `fiqa_core.weights`, here or in the weights folder; ONNX for models on
+           recognisers, Keras' for FaceQnet
     Raises FiqaError if the file is missing, unsafe or does not fit; it says which keys are at fault and which
     architecture they would fit.
     """
     path = locate(path, REMEDY)
     slug = SLUGS_OF_ARCHITECTURES.get(slug, slug.lower())
-    if recognise(path) is ONNX:
-        return _of_onnx(slug, path).requires_grad_(False)
+    form = recognise(path)
+    if form in READERS:
+        return READERS[form](slug, path).requires_grad_(False)
     content = read_tensors(path)
     with Undrawn():
         if content.get("format") == FORMAT:
@@ -125,9 +131,13 @@ def _untrained(slug: str, path: Path) -> nn.Module:
     """A new model of the published size. Raises FiqaError for a slug that is none."""
     if slug in LOADED:
         return LOADED[slug]()
+    if slug in READ:
+        raise FiqaError(f"{path} does not say which layers {slug!r} has; its authors' Keras file alone does",
+                        f"give that file as it is: python -m fiqa_core weights list {slug}_v1")
     if slug not in PUBLISHED:
         raise FiqaError(f"{path} was not written by this project, and the authors' file of {slug!r} has no network "
-                        "here", f"train the method, or give one of: {', '.join((*PUBLISHED, *LOADED))}")
+                        "here",
+                        f"train the method, or give one of: {', '.join((*PUBLISHED, *LOADED, *READ))}")
     kind, backbone = PUBLISHED[slug]
     return KINDS[kind].build(recogniser_from_catalogue(backbone))
 
@@ -141,3 +151,13 @@ def _of_onnx(slug: str, path: Path) -> Distilled:
     preparation = Recogniser(nn.Identity(), row.embedding_size, row.name, row.colour, row.mean, row.std,
                              row.size, row.columns)
     return Distilled(OnnxQualityNetwork(path), preparation)
+
+
+def _of_keras(slug: str, path: Path) -> nn.Module:
+    if slug not in READ:
+        raise FiqaError(f"{path} is a Keras model, and {slug!r} comes in no such form",
+                        f"name what it is: {', '.join(READ)}")
+    return READ[slug](path)
+
+
+READERS = {ONNX: _of_onnx, KERAS: _of_keras}        # formats that hold more than tensors

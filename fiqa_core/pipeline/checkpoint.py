@@ -1,6 +1,7 @@
 """A user's own checkpoint in the place of a network that the pipeline would train."""
 import shutil
 from collections.abc import Callable
+from glob import escape
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +24,7 @@ def take_checkpoint(slug: str, config: dict, target: Path) -> pd.DataFrame:
 
 
 def copy_checked(checkpoint: str, target: Path, load: Callable[[Path], object]) -> None:
-    """Copy a checkpoint to `target` once `load` has read it.
+    """Copy a checkpoint to `target` once `load` has read it; the data files of a TensorFlow index come along.
 
     checkpoint   a path from the project's folder, or the name of a file in the weights folder
     """
@@ -33,3 +34,6 @@ def copy_checked(checkpoint: str, target: Path, load: Callable[[Path], object]) 
     load(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, target)
+    if path.suffix == ".index":
+        for part in path.parent.glob(f"{escape(path.stem)}.data-*"):
+            shutil.copyfile(part, target.with_name(target.stem + part.name.removeprefix(path.stem)))

@@ -1,7 +1,7 @@
 """Names and orders of axes of other frameworks, translated into those of our networks.
 
-Only what is known of released files: LightQNet's TensorFlow variables, and insightface's MXNet names for an
-IResNet. Files of other networks can be read (`tensors`), but there is no network here that they fill.
+Only what is known of released files: LightQNet's and PFE's TensorFlow variables, and insightface's MXNet names
+for an IResNet. Files of other networks can be read (`tensors`), but there is no network here that they fill.
 """
 import re
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,9 @@ def translations(content: Mapping) -> Iterator[dict[str, torch.Tensor]]:
     """State dicts that `content` is in other words; none for a file of PyTorch."""
     if any(key.startswith("arg:") for key in content):
         yield iresnet_of_mxnet(content)
+    if any(key.startswith("SphereNet/") for key in content):
+        from fiqa_core.methods import pfe_official
+        yield pfe_official.from_tensorflow(content)
     if any(key.endswith("/BatchNorm/beta") for key in content):
         from fiqa_core.methods.lightqnet import from_tensorflow
         yield from_tensorflow({key: value for key, value in content.items() if VARIABLE.fullmatch(key)})

@@ -25,7 +25,7 @@ class Format:
 
 
 TORCH_ZIP, NPZ = Format("PyTorch", "pytorch", "read_zip"), Format("numpy archive", "npz")
-ONNX = Format("ONNX", "onnx")
+ONNX, KERAS = Format("ONNX", "onnx"), Format("Keras HDF5", "keras")
 TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa85019")         # first pickle of torch files before 1.6
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")                 # last bytes of a checkpoint's index
 AFTER_ONNX_VERSION = b"\x12\x1a\x22\x28\x32\x3a\x42"            # the field that follows the first
@@ -33,7 +33,7 @@ AFTER_ONNX_VERSION = b"\x12\x1a\x22\x28\x32\x3a\x42"            # the field that
 SIGNATURES = (
     (lambda head, tail: TORCH_MAGIC in head[:32], Format("PyTorch before 1.6", "pytorch")),
     (lambda head, tail: head[8:9] == b"{" and not any(head[5:8]), Format("safetensors", "safe_tensors")),
-    (lambda head, tail: head.startswith(b"\x89HDF\r\n\x1a\n"), Format("Keras HDF5", "keras")),
+    (lambda head, tail: head.startswith(b"\x89HDF\r\n\x1a\n"), KERAS),
     (lambda head, tail: head.startswith(b"\x12\x01" + bytes(6)), Format("MXNet parameters", "mxnet")),
     (lambda head, tail: tail == TABLE_MAGIC, Format("TensorFlow checkpoint", "tensorflow_checkpoint")),
     (lambda head, tail: head[:1] == b"\n" and b"\n" in head[2:5],

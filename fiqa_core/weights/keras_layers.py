@@ -65,8 +65,8 @@ class Conv2D(Linear):
     def __init__(self, options, weights):
         super().__init__(options, weights)
         check(self.kernel, (*options["kernel_size"], None, options["filters"]))
-        if set(options.get("dilation_rate", (1, 1))) != {1} or options.get("groups", 1) != 1:
-            raise Unfit("is dilated or grouped")
+        if set(options.get("dilation_rate", (1, 1))) != {1}:
+            raise Unfit("is dilated")
         self.kernel = nn.Parameter(self.kernel.data.permute(3, 2, 0, 1).contiguous())
         self.stride, self.same = pair(options["strides"]), same_border(options)
 

@@ -17,6 +17,7 @@ from fiqa_core.evaluation.correlation import cause_correlations, method_ranks
 from fiqa_core.evaluation.intervals import percentile_interval
 from fiqa_core.evaluation.measuring import GRIDS, Measure, Measurement, Settings
 from fiqa_core.evaluation.pairs import BenchmarkPairs, benchmark_pairs
+from fiqa_core.evaluation.replicates import replicates_table
 from fiqa_core.evaluation.verification import verification
 
 ORACLE, RANDOM = "oracle", "random"
@@ -55,6 +56,7 @@ def evaluate(face_sets: dict[str, FaceSet], embeddings: dict, scores: pd.DataFra
     verification  see `verification_table`
     ranks         benchmark, method_a, method_b, spearman, kendall, images
     causes        benchmark, method, cause, spearman, images
+    replicates    a row per row of pauc: its pAUC in the first resamples; NaN for references
     Intervals are 95 % over resampled identities with the threshold kept; for the reference "random" they
     are the spread of the draws. "oracle" and "random" are measured on the pairs that some method scored.
     Raises FiqaError for inconsistent input and where a benchmark has too few impostors for the fmr.
@@ -71,7 +73,8 @@ def evaluate(face_sets: dict[str, FaceSet], embeddings: dict, scores: pd.DataFra
         measured = list(pool.map(measure, face_sets))
     cells = [cell for part, _ in measured for cell in part]
     frames = [faces.images.reset_index(drop=True) for faces in face_sets.values()]
-    return {"pauc": pauc_table(cells, chosen), "edc": edc_table(cells), "means": means_table(cells, chosen),
+    return {"pauc": pauc_table(cells, chosen), "replicates": replicates_table(cells, chosen.discard_limits),
+            "edc": edc_table(cells), "means": means_table(cells, chosen),
             "differences": differences_table(cells, chosen),
             "verification": pd.concat([table for _, table in measured], ignore_index=True),
             "ranks": stacked({name: method_ranks(table) for name, table in tables.items()}),

@@ -13,16 +13,20 @@ import pandas as pd
 from fiqa_core import project
 from fiqa_core.errors import FiqaError
 from fiqa_core.evaluation.csv import write_csv
+from fiqa_core.evaluation.published import COUNTERPARTS
 from fiqa_core.names import METHODS
 from fiqa_core.pipeline.settings import settings
 
 OWN_METHODS = tuple(METHODS.values())
-REFERENCES = ("oracle", "random")
+REFERENCES = ("random", "oracle")
+TRUE_FACES = ("photographs", "official")      # values of `faces.source` that stand for real photographs
+# What figures of a few methods show: the papers' own and those they are mostly compared with.
+FOCUS = ("SER-FIQ", "CR-FIQA", "FaceQAN", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)", "eDifFIQA(L)")
 
 
 def comparable() -> bool:
     """True if the active suite's values may be subtracted from published ones: photographs only."""
-    return settings("faces.source") in ("photographs", "official")
+    return settings("faces.source") in TRUE_FACES
 
 
 def provenance() -> str:
@@ -72,11 +76,23 @@ def load_scores(methods: list[str] | None = None) -> pd.DataFrame:
 
 
 def order_methods(methods) -> list[str]:
-    """`methods` without repeats in the papers' order, then the others by name, oracle and random last."""
+    """`methods` without repeats in the papers' order, then the others by name, random and oracle last.
+
+    A printed name stands where its counterpart would."""
     found = set(methods)
-    own = [m for m in OWN_METHODS if m in found]
+    printed = {measured: name for name, measured in COUNTERPARTS.items()}
+    own = [n for m in OWN_METHODS for n in (printed.get(m), m) if n in found]
     references = [m for m in REFERENCES if m in found]
     return own + sorted(found - set(own) - set(references)) + references
+
+
+def focus(methods, wanted=()) -> list[str]:
+    """The methods that a figure with room for few should show, in the papers' order.
+
+    wanted  names to show, those that are not among `methods` left out; nothing: FOCUS, or all if none is there
+    """
+    found = set(methods)
+    return order_methods(found & set(wanted or FOCUS) or found)
 
 
 def beside(

@@ -45,27 +45,53 @@ class Look:
 
 
 SOLID, DASHED, DOTTED, DASHDOT = "solid", (0, (5, 2)), (0, (1.2, 1.4)), (0, (6, 2, 1.2, 2))
-# Okabe and Ito's palette for colour-blind readers; the sizes of eDifFIQA share one hue, dark means large.
-LOOKS = {
-    "FaceQAN": Look("#0072B2", SOLID, "o"),
-    "DifFIQA": Look("#D55E00", SOLID, "s"),
-    "DifFIQA(R)": Look("#E69F00", DASHED, "D"),
-    "eDifFIQA(T)": Look("#A9DDCB", DASHDOT, "<"),
-    "eDifFIQA(S)": Look("#66C2A4", DOTTED, "^"),
-    "eDifFIQA(M)": Look("#1B9E77", DASHED, "v"),
-    "eDifFIQA(L)": Look("#00513A", SOLID, "P"),
-    "SER-FIQ": Look("#CC79A7", SOLID, "X"),
-    "CR-FIQA": Look("#882255", SOLID, "*"),
-    "MagFace": Look("#56B4E9", DASHDOT, "<"),
-    "SDD-FIQA": Look("#AA4499", DASHED, ">"),
-    "PFE": Look("#88CCEE", DASHED, "p"),
-    "PCNet": Look("#6A5ACD", DOTTED, "h"),
-    "LightQNet": Look("#332288", DASHED, "d"),
-    "FaceQnet": Look("#A6761D", DOTTED, "8"),
-    "FaceQgen": Look("#806517", DASHDOT, "H"),
-    "oracle": Look(REFERENCES_GREY, DOTTED, "."),
-    "random": Look(REFERENCES_GREY, DASHED, "."),
+# Which methods work alike: one hue per family, dash and marker within it. Hues after Okabe and Ito, for
+# colour-blind readers; the sizes of eDifFIQA go from light (small) to dark (large).
+FAMILIES = {
+    "learnt from labels": {
+        "FaceQnet": Look("#C29A4B", DOTTED, "8"),
+        "SDD-FIQA": Look("#8C6D1F", SOLID, ">"),
+        "PCNet": Look("#A6761D", DASHED, "h"),
+        "LightQNet": Look("#5E4206", DASHDOT, "d"),
+    },
+    "learnt with the recogniser": {
+        "PFE": Look("#DDA0C8", DOTTED, "p"),
+        "MagFace": Look("#CC79A7", DASHED, "<"),
+        "CR-FIQA": Look("#882255", SOLID, "*"),
+    },
+    "reaction of the recogniser": {
+        "SER-FIQ": Look("#56B4E9", DASHED, "X"),
+        "FaceQAN": Look("#0072B2", SOLID, "o"),
+    },
+    "reconstruction": {
+        "FaceQgen": Look("#F0B27A", DASHDOT, "H"),
+        "FaceQgen (re-interpretation)": Look("#F0B27A", DOTTED, "H"),
+        "DifFIQA": Look("#D55E00", SOLID, "s"),
+        "DifFIQA(R)": Look("#E69F00", DASHED, "D"),
+    },
+    "eDifFIQA": {
+        "eDifFIQA(T)": Look("#A9DDCB", DASHDOT, "<"),
+        "eDifFIQA(S)": Look("#66C2A4", DOTTED, "^"),
+        "eDifFIQA(M)": Look("#1B9E77", DASHED, "v"),
+        "eDifFIQA(L)": Look("#00513A", SOLID, "P"),
+    },
+    "newer, without training": {
+        "FROQ": Look("#5E3C99", SOLID, "p"),
+        "GraFIQs": Look("#8073AC", DASHED, "h"),
+        "PreFIQs": Look("#B2ABD2", DASHDOT, "d"),
+    },
+    "measures of the pixels": {
+        "Sharpness": Look("#333333", SOLID, "1"),
+        "Illumination": Look("#333333", DASHED, "2"),
+        "Symmetry": Look("#333333", DOTTED, "3"),
+    },
+    "references": {
+        "random": Look(REFERENCES_GREY, DASHED, "."),
+        "oracle": Look(REFERENCES_GREY, DOTTED, "."),
+    },
 }
+LOOKS = {method: look for family in FAMILIES.values() for method, look in family.items()}
+BACKGROUND = {"color": "#d4d4d4", "linewidth": 0.8, "linestyle": SOLID, "zorder": 0.5}
 OTHER = Look("#444444", DASHDOT, "1")
 BENCHMARK_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8C6D1F", "#555555")
 

@@ -1,4 +1,4 @@
-"""The figures of curves, tables and run times. Every function returns a matplotlib `Figure` with alt text.
+"""The figures of tables: areas, rank correlations, distributions of scores. Every function returns a matplotlib `Figure` with alt text.
 
 Lines and points carry the look of their method (`figure_style.LOOKS`) and their name beside them.
 """
@@ -15,7 +15,6 @@ from fiqa_core.evaluation.figure_style import (
     canvas,
     empty_figure,
     finish,
-    label_ends,
     line_style,
     look,
     marker_style,
@@ -23,88 +22,14 @@ from fiqa_core.evaluation.figure_style import (
 )
 
 
-def edc_panels(
-    curves: pd.DataFrame, highlight: str = "", limit: float = 0.3, logarithmic: bool = False, title: str = ""
+def pauc_heatmap(
+    table: pd.DataFrame, title: str = "", mark_best: bool = True, signs: pd.DataFrame | None = None,
+    note: str = ""
 ) -> Figure:
-    """Error-versus-discard curves, one panel per benchmark, with bootstrap bands.
-
-    curves     benchmark, method, discard in [0, 1], fnmr, low, high (the band; NaN for none); methods named
-               "oracle" and "random" are drawn as grey references
-    highlight  a method whose band is drawn alone; "" draws the band of every method
-    limit      largest discard fraction shown
-    """
-    benchmarks = list(dict.fromkeys(curves["benchmark"]))
-    columns = min(len(benchmarks), 3)
-    rows = -(-len(benchmarks) // columns)
-    figure, axes = canvas(rows, columns, size=(4.6 * columns + 0.4, 3.1 * rows + 0.3))
-    for axis in axes.flat[len(benchmarks) :]:
-        axis.axis("off")
-    for axis, benchmark in zip(axes.flat, benchmarks):
-        edc_panel(axis, curves[curves["benchmark"] == benchmark], highlight, limit, logarithmic)
-        axis.set_title(benchmark)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("FNMR of what remains")
-    for axis in axes[-1]:
-        axis.set_xlabel("share of comparisons discarded")
-    finish(
-        figure,
-        f"Error-versus-discard curves on {', '.join(benchmarks)} for "
-        f"{', '.join(order_methods(curves['method']))}; lower is better.",
-        title,
-    )
-    figure.draw_without_rendering()  # settles the layout, which the labels' spacing is measured in
-    for axis, benchmark in zip(axes.flat, benchmarks):
-        edc_labels(axis, curves[curves["benchmark"] == benchmark], limit)
-    return figure
-
-
-def edc_panel(axis, curves: pd.DataFrame, highlight: str, limit: float, logarithmic: bool) -> None:
-    """Draw one benchmark's curves as steps: FNMR holds its value until the next comparison leaves."""
-    for method in order_methods(curves["method"]):
-        line = curves[(curves["method"] == method) & (curves["discard"] <= limit + 1e-9)].sort_values(
-            "discard"
-        )
-        reference = method in REFERENCES
-        axis.plot(
-            line["discard"],
-            line["fnmr"],
-            drawstyle="steps-post",
-            **line_style(method),
-            zorder=1 if reference else 3,
-        )
-        if not reference and highlight in ("", method):
-            axis.fill_between(
-                line["discard"],
-                line["low"],
-                line["high"],
-                step="post",
-                zorder=2,
-                color=look(method).colour,
-                alpha=0.22 if highlight else 0.10,
-                linewidth=0,
-            )
-    axis.set_xlim(0, limit)
-    if logarithmic:
-        axis.set_yscale("log")
-    else:
-        axis.set_ylim(bottom=0)
-
-
-def edc_labels(axis, curves: pd.DataFrame, limit: float) -> None:
-    """Name each curve at its right end."""
-    shown = curves[curves["discard"] <= limit + 1e-9].sort_values("discard")
-    last = shown.groupby("method").tail(1).set_index("method")
-    bottom = axis.get_ylim()[0]
-    label_ends(
-        axis,
-        [(m, limit, max(last.loc[m, "fnmr"], bottom), look(m).colour) for m in order_methods(last.index)],
-    )
-
-
-def pauc_heatmap(table: pd.DataFrame, title: str = "", mark_best: bool = True) -> Figure:
     """Normalised pAUC, methods down, benchmarks across; blue is better than not discarding, red is worse.
 
     table  index: methods in the order to draw; columns: benchmarks; values around 1, NaN blank
+    signs  the same index and columns: what to write behind a value, "" for nothing; `note` explains them
     """
     values = table.to_numpy(float)
     figure, axes = canvas(size=(wide_enough(2.2 + 0.85 * table.shape[1], title), 1.1 + 0.34 * table.shape[0]))
@@ -117,13 +42,15 @@ def pauc_heatmap(table: pd.DataFrame, title: str = "", mark_best: bool = True) -
         axis.text(
             j,
             i,
-            f"{values[i, j]:.3f}",
+            f"{values[i, j]:.3f}{'' if signs is None else signs.iloc[i, j]}",
             ha="center",
             va="center",
             fontsize=8.5,
             fontweight="bold" if best else "normal",
             color="white" if abs(values[i, j] - 1) > 0.42 else INK,
         )
+    if note:
+        axis.set_xlabel(note, fontsize=8, color=MUTED, loc="left")
     axis.set_xticks(range(table.shape[1]), table.columns)
     axis.set_yticks(range(table.shape[0]), table.index)
     axis.xaxis.tick_top()
@@ -132,7 +59,7 @@ def pauc_heatmap(table: pd.DataFrame, title: str = "", mark_best: bool = True) -
     return finish(
         figure,
         f"Heat-map of normalised pAUC, {len(table.index)} methods by {', '.join(table.columns)}; "
-        "bold marks the best method of a column.",
+        f"bold marks the best method of a column{f'; {note}' if note else ''}.",
         title,
     )
 
@@ -264,41 +191,6 @@ def score_scatter(scores: pd.DataFrame, first: str, second: str, title: str = ""
     )
 
 
-def severity(binned: pd.DataFrame, title: str = "") -> Figure:
-    """Mean score against true severity: one panel per cause, a line per method.
-
-    binned  cause, method, severity (mean true value of the bin), score (mean, scaled to [0, 1] per method),
-            low, high (95 % interval of the mean)
-    """
-    panels = dict(list(binned.sort_values("severity").groupby("cause", sort=False)))
-    panels = {cause: panels[cause] for cause in dict.fromkeys(binned["cause"])}
-    columns = min(len(panels), 3)
-    rows = -(-len(panels) // columns)
-    figure, axes = canvas(rows, columns, size=(4.5 * columns + 0.4, 2.9 * rows + 0.3))
-    for axis in axes.flat[len(panels) :]:
-        axis.axis("off")
-    for axis, (cause, lines) in zip(axes.flat, panels.items()):
-        severity_panel(axis, lines)
-        axis.set(title=cause, xlabel=f"true {cause}")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("mean score, scaled")
-    methods = order_methods(binned["method"])
-    alt = f"Mean quality score against the true severity of {', '.join(panels)} for {', '.join(methods)}."
-    finish(figure, alt, title)
-    figure.draw_without_rendering()
-    for axis, lines in zip(axes.flat, panels.values()):
-        last = lines.groupby("method").tail(1).set_index("method")[["severity", "score"]]
-        label_ends(axis, [(m, *last.loc[m], look(m).colour) for m in order_methods(last.index)])
-    return figure
-
-
-def severity_panel(axis, lines: pd.DataFrame) -> None:
-    """Draw one cause's lines with their bands; `lines` is sorted by severity."""
-    for method in order_methods(lines["method"]):
-        line = lines[lines["method"] == method]
-        x, colour = line["severity"], look(method).colour
-        axis.plot(x, line["score"], marker=look(method).marker, markersize=4, **line_style(method))
-        axis.fill_between(x, line["low"], line["high"], color=colour, alpha=0.12, linewidth=0)
 
 
 def rank_matrix(table: pd.DataFrame, title: str = "", label: str = "Spearman") -> Figure:

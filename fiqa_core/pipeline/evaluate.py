@@ -9,6 +9,7 @@ from fiqa_core.benchmarks import FaceSet
 from fiqa_core.device import default_device
 from fiqa_core.evaluation.benchmarking import evaluate, verification_table
 from fiqa_core.evaluation.csv import write_csv
+from fiqa_core.evaluation.replicates import FILE
 from fiqa_core.methods.files import kind_of, load_quality_as_recogniser
 from fiqa_core.names import METHODS
 from fiqa_core.pipeline.embed import load_embeddings
@@ -20,14 +21,17 @@ from fiqa_core.recognisers.embedding import embed
 
 
 def evaluate_benchmarks() -> dict[str, pd.DataFrame]:
-    """Write results/evaluation/{pauc,edc,means,differences,verification,ranks,causes,double_role}.csv; returns them."""
+    """Write results/evaluation/{pauc,edc,means,differences,verification,ranks,causes,double_role}.csv and
+    replicates.npy (a row per row of pauc.csv); returns the tables."""
     benchmarks, names = load_benchmarks(), compared_recognisers()
     embeddings = {(name, benchmark): load_embeddings(slug, benchmark)
                   for slug, name in names.items() for benchmark in benchmarks}
     tables = evaluate(benchmarks, embeddings, load_scores(), settings("evaluation"))
     tables["double_role"] = double_role(benchmarks)
+    replicates = tables.pop("replicates")
     for name, table in tables.items():
         write_csv(table, project.results() / "evaluation" / f"{name}.csv")
+    np.save(project.results() / "evaluation" / FILE, replicates.to_numpy(np.float32))
     return tables
 
 

@@ -1,0 +1,151 @@
+"""Is the published order of methods found again, benchmark by benchmark, and how sure is the answer?
+
+Spearman's correlation of printed and measured pAUC, with an interval from resampled identities: in every
+resample the methods are measured and ranked anew. Ranks can be compared between suites whose values cannot.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from fiqa_core.evaluation.agreement import TOO_FEW, centred_ranks, rank_agreement
+from fiqa_core.evaluation.comparison import REFERENCES, order_methods
+from fiqa_core.evaluation.intervals import percentile_interval
+from fiqa_core.evaluation.published import as_measured, load_published, pick, reliable
+
+# paper -> (table, discard limit, setting that is comparable)
+PRINTED = {
+    "eDifFIQA": ("ediffiqa_pauc", 0.3, ""),
+    "AI-KD": ("aikd_pauc", 0.3, "aligned faces"),
+    "FROQ": ("froq_pauc", 0.2, ""),
+}
+ALL, MEAN = "all", "mean"
+PLACE = ["paper", "recogniser", "benchmark"]
+
+
+def printed_areas() -> pd.DataFrame:
+    """Every printed pAUC with a counterpart's name: paper, discard_limit, recogniser, benchmark, method, value.
+
+    Rows of the recogniser "all" are means: over DifFIQA's four recognisers and seven benchmarks (benchmark
+    "mean"), and in the other papers over the recognisers they print. Doubtful values are left out.
+    """
+    parts = []
+    for paper, (name, limit, setting) in PRINTED.items():
+        table = as_measured(reliable(pick(load_published(name), discard_limit=limit, setting=setting)))
+        table = table[["recogniser", "benchmark", "method", "value"]]
+        over = table.groupby(["benchmark", "method"], as_index=False, sort=False)["value"].mean()
+        parts.append(pd.concat([table, over.assign(recogniser=ALL)]).assign(paper=paper, discard_limit=limit))
+    means = as_measured(load_published("diffiqa_average_pauc")).assign(paper="DifFIQA", recogniser=ALL)
+    table = pd.concat([*parts, means], ignore_index=True)
+    return table[["paper", "discard_limit", "recogniser", "benchmark", "method", "value"]]
+
+
+def measured_areas(areas: pd.DataFrame, replicates: np.ndarray, preset: str, limit: float) -> pd.DataFrame:
+    """pAUC of methods and its replicates, indexed by recogniser ("all" too), benchmark ("mean" too), method.
+
+    areas, replicates  see `replicates.load_replicates`
+    Returns (rows, 1 + R) float64, column 0 the area itself; means leave undefined areas out, references stay out.
+    """
+    rows = (areas["preset"] == preset) & (areas["discard_limit"] == limit) & ~areas["method"].isin(REFERENCES)
+    keys = ["recogniser", "benchmark", "method"]
+    values = np.column_stack([areas.loc[rows, "pauc"], replicates[rows.to_numpy()]])
+    table = pd.DataFrame(values, index=pd.MultiIndex.from_frame(areas.loc[rows, keys]))
+    over = table.groupby(["benchmark", "method"], sort=False).mean()
+    table = pd.concat([table, pd.concat({ALL: over}, names=["recogniser"]).reorder_levels(keys)])
+    over = table.groupby(["recogniser", "method"], sort=False).mean()
+    return pd.concat([table, pd.concat({MEAN: over}, names=["benchmark"]).reorder_levels(keys)])
+
+
+def matched(areas: pd.DataFrame, replicates: np.ndarray, preset: str):
+    """Yield (paper, limit, recogniser, benchmark), printed values (Series by method) and measured ones.
+
+    Measured: (methods, 1 + R) rows in the order of the Series. Only places that both sides have, with three
+    methods or more.
+    """
+    for limit, printed in printed_areas().groupby("discard_limit"):
+        table = measured_areas(areas, replicates, preset, limit)
+        measured_at = dict(list(table.dropna(subset=[0]).groupby(["recogniser", "benchmark"])))
+        for place, rows in printed.groupby(PLACE, sort=False):
+            if place[1:] not in measured_at:
+                continue
+            measured = measured_at[place[1:]].droplevel(["recogniser", "benchmark"])
+            known = rows.set_index("method")["value"]
+            methods = [m for m in order_methods(measured.index) if m in known.index]
+            if len(methods) >= TOO_FEW:
+                yield (*place[:1], limit, *place[1:]), known[methods], measured.loc[methods].to_numpy()
+
+
+def rank_correlations(areas: pd.DataFrame, replicates: np.ndarray, preset: str) -> pd.DataFrame:
+    """One row per paper, recogniser and benchmark that printed and measured areas share.
+
+    Columns: paper, discard_limit, recogniser, benchmark, methods, spearman, low, high (95 % over resampled
+    identities), p (see `rank_agreement`), kendall, verdict.
+    """
+    rows = []
+    for place, printed, measured in matched(areas, replicates, preset):
+        agreement = rank_agreement(printed, measured[:, 0])
+        low, high = percentile_interval(resampled_spearman(printed.to_numpy(), measured[:, 1:]))
+        said = rank_verdict(len(printed), low, high)
+        numbers = (agreement["spearman"], low, high, agreement["spearman_p"], agreement["kendall"])
+        rows.append((*place, len(printed), *map(float, numbers), said))
+    names = ["paper", "discard_limit", "recogniser", "benchmark", "methods", "spearman", "low", "high", "p"]
+    return in_order(pd.DataFrame(rows, columns=[*names, "kendall", "verdict"]))
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows by paper, DifFIQA first, otherwise as they are."""
+    papers = ["DifFIQA", *PRINTED]
+    return table.sort_values("paper", key=lambda names: names.map(papers.index), kind="stable", ignore_index=True)
+
+
+def resampled_spearman(printed: np.ndarray, replicates: np.ndarray) -> np.ndarray:
+    """Spearman of printed values (M,) with each column of replicates (M, R): (R,), NaN where one is undefined.
+
+    >>> resampled_spearman(np.array([1.0, 2.0, 3.0]), np.array([[0.1, 0.3], [0.2, 0.2], [0.3, 0.1]])).tolist()
+    [1.0, -1.0]
+    """
+    whole = ~np.isnan(replicates).any(axis=0)
+    x, y = centred_ranks(printed[None])[0], centred_ranks(np.where(whole, replicates, 0).T)
+    scale = np.sqrt((x @ x) * (y * y).sum(axis=1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(whole, y @ x / scale, np.nan)
+
+
+def rank_verdict(methods: int, low: float, high: float) -> str:
+    """What the interval of a rank correlation lets one say."""
+    if np.isnan(low) or np.isnan(high):
+        return "no interval"
+    if methods <= TOO_FEW:
+        return "too few methods"
+    if low > 0:
+        return "same direction, clear of resampling"
+    return "opposite direction, clear of resampling" if high < 0 else "no direction clear of resampling"
+
+
+def rank_cells(areas: pd.DataFrame, replicates: np.ndarray, preset: str) -> pd.DataFrame:
+    """Per cell: the printed rank and the measured one among the methods that both sides have (1 = best).
+
+    Columns: paper, discard_limit, recogniser, benchmark, method, of (how many methods), printed_rank,
+    measured_rank, low, high (95 % over resampled identities), verdict.
+    """
+    names, parts = ("paper", "discard_limit", "recogniser", "benchmark"), []
+    for place, printed, measured in matched(areas, replicates, preset):
+        ranks = rankdata(measured, axis=0, nan_policy="omit")
+        whole = ~np.isnan(measured[:, 1:]).any(axis=0)
+        low, high = percentile_interval(np.where(whole, ranks[:, 1:], np.nan))
+        printed_rank = rankdata(printed)
+        verdicts = [cell_verdict(*cell) for cell in zip(printed_rank, low, high)]
+        parts.append(pd.DataFrame(dict(zip(names, place)) | {
+            "method": printed.index, "of": len(printed), "printed_rank": printed_rank,
+            "measured_rank": ranks[:, 0], "low": low, "high": high, "verdict": verdicts}))
+    names = [*names, "method", "of", "printed_rank", "measured_rank", "low", "high", "verdict"]
+    return in_order(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame(columns=names)
+
+
+def cell_verdict(printed: float, low: float, high: float) -> str:
+    """One method's printed rank against the interval of its measured rank."""
+    if np.isnan(low) or np.isnan(high):
+        return "no interval"
+    if low <= printed <= high:
+        return "printed rank within what resampling explains"
+    return f"measured {'better' if high < printed else 'worse'} than printed, outside what resampling explains"

@@ -6,7 +6,7 @@ import pandas as pd
 from fiqa_core.errors import FiqaError
 from fiqa_core.evaluation.comparison import beside, comparable, load_measured, order_methods
 from fiqa_core.evaluation.correlation import kendall, spearman
-from fiqa_core.evaluation.published import load_published, pick
+from fiqa_core.evaluation.published import SIGNS, as_measured, load_published, pick
 
 PAUC_COLUMNS = (
     "benchmark",
@@ -70,11 +70,10 @@ def method_runtime() -> pd.DataFrame:
     """Run time (ms per image) and parameters (millions) of every method, published and measured.
 
     Published DifFIQA counts its UNet and its recogniser. Columns: method, published, published_sd, measured
-    (median of single images), measured_mean, measured_sd, parameters_published, parameters_measured, and what
-    the measurement was made on.
+    (median of single images), measured_mean, measured_sd, parameters_published, parameters_measured,
+    published_froq (FROQ's table, on its own machine), and what the measurement was made on.
     """
     table = load_published("runtime_and_parameters")
-    table = pick(table, method=order_methods(table["method"]))
     table = table[table["source"].str.startswith("eDifFIQA")]
     printed = table.pivot_table(
         index="method", columns="quantity", values="value", aggfunc="sum"
@@ -101,7 +100,8 @@ def method_runtime() -> pd.DataFrame:
         }
     )
     joined = printed.merge(measured, on="method", how="outer").set_index("method")
-    return joined.loc[order_methods(joined.index)].reset_index()
+    froq = pick(load_published("froq_runtime"), quantity="run time mean").set_index("method")["value"]
+    return joined.assign(published_froq=froq).loc[order_methods(joined.index)].reset_index()
 
 
 def speed_up(table: pd.DataFrame, slow: str = "DifFIQA", fast: str = "DifFIQA(R)") -> pd.DataFrame:
@@ -126,7 +126,7 @@ def mean_pauc() -> pd.DataFrame:
     Columns: discard_limit, preset, method, published, measured, low, high, difference, verdict. The averages
     run over different recognisers and faces, so they are never subtracted.
     """
-    printed = load_published("diffiqa_average_pauc")
+    printed = as_measured(load_published("diffiqa_average_pauc"))
     means = pick(
         load_measured("evaluation/means", ("recogniser", "method", "preset", "discard_limit", "pauc")),
         recogniser="all",
@@ -147,7 +147,7 @@ def benchmark_pauc(limit: float, preset: str) -> pd.DataFrame:
     Columns: recogniser, benchmark, method, published, measured, low, high, difference, verdict. Rows of
     printed recognisers that the suite does not measure are left out, unless it measures none of them.
     """
-    printed = pick(load_published("ediffiqa_pauc"), discard_limit=limit)
+    printed = as_measured(pick(load_published("ediffiqa_pauc"), discard_limit=limit))
     measured = pick(load_measured("evaluation/pauc", PAUC_COLUMNS), discard_limit=limit, preset=preset)
     means = pick(load_measured("evaluation/means"), discard_limit=limit, preset=preset).assign(
         benchmark="mean"
@@ -159,31 +159,35 @@ def benchmark_pauc(limit: float, preset: str) -> pd.DataFrame:
     return beside(printed, measured, ["recogniser", "benchmark", "method"], "pauc", comparable())
 
 
-def digitised(quantity: str, limit: float = 0.3, preset: str = "paper") -> pd.DataFrame:
-    """What could be read from eDifFIQA's EDC figures beside the measurement, per recogniser and benchmark.
-
-    quantity  "FNMR(0)" of the recogniser, or "pAUC" of eDifFIQA(L) at discard `limit`
-    """
-    printed = pick(load_published("digitised_edc"), quantity=quantity)
+def digitised(limit: float = 0.3, preset: str = "paper") -> pd.DataFrame:
+    """eDifFIQA(L)'s pAUC as read from the paper's curves beside the measured one, per recogniser and benchmark."""
+    printed = pick(load_published("digitised_edc"), quantity="pAUC", discard_limit=limit)
     measured = pick(load_measured("evaluation/pauc", PAUC_COLUMNS), preset=preset, discard_limit=limit)
-    if quantity == "FNMR(0)":
-        measured = measured.drop(columns=["low", "high"]).drop_duplicates(["recogniser", "benchmark"])
-        return beside(printed, measured, ["recogniser", "benchmark"], "fnmr0", comparable())
     measured = pick(measured, method="eDifFIQA(L)")
-    return beside(
-        pick(printed, discard_limit=limit), measured, ["recogniser", "benchmark"], "pauc", comparable()
-    )
+    return beside(printed, measured, ["recogniser", "benchmark"], "pauc", comparable())
 
 
 def method_by_benchmark(table: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Methods down in the papers' order, benchmarks across in order of appearance, "mean" last."""
+    """Methods down and benchmarks across, both in the papers' order (benchmarks by name, "mean" last)."""
     shown = table.dropna(subset=[value])
-    columns = [b for b in dict.fromkeys(shown["benchmark"]) if b != "mean"] + ["mean"] * bool(
-        (shown["benchmark"] == "mean").any()
-    )
+    columns = sorted(set(shown["benchmark"]), key=lambda name: (name == "mean", name.lower()))
     return shown.pivot_table(index="method", columns="benchmark", values=value).reindex(
         index=order_methods(shown["method"]), columns=columns
     )
+
+
+def printed_signs(table: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
+    """The papers' marks as signs, in the form of `method_by_benchmark`'s `wide`; "" where there is none."""
+    signs = table.assign(sign=table["mark"].map(SIGNS).fillna(""))
+    return signs.pivot(index="method", columns="benchmark", values="sign").reindex_like(wide).fillna("")
+
+
+def measured_signs(wide: pd.DataFrame) -> pd.DataFrame:
+    """The dagger of SER-FIQ on XQLFW for measured values, where the images are the ones SER-FIQ helped to choose."""
+    signs = pd.DataFrame("", index=wide.index, columns=wide.columns)
+    if comparable() and "SER-FIQ" in wide.index and "XQLFW" in wide.columns:
+        signs.loc["SER-FIQ", "XQLFW"] = SIGNS["dagger"]
+    return signs
 
 
 def ablations(name: str, limit: float, preset: str, recogniser: str) -> pd.DataFrame:

@@ -133,3 +133,19 @@ def show_face(axis, face: np.ndarray, caption: str) -> None:
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     axis.set_xlabel(caption, fontsize=8, color=MUTED, labelpad=2)
+
+
+def set_strips(sets: dict, count: int = 8, title: str = "") -> Figure:
+    """The first `count` faces of each set, a row each.
+
+    sets  name -> (faces (N, 112, 112, 3) uint8, mask (N,) of those that hold a face)
+    """
+    figure, axes = canvas(len(sets), count, size=(1.8 + 0.95 * count, 0.3 + 1.0 * len(sets)))
+    for row, (name, (faces, good)) in zip(axes, sets.items()):
+        for axis in row:
+            axis.axis("off")
+        for axis, face in zip(row, faces[good][:count]):
+            axis.axis("on")
+            show_face(axis, face, "")
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    return finish(figure, f"The first {count} faces of the sets {', '.join(sets)}, a row each.", title)

@@ -9,9 +9,9 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from fiqa_core.evaluation.agreement import TOO_FEW, centred_ranks, rank_agreement
-from fiqa_core.evaluation.comparison import REFERENCES, order_methods
+from fiqa_core.evaluation.comparison import REFERENCES, comparable, order_methods
 from fiqa_core.evaluation.intervals import percentile_interval
-from fiqa_core.evaluation.published import as_measured, load_published, pick, reliable
+from fiqa_core.evaluation.published import as_measured, load_published, pick, published_scores, reliable
 
 # paper -> (table, discard limit, setting that is comparable)
 PRINTED = {
@@ -149,3 +149,18 @@ def cell_verdict(printed: float, low: float, high: float) -> str:
     if low <= printed <= high:
         return "printed rank within what resampling explains"
     return f"measured {'better' if high < printed else 'worse'} than printed, outside what resampling explains"
+
+
+def authors_scores(scores: pd.DataFrame, method: str = "FaceQAN", benchmark: str = "XQLFW") -> dict | None:
+    """Rank agreement, image by image, of measured scores with those the method's authors published.
+
+    scores  benchmark, image_id, method, score; images are matched by file name without folder and ending
+    Returns the result of `rank_agreement`; None where there are no published scores, no measured ones, or the
+    suite's benchmark is not made of the true photographs.
+    """
+    printed = published_scores(method, benchmark)
+    own = pick(scores, method=method, benchmark=benchmark)
+    if printed is None or own.empty or not comparable():
+        return None
+    names = own["image_id"].str.rsplit("/", n=1).str[-1].str.removesuffix(".jpg")
+    return rank_agreement(printed.reindex(names).to_numpy(), own["score"])

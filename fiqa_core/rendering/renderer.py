@@ -16,6 +16,7 @@ from fiqa_core.rendering.head import average_head
 from fiqa_core.rendering.identity import PARAMETERS, SHAPE, column
 from fiqa_core.rendering.morphable import express, person_points
 from fiqa_core.rendering.nuisance import COLUMNS
+from fiqa_core.rendering.realism import FULL, Realism, clay, coarse
 
 SIZE = 112
 DETAIL = 1.25  # rendered pixels per pixel of the result; the surplus is averaged away and smooths edges
@@ -32,10 +33,11 @@ class Cast:
     paint: torch.Tensor
 
     @staticmethod
-    def of(identities: torch.Tensor) -> "Cast":
+    def of(identities: torch.Tensor, realism: Realism = FULL) -> "Cast":
         """Build heads and textures of identities (B, len(PARAMETERS)), one by one to stay in the cache."""
         paint = torch.cat([texture.paint(person[None]) for person in identities])
-        return Cast(identities, person_points(identities[:, :len(SHAPE)]), paint)
+        points = coarse(person_points(identities[:, :len(SHAPE)]), realism.facets)
+        return Cast(identities, points, paint if realism.skin else clay(paint))
 
     def take(self, rows: torch.Tensor) -> "Cast":
         """The persons with the given row numbers (B,)."""
@@ -54,13 +56,14 @@ class Render:
 
 
 def render_faces(identities: torch.Tensor, who: np.ndarray, nuisance: pd.DataFrame, device="cpu",
-                 label: str | None = None):
+                 label: str | None = None, realism: Realism = FULL):
     """Render one image per row of `nuisance`.
 
     identities (P, len(PARAMETERS)) as from `sample_identities`; who (N,) row of `identities` shown in
     each image; nuisance: table with N rows as from `nuisance.draw`. Returns pixels (N, 112, 112, 3)
     uint8 RGB, aligned to the ArcFace template, and true occlusion (N,). The result does not depend
-    on how the images are grouped. label: name for progress lines. Raises FiqaError if sizes disagree.
+    on how the images are grouped. label: name for progress lines; realism: what to leave out. Raises FiqaError
+    if sizes disagree.
     """
     who = np.asarray(who)
     shape = tuple(identities.shape)
@@ -73,7 +76,8 @@ def render_faces(identities: torch.Tensor, who: np.ndarray, nuisance: pd.DataFra
     jobs = _jobs(who, per_job=48 if torch.device(device).type == "cpu" else 512)
 
     def work(rows):
-        pixels[rows], occlusion[rows] = _render_rows(identities, who[rows], nuisance.iloc[rows], device)
+        pixels[rows], occlusion[rows] = _render_rows(identities, who[rows], nuisance.iloc[rows], device,
+                                                     realism)
         return len(rows)
 
     for _ in _run(work, jobs, device, label, len(who)):
@@ -99,21 +103,21 @@ def _run(work, jobs, device, label, total):
         torch.set_num_threads(threads)
 
 
-def _render_rows(identities, who, nuisance, device):
+def _render_rows(identities, who, nuisance, device, realism):
     persons, place = np.unique(who, return_inverse=True)
-    cast = Cast.of(identities[torch.as_tensor(persons, device=device)])
+    cast = Cast.of(identities[torch.as_tensor(persons, device=device)], realism)
     chunk = 2 if torch.device(device).type == "cpu" else 64  # small tensors stay in the processor's cache
     pixels, occlusion = [], []
     for i in range(0, len(who), chunk):
         rows = slice(i, i + chunk)
-        result = render_batch(cast.take(torch.as_tensor(place[rows], device=device)), nuisance.iloc[rows])
+        result = render_batch(cast.take(torch.as_tensor(place[rows], device=device)), nuisance.iloc[rows], realism)
         picture = (result.images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         pixels.append(capture.compress(picture, nuisance["jpeg"].to_numpy()[rows]))
         occlusion.append(result.occlusion.cpu().numpy())
     return np.concatenate(pixels), np.concatenate(occlusion)
 
 
-def render_batch(cast: Cast, nuisance: pd.DataFrame) -> Render:
+def render_batch(cast: Cast, nuisance: pd.DataFrame, realism: Realism = FULL) -> Render:
     """Render each person of `cast` once, with one row of nuisance each; everything but JPEG."""
     device = cast.identities.device
     n = {name: torch.as_tensor(nuisance[name].to_numpy(np.float32), device=device) for name in COLUMNS}
@@ -124,7 +128,8 @@ def render_batch(cast: Cast, nuisance: pd.DataFrame) -> Render:
     turned = camera.turn_head(points, turn)
     similarity, marks = _align(turned, n["jitter"], slip)
     light = shading.light_direction(n["light_angle"], 15 + 40 * style[:, 10])
-    scene = _Scene(turn, similarity, light, 0.42 - 0.25 * n["light_angle"].abs() / 100)
+    ambient = 0.42 - 0.25 * n["light_angle"].abs() / 100 if realism.light else torch.ones_like(n["light_angle"])
+    scene = _Scene(turn, similarity, light, ambient)
 
     linear, depth, visible = _draw_head(scene, turned, cast.paint, n)
     linear = torch.where((visible < 0).unsqueeze(1), _background(backdrop, linear.shape[-1]), linear)

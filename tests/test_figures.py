@@ -5,8 +5,16 @@ import pandas as pd
 import pytest
 
 from fiqa_core.errors import FiqaError
-from fiqa_core.evaluation import figure_faces, figure_measurements, figures, severities
+from fiqa_core.evaluation import (
+    figure_agreement,
+    figure_curves,
+    figure_faces,
+    figure_measurements,
+    figures,
+    severities,
+)
 from fiqa_core.evaluation.figure_style import (
+    FAMILIES,
     LOOKS,
     REFERENCES_GREY,
     canvas,
@@ -78,9 +86,63 @@ def square(rows, columns):
     return pd.DataFrame(RNG.uniform(-1, 1, (len(rows), len(columns))), index=rows, columns=columns)
 
 
+def rank_table():
+    return pd.DataFrame(
+        {
+            "recogniser": ["ArcFace", "ArcFace", "all"],
+            "benchmark": ["LFW", "mean", "mean"],
+            "spearman": [0.5, -0.2, 0.1],
+            "low": [0.2, -0.6, np.nan],
+            "high": [0.8, -0.1, np.nan],
+        }
+    )
+
+
+def fnmr_table():
+    return pd.DataFrame(
+        {
+            "recogniser": ["ArcFace", "CosFace", "ArcFace"],
+            "benchmark": ["LFW", "LFW", "XQLFW"],
+            "published": [0.008, 0.009, 0.4],
+            "measured": [0.01, 0.02, 0.3],
+            "low": 0.005,
+            "high": 0.5,
+        }
+    )
+
+
+def cross_table():
+    return pd.DataFrame(
+        {
+            "method": OWN,
+            "scored_with": "CosFace",
+            "same": 0.7,
+            "cross": 0.75,
+            "cross_low": 0.72,
+            "cross_high": 0.8,
+            "verdict": "best with its own recogniser",
+        }
+    )
+
+
+def set_table():
+    rows = [(m, s, RNG.uniform(), 0.1) for m in ("CR-FIQA", "Sharpness") for s in ("full renderer", "clay")]
+    return pd.DataFrame(rows, columns=["method", "set", "mean", "sd"])
+
+
 FIGURES = {
-    "edc": lambda: figures.edc_panels(edc_table(), "FaceQAN"),
-    "edc of one benchmark, logarithmic": lambda: figures.edc_panels(edc_table(("LFW",)), logarithmic=True),
+    "edc": lambda: figure_curves.edc_panels(edc_table(), "FaceQAN"),
+    "edc of one benchmark, logarithmic": lambda: figure_curves.edc_panels(edc_table(("LFW",)), logarithmic=True),
+    "edc, few in colour": lambda: figure_curves.edc_panels(edc_table(), "FaceQAN", shown=["CR-FIQA"]),
+    "edc by family": lambda: figure_curves.edc_families(edc_table(("LFW",))),
+    "order": lambda: figure_agreement.rank_correlation_dots(rank_table()),
+    "no order": lambda: figure_agreement.rank_correlation_dots(rank_table().iloc[:0]),
+    "FNMR(0) apart": lambda: figure_agreement.fnmr_dots(fnmr_table(), together=False),
+    "FNMR(0) together": lambda: figure_agreement.fnmr_dots(fnmr_table(), together=True),
+    "no FNMR(0)": lambda: figure_agreement.fnmr_dots(fnmr_table().iloc[:0], together=True),
+    "same and cross": lambda: figure_agreement.same_and_cross(cross_table()),
+    "no same model": lambda: figure_agreement.same_and_cross(cross_table().iloc[:0]),
+    "sets": lambda: figure_agreement.set_means(set_table(), "method"),
     "heat-map": lambda: figures.pauc_heatmap(
         square(OWN, ["LFW", "YTF"]), "title that is longer than the table is wide"
     ),
@@ -135,8 +197,40 @@ def test_every_method_has_a_look_of_its_own():
     assert look("a method of tomorrow") not in LOOKS.values()
 
 
+def test_all_but_the_shown_methods_are_grey_and_without_a_name():
+    figure = figure_curves.edc_panels(edc_table(("LFW",), ("FaceQAN", "CR-FIQA", "FROQ", "random")), shown=["FROQ"])
+    colours = [line.get_color() for line in figure.axes[0].get_lines()]
+    assert colours.count(figure_curves.BACKGROUND["color"]) == 2
+    assert {text.get_text() for text in figure.axes[0].texts} == {"FROQ", "random"}
+    assert "in grey: FaceQAN, CR-FIQA" in figure.get_label()
+
+
+def test_every_family_has_its_panel_and_all_curves_are_in_each():
+    figure = figure_curves.edc_families(edc_table(("LFW",), ("FaceQAN", "SER-FIQ", "FROQ", "random")))
+    shown = {axis.get_title(): len(axis.get_lines()) for axis in figure.axes if axis.get_title()}
+    assert shown == {"reaction of the recogniser": 4, "newer, without training": 4}
+
+
+def test_values_that_may_not_be_compared_have_no_common_axis():
+    apart = figure_agreement.fnmr_dots(fnmr_table(), together=False).axes
+    assert len(apart) == 2 and not apart[0].get_shared_x_axes().joined(*apart)
+    assert len(figure_agreement.fnmr_dots(fnmr_table(), together=True).axes) == 1
+
+
+def test_signs_stand_behind_the_values():
+    table = pd.DataFrame({"XQLFW": [0.676]}, index=["SER-FIQ"])
+    figure = figures.pauc_heatmap(table, signs=pd.DataFrame({"XQLFW": ["\u2020"]}, index=["SER-FIQ"]), note="why")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0.676\u2020"]
+    assert figure.get_label().endswith("why.")
+
+
+def test_families_name_every_method_once():
+    named = [method for family in FAMILIES.values() for method in family]
+    assert len(named) == len(set(named)) == len(LOOKS)
+
+
 def test_edc_is_drawn_as_steps_of_the_given_values():
-    figure = figures.edc_panels(edc_table(("LFW",), ("FaceQAN",)), limit=0.2)
+    figure = figure_curves.edc_panels(edc_table(("LFW",), ("FaceQAN",)), limit=0.2)
     (line,) = figure.axes[0].get_lines()
     assert line.get_drawstyle() == "steps-post"
     assert line.get_ydata() == pytest.approx(0.2 * (1 - np.linspace(0, 0.2, 5)))
@@ -214,7 +308,7 @@ def test_binned_scores_fall_with_severity():
     assert binned["images"].tolist() == [10] * 6
     assert binned["score"].is_monotonic_decreasing and (binned["low"] <= binned["score"]).all()
     assert severities.binned_scores(scores, truth.iloc[:0]).empty
-    figures.severity(binned).draw_without_rendering()
+    figure_curves.severity(binned).draw_without_rendering()
 
 
 def test_cause_table_weighs_benchmarks_by_images():

@@ -160,7 +160,7 @@ def benchmark_pauc(limit: float, preset: str) -> pd.DataFrame:
 
 
 def digitised(limit: float = 0.3, preset: str = "paper") -> pd.DataFrame:
-    """eDifFIQA(L)'s pAUC as read from the paper's curves beside the measured one, per recogniser and benchmark."""
+    """eDifFIQA(L)'s pAUC as read from the paper's curves, beside the measured one."""
     printed = pick(load_published("digitised_edc"), quantity="pAUC", discard_limit=limit)
     measured = pick(load_measured("evaluation/pauc", PAUC_COLUMNS), preset=preset, discard_limit=limit)
     measured = pick(measured, method="eDifFIQA(L)")
@@ -183,7 +183,7 @@ def printed_signs(table: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
 
 
 def measured_signs(wide: pd.DataFrame) -> pd.DataFrame:
-    """The dagger of SER-FIQ on XQLFW for measured values, where the images are the ones SER-FIQ helped to choose."""
+    """SER-FIQ's dagger on XQLFW for measured values, where the images are those it helped to choose."""
     signs = pd.DataFrame("", index=wide.index, columns=wide.columns)
     if comparable() and "SER-FIQ" in wide.index and "XQLFW" in wide.columns:
         signs.loc["SER-FIQ", "XQLFW"] = SIGNS["dagger"]

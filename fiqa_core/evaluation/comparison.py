@@ -19,9 +19,18 @@ from fiqa_core.pipeline.settings import settings
 
 OWN_METHODS = tuple(METHODS.values())
 REFERENCES = ("random", "oracle")
-TRUE_FACES = ("photographs", "official")      # values of `faces.source` that stand for real photographs
+TRUE_FACES = ("photographs", "official")  # values of `faces.source` that stand for real photographs
 # What figures of a few methods show: the papers' own and those they are mostly compared with.
-FOCUS = ("SER-FIQ", "CR-FIQA", "FaceQAN", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)", "eDifFIQA(L)")
+FOCUS = (
+    "SER-FIQ",
+    "CR-FIQA",
+    "FaceQAN",
+    "DifFIQA",
+    "DifFIQA(R)",
+    "eDifFIQA(S)",
+    "eDifFIQA(M)",
+    "eDifFIQA(L)",
+)
 
 
 def comparable() -> bool:
@@ -89,7 +98,7 @@ def order_methods(methods) -> list[str]:
 def focus(methods, wanted=()) -> list[str]:
     """The methods that a figure with room for few should show, in the papers' order.
 
-    wanted  names to show, those that are not among `methods` left out; nothing: FOCUS, or all if none is there
+    wanted  names to show, without those not among `methods`; nothing: FOCUS, or all if none is there
     """
     found = set(methods)
     return order_methods(found & set(wanted or FOCUS) or found)

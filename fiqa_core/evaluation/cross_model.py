@@ -6,9 +6,21 @@ import pandas as pd
 from fiqa_core.evaluation.comparison import REFERENCES, order_methods
 from fiqa_core.names import METHODS
 
-OWN_NETWORK = ("cr_fiqa", "faceqgen")       # learn with a network of their own: no recogniser is theirs
-COLUMNS = ["benchmark", "method", "scored_with", "same", "same_low", "same_high", "cross", "cross_low", "cross_high",
-           "others", "gap", "verdict"]
+OWN_NETWORK = ("cr_fiqa", "faceqgen")  # learn with a network of their own: no recogniser is theirs
+COLUMNS = [
+    "benchmark",
+    "method",
+    "scored_with",
+    "same",
+    "same_low",
+    "same_high",
+    "cross",
+    "cross_low",
+    "cross_high",
+    "others",
+    "gap",
+    "verdict",
+]
 
 
 def scoring_recognisers(suite: dict) -> dict[str, str]:
@@ -18,8 +30,12 @@ def scoring_recognisers(suite: dict) -> dict[str, str]:
            look at the pixels alone are not among them: for them every comparison is cross-model.
     """
     found = {}
-    for section, place in (("methods", "recogniser"), ("baselines", "recogniser"), ("distilled", "backbone"),
-                           ("training_free", "recogniser")):
+    for section, place in (
+        ("methods", "recogniser"),
+        ("baselines", "recogniser"),
+        ("distilled", "backbone"),
+        ("training_free", "recogniser"),
+    ):
         for slug, entry in (suite.get(section) or {}).items():
             entry = entry or {}
             if slug in OWN_NETWORK or slug not in METHODS or "checkpoint" in entry:
@@ -46,7 +62,9 @@ def cross_model(areas: pd.DataFrame, scored_with: dict[str, str]) -> pd.DataFram
     for (benchmark, method), part in kept.groupby(["benchmark", "method"], sort=False):
         own = part["recogniser"] == scored_with.get(method)
         if own.sum() == 1 and len(part) > 1:
-            rows.append((benchmark, method, scored_with[method], *one_row(part[own].iloc[0], part[~own]["pauc"])))
+            rows.append(
+                (benchmark, method, scored_with[method], *one_row(part[own].iloc[0], part[~own]["pauc"]))
+            )
     table = pd.DataFrame(rows, columns=COLUMNS)
     order = {m: i for i, m in enumerate(order_methods(table["method"]))}
     return table.sort_values("method", key=lambda names: names.map(order), kind="stable", ignore_index=True)
@@ -60,9 +78,22 @@ def one_row(own: pd.Series, others: pd.Series) -> tuple:
         place = "below"
     if same > others.max():
         place = "above"
-    said = {"inside": "within the range of the others", "below": "best with its own recogniser",
-            "above": "worst with its own recogniser"}[place]
-    return (same, low, high, others.mean(), others.min(), others.max(), len(others), same - others.mean(), said)
+    said = {
+        "inside": "within the range of the others",
+        "below": "best with its own recogniser",
+        "above": "worst with its own recogniser",
+    }[place]
+    return (
+        same,
+        low,
+        high,
+        others.mean(),
+        others.min(),
+        others.max(),
+        len(others),
+        same - others.mean(),
+        said,
+    )
 
 
 def every_pair(areas: pd.DataFrame) -> pd.DataFrame:

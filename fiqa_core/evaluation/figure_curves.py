@@ -1,7 +1,7 @@
 """The figures of curves: errors against discard, scores against severity; each a matplotlib `Figure`.
 
-Two dozen lines in one panel cannot be read. The methods that are `shown` have their look, their band and their
-name; all others stay as thin grey lines behind them, so that nothing is hidden.
+Two dozen lines in one panel cannot be read. The methods that are `shown` have their look, their band and
+their name; all others stay as thin grey lines behind them, so that nothing is hidden.
 """
 
 import pandas as pd
@@ -55,7 +55,9 @@ def edc_panels(
     return figure
 
 
-def edc_families(curves: pd.DataFrame, limit: float = 0.3, logarithmic: bool = False, title: str = "") -> Figure:
+def edc_families(
+    curves: pd.DataFrame, limit: float = 0.3, logarithmic: bool = False, title: str = ""
+) -> Figure:
     """The curves of one benchmark, one panel per family of methods, all others in grey behind.
 
     curves  as for `edc_panels`, of one benchmark and recogniser
@@ -64,7 +66,9 @@ def edc_families(curves: pd.DataFrame, limit: float = 0.3, logarithmic: bool = F
     families = {name: found & set(looks) for name, looks in FAMILIES.items()}
     families = {name: methods for name, methods in families.items() if methods - set(REFERENCES)}
     part = visible(curves, limit)
-    figure, panels = panel_grid(len(families), ("share of comparisons discarded", "FNMR of what remains"), True)
+    figure, panels = panel_grid(
+        len(families), ("share of comparisons discarded", "FNMR of what remains"), True
+    )
     for axis, (name, methods) in zip(panels, families.items()):
         edc_panel(axis, part, methods | set(REFERENCES), "", limit, logarithmic)
         axis.set_title(name)
@@ -86,7 +90,7 @@ def panel_grid(count: int, labels: tuple[str, str], same_height: bool = False):
     for axis in axes[:, 0]:
         axis.set_ylabel(labels[1])
     for place in range(columns):
-        last = (count - 1 - place) // columns     # the lowest panel that this column has
+        last = (count - 1 - place) // columns  # the lowest panel that this column has
         axes[last, place].set_xlabel(labels[0])
     return figure, list(axes.flat[:count])
 
@@ -101,13 +105,18 @@ def visible(curves: pd.DataFrame, limit: float) -> pd.DataFrame:
     return curves[curves["discard"] <= limit + 1e-9].sort_values("discard", kind="stable")
 
 
-def edc_panel(axis, curves: pd.DataFrame, chosen: set[str], highlight: str, limit: float, logarithmic: bool) -> None:
+def edc_panel(
+    axis, curves: pd.DataFrame, chosen: set[str], highlight: str, limit: float, logarithmic: bool
+) -> None:
     """Draw one benchmark's curves as steps: FNMR holds its value until the next comparison leaves."""
     for method in order_methods(curves["method"]):
         line = curves[curves["method"] == method]
         style = line_style(method) | {"zorder": 1 if method in REFERENCES else 3}
         axis.plot(
-            line["discard"], line["fnmr"], drawstyle="steps-post", **(style if method in chosen else BACKGROUND)
+            line["discard"],
+            line["fnmr"],
+            drawstyle="steps-post",
+            **(style if method in chosen else BACKGROUND),
         )
         if method in chosen and method not in REFERENCES and highlight in ("", method):
             axis.fill_between(

@@ -1,11 +1,13 @@
-"""The figures of tables: areas, rank correlations, distributions of scores. Every function returns a matplotlib `Figure` with alt text.
+"""The figures of tables: areas, rank correlations, distributions of scores.
 
-Lines and points carry the look of their method (`figure_style.LOOKS`) and their name beside them.
+Every function returns a matplotlib `Figure` with alt text. Lines and points carry the look of their method
+(`figure_style.LOOKS`) and their name beside them.
 """
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from fiqa_core.evaluation.comparison import REFERENCES, order_methods
 from fiqa_core.evaluation.correlation import spearman
@@ -23,8 +25,11 @@ from fiqa_core.evaluation.figure_style import (
 
 
 def pauc_heatmap(
-    table: pd.DataFrame, title: str = "", mark_best: bool = True, signs: pd.DataFrame | None = None,
-    note: str = ""
+    table: pd.DataFrame,
+    title: str = "",
+    mark_best: bool = True,
+    signs: pd.DataFrame | None = None,
+    note: str = "",
 ) -> Figure:
     """Normalised pAUC, methods down, benchmarks across; blue is better than not discarding, red is worse.
 
@@ -149,16 +154,8 @@ def score_distributions(scores: pd.DataFrame, title: str = "") -> Figure:
         axis.set_ylabel(benchmark, rotation=0, ha="right", va="center")
         axis.spines["left"].set_visible(False)
     axes[-1, 0].set_xlabel("quality score, scaled to [0, 1] per method")
-    for place, method in enumerate(methods):
-        axes[0, 0].text(
-            0.01 + 0.19 * place,
-            1.06,
-            f"▬ {method}",
-            transform=axes[0, 0].transAxes,
-            fontsize=9,
-            color=look(method).colour,
-            fontweight="bold",
-        )
+    names = [Patch(color=look(method).colour, label=method) for method in methods]
+    figure.legend(handles=names, loc="outside upper left", ncols=5, frameon=False, fontsize=9, borderaxespad=1.6)
     return finish(
         figure, f"Distributions of the scores of {', '.join(methods)} on {', '.join(benchmarks)}.", title
     )
@@ -189,8 +186,6 @@ def score_scatter(scores: pd.DataFrame, first: str, second: str, title: str = ""
         "the number is Spearman's rank correlation.",
         title,
     )
-
-
 
 
 def rank_matrix(table: pd.DataFrame, title: str = "", label: str = "Spearman") -> Figure:

@@ -24,7 +24,7 @@ PLACE = ["paper", "recogniser", "benchmark"]
 
 
 def printed_areas() -> pd.DataFrame:
-    """Every printed pAUC with a counterpart's name: paper, discard_limit, recogniser, benchmark, method, value.
+    """Printed pAUC with names of counterparts: paper, discard_limit, recogniser, benchmark, method, value.
 
     Rows of the recogniser "all" are means: over DifFIQA's four recognisers and seven benchmarks (benchmark
     "mean"), and in the other papers over the recognisers they print. Doubtful values are left out.
@@ -44,7 +44,8 @@ def measured_areas(areas: pd.DataFrame, replicates: np.ndarray, preset: str, lim
     """pAUC of methods and its replicates, indexed by recogniser ("all" too), benchmark ("mean" too), method.
 
     areas, replicates  see `replicates.load_replicates`
-    Returns (rows, 1 + R) float64, column 0 the area itself; means leave undefined areas out, references stay out.
+    Returns (rows, 1 + R) float64, column 0 the area itself. Means leave undefined areas out; references have
+    no row.
     """
     rows = (areas["preset"] == preset) & (areas["discard_limit"] == limit) & ~areas["method"].isin(REFERENCES)
     keys = ["recogniser", "benchmark", "method"]
@@ -95,11 +96,13 @@ def rank_correlations(areas: pd.DataFrame, replicates: np.ndarray, preset: str) 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
     """Rows by paper, DifFIQA first, otherwise as they are."""
     papers = ["DifFIQA", *PRINTED]
-    return table.sort_values("paper", key=lambda names: names.map(papers.index), kind="stable", ignore_index=True)
+    return table.sort_values(
+        "paper", key=lambda names: names.map(papers.index), kind="stable", ignore_index=True
+    )
 
 
 def resampled_spearman(printed: np.ndarray, replicates: np.ndarray) -> np.ndarray:
-    """Spearman of printed values (M,) with each column of replicates (M, R): (R,), NaN where one is undefined.
+    """Spearman of printed values (M,) with each column of replicates (M, R): (R,), NaN where undefined.
 
     >>> resampled_spearman(np.array([1.0, 2.0, 3.0]), np.array([[0.1, 0.3], [0.2, 0.2], [0.3, 0.1]])).tolist()
     [1.0, -1.0]
@@ -135,9 +138,20 @@ def rank_cells(areas: pd.DataFrame, replicates: np.ndarray, preset: str) -> pd.D
         low, high = percentile_interval(np.where(whole, ranks[:, 1:], np.nan))
         printed_rank = rankdata(printed)
         verdicts = [cell_verdict(*cell) for cell in zip(printed_rank, low, high)]
-        parts.append(pd.DataFrame(dict(zip(names, place)) | {
-            "method": printed.index, "of": len(printed), "printed_rank": printed_rank,
-            "measured_rank": ranks[:, 0], "low": low, "high": high, "verdict": verdicts}))
+        parts.append(
+            pd.DataFrame(
+                dict(zip(names, place))
+                | {
+                    "method": printed.index,
+                    "of": len(printed),
+                    "printed_rank": printed_rank,
+                    "measured_rank": ranks[:, 0],
+                    "low": low,
+                    "high": high,
+                    "verdict": verdicts,
+                }
+            )
+        )
     names = [*names, "method", "of", "printed_rank", "measured_rank", "low", "high", "verdict"]
     return in_order(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame(columns=names)
 
@@ -148,7 +162,9 @@ def cell_verdict(printed: float, low: float, high: float) -> str:
         return "no interval"
     if low <= printed <= high:
         return "printed rank within what resampling explains"
-    return f"measured {'better' if high < printed else 'worse'} than printed, outside what resampling explains"
+    return (
+        f"measured {'better' if high < printed else 'worse'} than printed, outside what resampling explains"
+    )
 
 
 def authors_scores(scores: pd.DataFrame, method: str = "FaceQAN", benchmark: str = "XQLFW") -> dict | None:

@@ -1,4 +1,4 @@
-"""FNMR without discard of each recogniser against the papers': a wrong recogniser or alignment shows here first.
+"""FNMR without discard of each recogniser: a wrong recogniser or alignment shows here first.
 
 The papers print no such numbers. They were read from the left ends of eDifFIQA's curves, whose axes end at
 1.1 FNMR(0); where a benchmark has few thousand genuine pairs the reading is exact to one error.

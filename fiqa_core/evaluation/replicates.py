@@ -12,7 +12,9 @@ from fiqa_core import project
 from fiqa_core.errors import FiqaError
 from fiqa_core.evaluation.comparison import REFERENCES, load_measured
 
-KEPT = 200  # enough for the ends of a 95 % interval of a rank; 5 MB for 23 methods, 8 benchmarks, 8 recognisers
+KEPT = (
+    200  # enough for the ends of a 95 % interval of a rank; 5 MB for 23 methods, 8 benchmarks, 8 recognisers
+)
 FILE = "replicates.npy"
 
 

@@ -1,7 +1,7 @@
 """Scores of whole sets: folders of faces, prepared benchmarks, rendered faces of different realism.
 
-Each source is a mapping from the set's name to its faces, (N, 112, 112, 3) uint8 RGB, and a mask (N,) of those
-that hold a face; `score_sets` gives every method the same faces.
+Each source is a mapping from the set's name to its faces, (N, 112, 112, 3) uint8 RGB, and a mask (N,) of
+those that hold a face; `score_sets` gives every method the same faces.
 """
 
 import numpy as np
@@ -37,11 +37,15 @@ def rendered_sets(count: int, seed: int, group: str = "good") -> dict[str, Faces
     people = sample_identities(count, seed)
     nuisance = draw(groups[group]["nuisance"], count, np.random.default_rng(seed))
     everyone = np.ones(count, dtype=bool)
-    return {name: (render_faces(people, np.arange(count), nuisance, default_device(), name, realism)[0], everyone)
-            for name, realism in LEVELS.items()}
+    return {
+        name: (render_faces(people, np.arange(count), nuisance, default_device(), name, realism)[0], everyone)
+        for name, realism in LEVELS.items()
+    }
 
 
-def folder_sets(folders: dict[str, str], count: int = 0, seed: int = 0, detector: str | None = None) -> dict[str, Faces]:
+def folder_sets(
+    folders: dict[str, str], count: int = 0, seed: int = 0, detector: str | None = None
+) -> dict[str, Faces]:
     """Sets from folders of images, searched with their subfolders; paths relative to the project or absolute.
 
     count     at most so many images of each, drawn with `seed`; 0: all
@@ -64,7 +68,11 @@ def benchmark_sets(names: list[str], count: int = 0, seed: int = 0) -> dict[str,
     for name in names:
         faces = load_face_set(project.build() / "benchmarks" / name)
         chosen = sample(len(faces), count, seed)
-        failed = faces.images["fte"].to_numpy()[chosen] == 1 if "fte" in faces.images else np.zeros(len(chosen), bool)
+        failed = (
+            faces.images["fte"].to_numpy()[chosen] == 1
+            if "fte" in faces.images
+            else np.zeros(len(chosen), bool)
+        )
         sets[name] = np.asarray(faces.pixels[chosen]), ~failed
     return sets
 
@@ -89,13 +97,18 @@ def score_sets(sets: dict[str, Faces], slugs: list[str], batch: int = 32) -> pd.
             faces, good = sets[name]
             scores = np.full(len(faces), -np.inf)
             scores[good] = score_faces(method, faces[good], batch)
-            parts.append(pd.DataFrame({"set": name, "method": METHODS[slug], "image": np.arange(len(faces)),
-                                       "score": scores}))
+            parts.append(
+                pd.DataFrame(
+                    {"set": name, "method": METHODS[slug], "image": np.arange(len(faces)), "score": scores}
+                )
+            )
     return pd.concat(parts, ignore_index=True)
 
 
 def score_faces(method, faces: np.ndarray, batch: int) -> np.ndarray:
     """Scores (N,) of faces (N, 112, 112, 3) uint8, `batch` at a time."""
     device = default_device()
-    parts = [method(to_batch(faces[i: i + batch], device)).cpu().numpy() for i in range(0, len(faces), batch)]
+    parts = [
+        method(to_batch(faces[i : i + batch], device)).cpu().numpy() for i in range(0, len(faces), batch)
+    ]
     return np.concatenate(parts) if parts else np.empty(0)

@@ -62,8 +62,8 @@ def render_faces(identities: torch.Tensor, who: np.ndarray, nuisance: pd.DataFra
     identities (P, len(PARAMETERS)) as from `sample_identities`; who (N,) row of `identities` shown in
     each image; nuisance: table with N rows as from `nuisance.draw`. Returns pixels (N, 112, 112, 3)
     uint8 RGB, aligned to the ArcFace template, and true occlusion (N,). The result does not depend
-    on how the images are grouped. label: name for progress lines; realism: what to leave out. Raises FiqaError
-    if sizes disagree.
+    on how the images are grouped. label: name for progress lines; realism: what to leave out. Raises
+    FiqaError if sizes disagree.
     """
     who = np.asarray(who)
     shape = tuple(identities.shape)
@@ -110,7 +110,8 @@ def _render_rows(identities, who, nuisance, device, realism):
     pixels, occlusion = [], []
     for i in range(0, len(who), chunk):
         rows = slice(i, i + chunk)
-        result = render_batch(cast.take(torch.as_tensor(place[rows], device=device)), nuisance.iloc[rows], realism)
+        shown = cast.take(torch.as_tensor(place[rows], device=device))
+        result = render_batch(shown, nuisance.iloc[rows], realism)
         picture = (result.images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         pixels.append(capture.compress(picture, nuisance["jpeg"].to_numpy()[rows]))
         occlusion.append(result.occlusion.cpu().numpy())
@@ -128,7 +129,8 @@ def render_batch(cast: Cast, nuisance: pd.DataFrame, realism: Realism = FULL) ->
     turned = camera.turn_head(points, turn)
     similarity, marks = _align(turned, n["jitter"], slip)
     light = shading.light_direction(n["light_angle"], 15 + 40 * style[:, 10])
-    ambient = 0.42 - 0.25 * n["light_angle"].abs() / 100 if realism.light else torch.ones_like(n["light_angle"])
+    ambient = 0.42 - 0.25 * n["light_angle"].abs() / 100
+    ambient = ambient if realism.light else torch.ones_like(ambient)
     scene = _Scene(turn, similarity, light, ambient)
 
     linear, depth, visible = _draw_head(scene, turned, cast.paint, n)

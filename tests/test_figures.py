@@ -132,7 +132,9 @@ def set_table():
 
 FIGURES = {
     "edc": lambda: figure_curves.edc_panels(edc_table(), "FaceQAN"),
-    "edc of one benchmark, logarithmic": lambda: figure_curves.edc_panels(edc_table(("LFW",)), logarithmic=True),
+    "edc of one benchmark, logarithmic": lambda: figure_curves.edc_panels(
+        edc_table(("LFW",)), logarithmic=True
+    ),
     "edc, few in colour": lambda: figure_curves.edc_panels(edc_table(), "FaceQAN", shown=["CR-FIQA"]),
     "edc by family": lambda: figure_curves.edc_families(edc_table(("LFW",))),
     "order": lambda: figure_agreement.rank_correlation_dots(rank_table()),
@@ -198,7 +200,9 @@ def test_every_method_has_a_look_of_its_own():
 
 
 def test_all_but_the_shown_methods_are_grey_and_without_a_name():
-    figure = figure_curves.edc_panels(edc_table(("LFW",), ("FaceQAN", "CR-FIQA", "FROQ", "random")), shown=["FROQ"])
+    figure = figure_curves.edc_panels(
+        edc_table(("LFW",), ("FaceQAN", "CR-FIQA", "FROQ", "random")), shown=["FROQ"]
+    )
     colours = [line.get_color() for line in figure.axes[0].get_lines()]
     assert colours.count(figure_curves.BACKGROUND["color"]) == 2
     assert {text.get_text() for text in figure.axes[0].texts} == {"FROQ", "random"}
@@ -219,7 +223,9 @@ def test_values_that_may_not_be_compared_have_no_common_axis():
 
 def test_signs_stand_behind_the_values():
     table = pd.DataFrame({"XQLFW": [0.676]}, index=["SER-FIQ"])
-    figure = figures.pauc_heatmap(table, signs=pd.DataFrame({"XQLFW": ["\u2020"]}, index=["SER-FIQ"]), note="why")
+    figure = figures.pauc_heatmap(
+        table, signs=pd.DataFrame({"XQLFW": ["\u2020"]}, index=["SER-FIQ"]), note="why"
+    )
     assert [text.get_text() for text in figure.axes[0].texts] == ["0.676\u2020"]
     assert figure.get_label().endswith("why.")
 

@@ -33,7 +33,13 @@ def test_every_table_loads(folder, name):
 
 @pytest.mark.parametrize(
     "name, rows",
-    [("ediffiqa_pauc", 30), ("aikd_pauc", 80), ("froq_pauc", 44), ("uvface_pauc", 10), ("second_hand/clibfiqa", 53)],
+    [
+        ("ediffiqa_pauc", 30),
+        ("aikd_pauc", 80),
+        ("froq_pauc", 44),
+        ("uvface_pauc", 10),
+        ("second_hand/clibfiqa", 53),
+    ],
 )
 def test_printed_means_agree_with_their_cells(folder, name, rows):
     table = published.load_published(name).fillna({"discard_limit": -1})
@@ -64,7 +70,7 @@ def test_unreliable_values_join_nothing(folder):
     assert set(copied["method"]) == {"SER-FIQ"} and len(copied) == 56
     keys = ["recogniser", "benchmark", "setting"]
     twin = published.pick(table, method="SDD-FIQA").set_index(keys)["value"]
-    assert (copied.set_index(keys)["value"] == twin).all()     # why they are marked
+    assert (copied.set_index(keys)["value"] == twin).all()  # why they are marked
     assert "SER-FIQ" not in set(published.reliable(table)["method"])
 
 
@@ -72,14 +78,18 @@ def test_authors_scores_of_xqlfw(folder):
     scores = published.published_scores("FaceQAN", "XQLFW")
     assert len(scores) == 13233 and scores.index.is_unique
     assert (scores.idxmin(), scores.idxmax()) == ("Thomas_Birmingham_0002", "Joseph_Estrada_0003")
-    assert scores.mean() == pytest.approx(0.3099, abs=5e-5) and scores.std() == pytest.approx(0.1690, abs=5e-5)
+    assert scores.mean() == pytest.approx(0.3099, abs=5e-5) and scores.std() == pytest.approx(
+        0.1690, abs=5e-5
+    )
     assert published.published_scores("FaceQAN", "LFW") is None
 
 
 def test_printed_faceqgen_meets_the_re_interpretation(folder):
     table = published.as_measured(published.load_published("ediffiqa_pauc"))
     assert "FaceQgen" not in set(table["method"]) and "FaceQgen (re-interpretation)" in set(table["method"])
-    order = comparison.order_methods(["random", "DifFIQA", "FaceQgen", "CR-FIQA", "oracle", "Zebra", "Sharpness"])
+    order = comparison.order_methods(
+        ["random", "DifFIQA", "FaceQgen", "CR-FIQA", "oracle", "Zebra", "Sharpness"]
+    )
     assert order == ["CR-FIQA", "FaceQgen", "DifFIQA", "Sharpness", "Zebra", "random", "oracle"]
 
 
@@ -87,9 +97,13 @@ def test_digitised_rates_are_the_known_numbers_of_errors(folder):
     table = published.pick(published.load_published("digitised_edc"), quantity="FNMR(0)")
     errors = (table["value"] * table["benchmark"].map(GENUINE)).rename("errors")
     wide = table.assign(errors=errors).pivot(index="benchmark", columns="recogniser", values="errors")
-    known = {"LFW": [25, 25, 25, 26, 24, 25], "CALFW": [271, 240, 240, 252, 288, 242],
-             "CFP-FP": [26, 40, 30.5, 69, 59, 28], "CPLFW": [495, 717, 626, 721, 727, 391],
-             "XQLFW": [737, 1242, 1192, 1676, 1266, 450]}
+    known = {
+        "LFW": [25, 25, 25, 26, 24, 25],
+        "CALFW": [271, 240, 240, 252, 288, 242],
+        "CFP-FP": [26, 40, 30.5, 69, 59, 28],
+        "CPLFW": [495, 717, 626, 721, 727, 391],
+        "XQLFW": [737, 1242, 1192, 1676, 1266, 450],
+    }
     names = ["AdaFace", "ArcFace", "CosFace", "CurricularFace", "SwinFace", "TransFace"]
     for benchmark, row in known.items():
         assert np.abs(wide.loc[benchmark, names] - row).max() < 0.6

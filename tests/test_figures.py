@@ -111,6 +111,17 @@ def fnmr_table():
     )
 
 
+def shape_table():
+    rows = [
+        (s, r, b, u, 1 - u)
+        for s in ("published", "measured")
+        for r in ("ArcFace", "CosFace")
+        for b in ("LFW", "XQLFW")
+        for u in (0, 0.05)
+    ]
+    return pd.DataFrame(rows, columns=["side", "recogniser", "benchmark", "discard", "ratio"])
+
+
 def cross_table():
     return pd.DataFrame(
         {
@@ -142,6 +153,8 @@ FIGURES = {
     "FNMR(0) apart": lambda: figure_agreement.fnmr_dots(fnmr_table(), together=False),
     "FNMR(0) together": lambda: figure_agreement.fnmr_dots(fnmr_table(), together=True),
     "no FNMR(0)": lambda: figure_agreement.fnmr_dots(fnmr_table().iloc[:0], together=True),
+    "shapes": lambda: figure_agreement.curve_shapes(shape_table()),
+    "no shapes": lambda: figure_agreement.curve_shapes(shape_table().iloc[:0]),
     "same and cross": lambda: figure_agreement.same_and_cross(cross_table()),
     "no same model": lambda: figure_agreement.same_and_cross(cross_table().iloc[:0]),
     "sets": lambda: figure_agreement.set_means(set_table(), "method"),

@@ -106,16 +106,18 @@ def test_without_replicates_there_is_no_interval_and_no_direction(folder):
 
 
 @pytest.mark.parametrize(
-    "methods, low, high, said",
+    "methods, low, high, p, said",
     [
-        (7, 0.1, 0.9, "same direction, clear"),
-        (7, -0.9, -0.1, "opposite direction, clear"),
-        (7, -0.1, 0.9, "no direction"),
-        (3, 0.5, 1.0, "too few methods"),
+        (7, 0.1, 0.9, 0.01, "same direction, clear of resampling and chance"),
+        (7, 0.1, 0.9, 0.10, "same direction, clear of resampling, not of chance"),
+        (7, -0.9, -0.1, 0.99, "opposite direction, clear of resampling and chance"),
+        (7, -0.9, -0.1, 0.90, "opposite direction, clear of resampling, not of chance"),
+        (7, -0.1, 0.9, 0.01, "no direction clear of resampling"),
+        (3, 0.5, 1.0, 0.01, "too few methods"),
     ],
 )
-def test_verdict_of_a_correlation(methods, low, high, said):
-    assert ranking.rank_verdict(methods, low, high).startswith(said)
+def test_verdict_of_a_correlation(methods, low, high, p, said):
+    assert ranking.rank_verdict(methods, low, high, p) == said
 
 
 def test_cells_compare_ranks_with_their_resampled_interval(folder):
@@ -227,6 +229,20 @@ def test_rendered_rates_are_never_subtracted(folder):
         .iloc[0]
     )
     assert np.isnan(row["difference"]) and row["verdict"] == "compare ranks only"
+
+
+def test_shapes_of_curves_start_at_one_on_both_sides(folder):
+    write_rates(folder)
+    path = folder / "results" / "evaluation" / "edc.csv"
+    pd.read_csv(path).assign(method="eDifFIQA(L)").to_csv(path, index=False)
+    shapes = recogniser_check.curve_shapes()
+    assert set(shapes["recogniser"]) == {"ArcFace"} and set(shapes["benchmark"]) == {"LFW"}
+    measured = pick(shapes, side="measured").set_index("discard")["ratio"]
+    assert measured.to_dict() == pytest.approx({0.0: 1.0, 0.05: 0.1})
+    printed = pick(shapes, side="published")
+    assert len(printed) == 12 and printed["ratio"].iloc[0] == 1
+    pd.read_csv(path).assign(fnmr=0.0).to_csv(path, index=False)
+    assert pick(recogniser_check.curve_shapes(), side="measured")["ratio"].isna().all()
 
 
 def cross_areas():

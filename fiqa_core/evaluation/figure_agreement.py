@@ -2,9 +2,11 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fiqa_core.evaluation.figure_style import (
+    BENCHMARK_COLOURS,
     INK,
     MUTED,
     PAPER,
@@ -91,6 +93,34 @@ def fnmr_dots(table: pd.DataFrame, together: bool, title: str = "") -> Figure:
         f"{i.recogniser} on {i.benchmark} {i.published:.4f} and {i.measured:.4f}" for i in table.itertuples()
     )
     return finish(figure, f"FNMR without discard, published and measured: {said}.", title)
+
+
+def curve_shapes(table: pd.DataFrame, title: str = "") -> Figure:
+    """FNMR(u)/FNMR(0): published above, measured below, a column per benchmark, a line per recogniser.
+
+    table  as from `recogniser_check.curve_shapes`
+    """
+    if table.empty:
+        return empty_figure("No recogniser and benchmark of the papers is measured in this suite.")
+    benchmarks, names = sorted(set(table["benchmark"])), sorted(set(table["recogniser"]))
+    colours = {name: BENCHMARK_COLOURS[i % len(BENCHMARK_COLOURS)] for i, name in enumerate(names)}
+    size = (0.8 + 2.0 * max(len(benchmarks), 3), 5.0)
+    figure, axes = canvas(2, len(benchmarks), size=size, sharex=True, sharey="row")
+    for row, side in zip(axes, ("published", "measured")):
+        row[0].set_ylabel(side)
+        for axis, benchmark in zip(row, benchmarks):
+            axis.axhline(1, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+            part = table[(table["side"] == side) & (table["benchmark"] == benchmark)]
+            for name, line in part.groupby("recogniser"):
+                axis.plot(line["discard"], line["ratio"], drawstyle="steps-post", color=colours[name])
+            axis.set(title=benchmark if side == "published" else "", ylim=(0, None))
+    figure.supxlabel("share of comparisons discarded, u", fontsize=9.5)
+    lines = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+    figure.legend(handles=lines, loc="outside lower right", ncols=3, frameon=False, fontsize=8.5)
+    said = f"{', '.join(names)} on {', '.join(benchmarks)}"
+    return finish(
+        figure, f"Shapes of error-versus-discard curves of {said}, published above, measured below.", title
+    )
 
 
 def same_and_cross(table: pd.DataFrame, title: str = "") -> Figure:

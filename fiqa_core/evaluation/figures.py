@@ -155,7 +155,9 @@ def score_distributions(scores: pd.DataFrame, title: str = "") -> Figure:
         axis.spines["left"].set_visible(False)
     axes[-1, 0].set_xlabel("quality score, scaled to [0, 1] per method")
     names = [Patch(color=look(method).colour, label=method) for method in methods]
-    figure.legend(handles=names, loc="outside upper left", ncols=5, frameon=False, fontsize=9, borderaxespad=1.6)
+    figure.legend(
+        handles=names, loc="outside upper left", ncols=5, frameon=False, fontsize=9, borderaxespad=1.6
+    )
     return finish(
         figure, f"Distributions of the scores of {', '.join(methods)} on {', '.join(benchmarks)}.", title
     )

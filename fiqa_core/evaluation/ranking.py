@@ -86,7 +86,7 @@ def rank_correlations(areas: pd.DataFrame, replicates: np.ndarray, preset: str) 
     for place, printed, measured in matched(areas, replicates, preset):
         agreement = rank_agreement(printed, measured[:, 0])
         low, high = percentile_interval(resampled_spearman(printed.to_numpy(), measured[:, 1:]))
-        said = rank_verdict(len(printed), low, high)
+        said = rank_verdict(len(printed), low, high, agreement["spearman_p"])
         numbers = (agreement["spearman"], low, high, agreement["spearman_p"], agreement["kendall"])
         rows.append((*place, len(printed), *map(float, numbers), said))
     names = ["paper", "discard_limit", "recogniser", "benchmark", "methods", "spearman", "low", "high", "p"]
@@ -114,15 +114,21 @@ def resampled_spearman(printed: np.ndarray, replicates: np.ndarray) -> np.ndarra
         return np.where(whole, y @ x / scale, np.nan)
 
 
-def rank_verdict(methods: int, low: float, high: float) -> str:
-    """What the interval of a rank correlation lets one say."""
+def rank_verdict(methods: int, low: float, high: float, p: float) -> str:
+    """What the interval of a rank correlation lets one say, and whether a random order would do as well.
+
+    p  share of all orders that agree at least as well, see `rank_agreement`; below 0.05 the agreement, above
+       0.95 the disagreement is more than chance
+    """
     if np.isnan(low) or np.isnan(high):
         return "no interval"
     if methods <= TOO_FEW:
         return "too few methods"
-    if low > 0:
-        return "same direction, clear of resampling"
-    return "opposite direction, clear of resampling" if high < 0 else "no direction clear of resampling"
+    if low <= 0 <= high:
+        return "no direction clear of resampling"
+    direction, surprise = ("same", p) if low > 0 else ("opposite", 1 - p)
+    chance = " and chance" if surprise <= 0.05 else ", not of chance"
+    return f"{direction} direction, clear of resampling{chance}"
 
 
 def rank_cells(areas: pd.DataFrame, replicates: np.ndarray, preset: str) -> pd.DataFrame:

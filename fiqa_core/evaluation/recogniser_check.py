@@ -32,6 +32,24 @@ def fnmr_without_discard(preset: str = "paper") -> pd.DataFrame:
     return table.assign(published_errors=np.round(expected))
 
 
+def curve_shapes(method: str = "eDifFIQA(L)", preset: str = "paper") -> pd.DataFrame:
+    """FNMR(u)/FNMR(0) along the curves of one method.
+
+    Columns: side ("published" or "measured"), recogniser, benchmark, discard (u), ratio. Published ones are
+    readings at every 5 % up to 55 % of eDifFIQA(L)'s curves. Only recognisers and benchmarks that both sides
+    have; no row if there are none.
+    """
+    printed = pick(load_published("digitised_edc_curves"), method=method)
+    printed = printed.rename(columns={"discard_limit": "discard", "value": "ratio"}).assign(side="published")
+    measured = pick(load_measured("evaluation/edc"), preset=preset, method=method)
+    start = measured[measured["discard"] == 0].set_index(KEYS)["fnmr"]
+    first = start.reindex(pd.MultiIndex.from_frame(measured[KEYS])).to_numpy()
+    measured = measured.assign(ratio=measured["fnmr"].to_numpy() / np.where(first > 0, first, np.nan))
+    measured = measured[measured["discard"] <= printed["discard"].max()].assign(side="measured")
+    table = pd.concat([printed, measured], ignore_index=True)[["side", *KEYS, "discard", "ratio"]]
+    return table[table.groupby(KEYS)["side"].transform("nunique") == 2].reset_index(drop=True)
+
+
 def both_sides(table: pd.DataFrame) -> pd.DataFrame:
     """Rows with a published and a measured value, benchmarks in the papers' order."""
     order = list(dict.fromkeys(pick(load_published("digitised_edc"), quantity="FNMR(0)")["benchmark"]))

@@ -1,0 +1,116 @@
+"""Challenge: a vector of component measures beside the scalar score (notebook 43)."""
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fiqa_core import project
+from fiqa_core.benchmarks import FaceSet
+from fiqa_core.device import default_device
+from fiqa_core.evaluation.pairs import benchmark_pairs
+from fiqa_core.evaluation.vector_quality import (
+    explained,
+    harm,
+    mean_pauc,
+    percentiles,
+    rank_correlations,
+    ranking_pauc,
+    target_table,
+    with_fusions,
+)
+from fiqa_core.images import to_batch
+from fiqa_core.methods.components import COMPONENTS, OCCLUSION, FaceSpace
+from fiqa_core.pipeline.challenge_faces import chosen_recognisers, identity_subset, saved_scores
+from fiqa_core.pipeline.embed import load_embeddings
+from fiqa_core.pipeline.prepare import load_benchmarks, load_training
+from fiqa_core.pipeline.score import load_scores
+from fiqa_core.pipeline.settings import options, settings
+from fiqa_core.progress import progress
+
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class VectorQuality:
+    """What notebook 43 shows.
+
+    truth       component, cause, spearman, ...: each component and the causes it is meant to see
+    causes      x (component), y (cause), spearman, low, high, images: every component with every cause
+    methods     the same with y a method; explained: method, r2, images
+    discarding  ranking, pauc, low, high, benchmarks: discarding by a component, by their fusions, by a method
+    faces       benchmark, image_id and percentiles of every component and method, one row per image
+    """
+
+    truth: pd.DataFrame
+    causes: pd.DataFrame
+    methods: pd.DataFrame
+    explained: pd.DataFrame
+    discarding: pd.DataFrame
+    faces: pd.DataFrame
+
+
+def measure_vector() -> VectorQuality:
+    """All tables, from the images of `challenges.vector.identities` identities of every benchmark."""
+    return options(_measure, "challenges.vector")
+
+
+def _measure(identities: int, recogniser: str, space: dict, limit: float) -> VectorQuality:
+    sets = {name: identity_subset(faces, identities, settings("seed")) for name, faces in load_benchmarks().items()}
+    measures = dict(COMPONENTS) | face_space(**space)
+    scores = load_scores()
+    components = {name: component_table(faces, measures) for name, faces in sets.items()}
+    methods = {name: saved_scores(faces, scores) for name, faces in sets.items()}
+    images = pd.concat([faces.images for faces in sets.values()], ignore_index=True)
+    vector = pd.concat(components.values(), ignore_index=True)
+    scalars = pd.concat(methods.values(), ignore_index=True).replace(-np.inf, np.nan)
+    who, resamples, seed = pd.factorize(images["identity"])[0], settings("evaluation.resamples"), settings("seed")
+    magnitudes = harm(images)
+    causes = rank_correlations(vector, magnitudes, who, resamples, seed)
+    benchmark = np.repeat(list(sets), [len(faces) for faces in sets.values()])
+    r2 = [(m, explained(vector, scalars[m].to_numpy(), who, seed), int(scalars[m].notna().sum())) for m in scalars]
+    return VectorQuality(
+        target_table(vector, magnitudes, causes), causes, rank_correlations(vector, scalars, who, resamples, seed),
+        pd.DataFrame(r2, columns=["method", "r2", "images"]),
+        _discarding(sets, components, methods, recogniser, limit),
+        pd.concat([pd.DataFrame({"benchmark": benchmark, "image_id": images["image_id"]}), percentiles(vector),
+                   scalars.rank(pct=True)], axis=1))
+
+
+def component_table(faces: FaceSet, measures: dict) -> pd.DataFrame:
+    """One column per measure, one row per image of `faces`; measures: name -> function of (B, 3, 112, 112)."""
+    parts = {name: [] for name in measures}
+    starts = range(0, len(faces), BATCH)
+    for start in progress(starts, f"components of {faces.name}", len(faces), "images",
+                          weight=lambda first: min(BATCH, len(faces) - first)):
+        batch = to_batch(faces.pixels[start:start + BATCH], default_device())
+        for name, measure in measures.items():
+            parts[name].append(measure(batch).cpu().numpy())
+    return pd.DataFrame({name: np.concatenate(values) for name, values in parts.items()})
+
+
+def face_space(faces: int, components: int) -> dict[str, FaceSpace]:
+    """The occlusion measure, fitted to `faces` unspoilt training faces; nothing where a suite has no training faces.
+
+    Unspoilt: without occlusion where that is known, else any (photographs are rarely occluded).
+    """
+    if not (project.build() / "training" / "images.csv").is_file():
+        return {}
+    training = load_training()
+    usable = training.images["occlusion"] == 0 if "occlusion" in training.images else np.ones(len(training), bool)
+    rows = np.random.default_rng(settings("seed")).permutation(np.flatnonzero(usable))[:faces]
+    return {OCCLUSION: FaceSpace(to_batch(np.asarray(training.pixels[np.sort(rows)]), default_device()), components)}
+
+
+def _discarding(sets: dict, components: dict, methods: dict, recogniser: str, limit: float) -> pd.DataFrame:
+    """Mean pAUC over benchmarks of every component, fusion and method that scored all images."""
+    slug = next(iter(chosen_recognisers([recogniser])))
+    full = load_benchmarks()
+    found = {}
+    for name, faces in sets.items():
+        rows = pd.Index(full[name].images["image_id"]).get_indexer(faces.images["image_id"])
+        pairs = benchmark_pairs(faces)
+        scores = pd.concat([with_fusions(components[name]), methods[name].dropna(axis=1)], axis=1)
+        found[name] = ranking_pauc(pairs, pairs.similarity(load_embeddings(slug, name)[rows]), scores,
+                                   settings("evaluation.fmr"), limit, settings("evaluation.resamples"),
+                                   settings("evaluation.seed"))
+    return mean_pauc(found)

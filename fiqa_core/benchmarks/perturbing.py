@@ -1,7 +1,8 @@
-"""What another detector would have cropped: aligned faces warped again as if their landmarks had been found elsewhere.
+"""What another detector would have cropped: aligned faces warped again as if their landmarks had been found
+elsewhere.
 
-The crop is all that is left of the photograph, so pixels beyond its edge are not known; the edge is continued there
-(black would be a cue that no detector leaves).
+The crop is all that is left of the photograph, so pixels beyond its edge are not known; the edge is continued
+there (black would be a cue that no detector leaves).
 """
 from zlib import crc32
 
@@ -13,10 +14,11 @@ from fiqa_core.errors import FiqaError
 
 
 def jitter_matrices(image_ids, radius: float, seed: int) -> np.ndarray:
-    """Warps (N, 2, 3) that align by landmarks of which each coordinate is off by uniform(-radius, radius) pixels.
+    """Warps (N, 2, 3) that align by landmarks of which each coordinate is off by uniform(-radius, radius)
+    pixels.
 
-    image_ids  N texts. The direction of an image's errors depends on its id and `seed` only, so a larger radius
-               moves the same landmarks further, whichever images stand beside it.
+    image_ids  N texts. The direction of an image's errors depends on its id and `seed` only, so a larger
+               radius moves the same landmarks further, whichever images stand beside it.
     Source: AI-KD (Babnik et al., IWBF 2024), which jitters by up to 3 pixels. Raises FiqaError if radius < 0.
     """
     if radius < 0:
@@ -40,7 +42,8 @@ def crop_matrix(scale: float = 1.0, right: float = 0.0, down: float = 0.0) -> np
 
 
 def rewarp(pixels: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-    """uint8 faces (N, H, W, 3) warped by `matrices`, (2, 3) for all or (N, 2, 3); bilinear, edges continued."""
+    """uint8 faces (N, H, W, 3) warped by `matrices`, (2, 3) for all or (N, 2, 3); bilinear, edges
+    continued."""
     matrices = np.broadcast_to(matrices, (len(pixels), 2, 3))
     size = pixels.shape[2], pixels.shape[1]
     warped = np.empty(pixels.shape, dtype=np.uint8)

@@ -17,10 +17,12 @@ from fiqa_core.evaluation.figure_style import (
     marker_style,
     wide_enough,
 )
+from fiqa_core.evaluation.fusion import STRATEGIES
 from fiqa_core.evaluation.operating_points import CAUTIOUS, POINT
 
 NEUTRAL = {"landmark jitter": 0.0, "scale": 1.0, "shift down": 0.0}
-UNITS = {"landmark jitter": "landmark jitter, pixels", "scale": "scale of the face", "shift down": "shift down, pixels"}
+UNITS = {"landmark jitter": "landmark jitter, pixels", "scale": "scale of the face",
+         "shift down": "shift down, pixels"}
 
 
 def face_sheet(faces: list[tuple[str, np.ndarray]], columns: int, title: str = "") -> Figure:
@@ -51,13 +53,16 @@ def crop_rates(rates: pd.DataFrame, title: str = "") -> Figure:
     figure, axes = canvas(2, len(changes), size=(3.1 * len(changes), 5.0), sharex="col", sharey="row")
     for column, change in zip(axes.T, changes):
         rows = table[table["change"] == change]
-        for axis, (value, low, high) in zip(column, (("fnmr", "low", "high"), ("fmr", "fmr_low", "fmr_high"))):
+        for axis, names in zip(column, (("fnmr", "low", "high"), ("fmr", "fmr_low", "fmr_high"))):
+            value, low, high = names
             axis.fill_between(rows["level"], rows[low], rows[high], color="#0072B2", alpha=0.18, linewidth=0)
             axis.plot(rows["level"], rows[value], "o-", color="#0072B2", markersize=4)
-            axis.set_ylim(bottom=0)
         column[-1].set_xlabel(UNITS[change])
+    axes[0, 0].set_ylim(bottom=0)
+    axes[1, 0].set_yscale("log")
+    axes[1, 0].set_ylim(bottom=max(rates["fmr"].max() / 5000, 1e-6))
     axes[0, 0].set_ylabel("FNMR")
-    axes[1, 0].set_ylabel("FMR")
+    axes[1, 0].set_ylabel("FMR (logarithmic)")
     return finish(figure, "FNMR (upper row) and FMR (lower row) at the threshold of the aligned faces, over "
                   f"{', '.join(changes)}; bands are 95 % over identities.", title)
 
@@ -79,7 +84,8 @@ def crop_quality(quality: pd.DataFrame, title: str = "") -> Figure:
                 axis.plot(own["level"], own[value], label=method, marker=look(method).marker, markersize=4,
                           **line_style(method))
         column[-1].set_xlabel(UNITS[change])
-    for axis, label in zip(axes[:, 0], ("Spearman with the\naligned crop's scores", *(f"pAUC, new\n{k}" for k in kinds))):
+    labels = ["Spearman with the\naligned crop's scores", *(f"pAUC, new\n{k}" for k in kinds)]
+    for axis, label in zip(axes[:, 0], labels):
         axis.set_ylabel(label)
     axes[0, 0].legend(fontsize=8, loc="lower left")
     return finish(figure, f"Rank correlation of scores with those of the aligned crop, and pAUC, over "
@@ -95,7 +101,7 @@ def strategy_rates(table: pd.DataFrame, title: str = "") -> Figure:
         return empty_figure("No benchmark of this suite holds clips of several frames.")
     benchmarks = list(dict.fromkeys(table["benchmark"]))
     methods = ["", *order_methods(m for m in table["method"] if m)]
-    strategies = list(dict.fromkeys(table["strategy"]))
+    strategies = [s for s in STRATEGIES if s in set(table["strategy"])]
     present = set(zip(table["method"], table["strategy"]))
     rows = [(m, s) for m in methods for s in strategies if (m, s) in present]
     height = 1.0 + 0.24 * len(rows)
@@ -113,21 +119,23 @@ def strategy_rates(table: pd.DataFrame, title: str = "") -> Figure:
         axis.set_xlim(left=0)
     axes[0, 0].set_yticks(range(len(rows)), [f"{m}: {s}" if m else s for m, s in rows])
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
-    return finish(figure, f"FNMR with 95 % intervals on {', '.join(benchmarks)} for {', '.join(strategies)}; grey: "
-                  "without quality.", title)
+    return finish(figure, f"FNMR with 95 % intervals on {', '.join(benchmarks)} for "
+                  f"{', '.join(strategies)}; grey: without quality.", title)
 
 
 def clip_strips(frames: list[np.ndarray], scores: pd.DataFrame, title: str = "") -> Figure:
     """The frames of one clip once per method, its choice framed, scores below; scores: one row per frame."""
     methods = order_methods(scores.columns)
-    figure, axes = canvas(len(methods), len(frames), size=(1.5 + 0.95 * len(frames), 0.5 + 1.2 * len(methods)))
+    size = 1.5 + 0.95 * len(frames), 0.5 + 1.2 * len(methods)
+    figure, axes = canvas(len(methods), len(frames), size=size)
     for row, method in zip(axes, methods):
         values = scores[method].to_numpy()
         for place, (axis, frame) in enumerate(zip(row, frames)):
             show_face(axis, frame, f"{values[place]:.3f}")
             if place == int(np.argmax(values)):
                 axis.spines[:].set(visible=True, color=look(method).colour, linewidth=3)
-        row[0].set_ylabel(method, rotation=0, ha="right", va="center", color=look(method).colour, fontweight="bold")
+        row[0].set_ylabel(method, rotation=0, ha="right", va="center", color=look(method).colour,
+                          fontweight="bold")
     chosen = "; ".join(f"{m} takes frame {int(np.argmax(scores[m].to_numpy())) + 1}" for m in methods)
     return finish(figure, f"One clip of {len(frames)} frames; {chosen}.", title)
 
@@ -149,14 +157,16 @@ def discarding(table: pd.DataFrame, components: list[str], title: str = "") -> F
     axis.set_ylim(len(table) - 0.5, -0.5)
     axis.set_xlabel("pAUC, mean over benchmarks (1: no better than chance)")
     best = table.iloc[0]
-    return finish(figure, f"pAUC with 95 % intervals of {', '.join(table['ranking'])}; the lowest is {best['ranking']} "
-                  f"with {best['pauc']:.3f}.", title)
+    return finish(figure, f"pAUC with 95 % intervals of {', '.join(table['ranking'])}; the lowest is "
+                  f"{best['ranking']} with {best['pauc']:.3f}.", title)
 
 
 def application_points(points: pd.DataFrame, title: str = "") -> Figure:
-    """What each threshold does on unseen identities: FNMR over discarded comparisons, one panel per application.
+    """What each threshold does on unseen identities: FNMR over discarded comparisons, one panel per
+    application.
 
-    points  method, application, rule, fnmr_goal, fnmr, low, high, discard; filled: by value, open: by interval
+    points  method, application, rule, fnmr_goal, fnmr, low, high, discard; filled: by value, open: by
+            interval
     """
     applications = list(dict.fromkeys(points["application"]))
     figure, axes = canvas(1, len(applications), size=(3.4 * len(applications) + 1.6, 3.6))
@@ -168,15 +178,18 @@ def application_points(points: pd.DataFrame, title: str = "") -> Figure:
             axis.vlines(row.discard, row.low, row.high, color=look(row.method).colour, alpha=0.4, linewidth=2)
             axis.plot(row.discard, row.fnmr, **marker_style(row.method, filled=row.rule == POINT))
         if reached.empty:
-            axis.text(0.5, 0.5, "out of reach\nof every method", transform=axis.transAxes, ha="center", color=MUTED)
-        axis.set(title=f"{application}\nFMR {rows['fmr_goal'].iloc[0]:g}, FNMR at most {rows['fnmr_goal'].iloc[0]:g}",
-                 xlabel="genuine comparisons discarded", xlim=(0, 1))
-        axis.set_ylim(bottom=0)
+            axis.text(0.5, 0.5, "out of reach\nof every method", transform=axis.transAxes, ha="center",
+                      color=MUTED)
+        goals = f"FMR {rows['fmr_goal'].iloc[0]:g}, FNMR at most {rows['fnmr_goal'].iloc[0]:g}"
+        axis.set(title=f"{application}\n{goals}", xlabel="genuine comparisons discarded", xlim=(0, 1))
+        axis.set_ylim(0, 1.3 * np.nanmax([rows["fnmr_goal"].iloc[0], *rows["high"]]))
     axes[0, 0].set_ylabel("FNMR on unseen identities")
-    handles = [axes[0, -1].plot([], [], label=m, **marker_style(m))[0] for m in order_methods(points["method"])]
+    handles = [axes[0, -1].plot([], [], label=m,
+                                **marker_style(m))[0] for m in order_methods(points["method"])]
     axes[0, -1].legend(handles=handles, fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1))
-    return finish(figure, f"FNMR on unseen identities against the share discarded for {', '.join(applications)}; dashed: "
-                  f"the goal; filled markers: threshold by {POINT}, open: by the {CAUTIOUS}.", title)
+    return finish(figure, f"FNMR on unseen identities against the share discarded for "
+                  f"{', '.join(applications)}; dashed: the goal; filled markers: threshold by {POINT}, open: "
+                  f"by the {CAUTIOUS}.", title)
 
 
 def ratio_heatmap(table: pd.DataFrame, title: str = "") -> Figure:
@@ -192,10 +205,11 @@ def ratio_heatmap(table: pd.DataFrame, title: str = "") -> Figure:
         axis.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=8.5,
                   color="white" if abs(values[i, j] - 1) > 0.75 else INK)
     axis.set_xticks(range(table.shape[1]), table.columns)
-    axis.set_yticks(range(table.shape[0]), [", ".join(row) if isinstance(row, tuple) else row for row in table.index])
+    names = [", ".join(row) if isinstance(row, tuple) else row for row in table.index]
+    axis.set_yticks(range(table.shape[0]), names)
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     met = np.mean(values[np.isfinite(values)] <= 1)
-    return finish(figure, f"FNMR divided by its goal on {', '.join(table.columns)}; {met:.0%} of the cells meet the goal.",
-                  title)
+    return finish(figure, f"FNMR divided by its goal on {', '.join(table.columns)}; {met:.0%} of the cells "
+                  "meet the goal.", title)

@@ -1,7 +1,8 @@
 """What quality is good for in a video: choosing frames, and weighting them when a clip becomes one vector.
 
-This answers another question than discarding (EDC): nobody is turned away, every comparison is made, and quality
-decides what each comparison rests on. Frames belong to clips (media) and clips to templates, as integer codes.
+This answers another question than discarding (EDC): nobody is turned away, every comparison is made, and
+quality decides what each comparison rests on. Frames belong to clips (media) and clips to templates, as
+integer codes.
 """
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from fiqa_core.evaluation.thresholds import threshold_at_fmr
 
 ALL, RANDOM_ONE, RANDOM_HALF = "all frames, plain mean", "one random frame", "random half, mean"
 BEST, WORST, HALF, WEIGHTED = "best frame", "worst frame", "better half, mean", "all frames, weighted mean"
+STRATEGIES = (ALL, RANDOM_ONE, RANDOM_HALF, BEST, WORST, HALF, WEIGHTED)
 BASELINE = {BEST: RANDOM_ONE, WORST: RANDOM_ONE, HALF: RANDOM_HALF, WEIGHTED: ALL}
 COLUMNS = ["benchmark", "recogniser", "method", "strategy", "fnmr", "low", "high", "against", "difference",
            "difference_low", "difference_high", "genuine", "impostor", "frames_per_clip"]
@@ -24,7 +26,8 @@ COLUMNS = ["benchmark", "recogniser", "method", "strategy", "fnmr", "low", "high
 
 @dataclass(frozen=True)
 class Plan:
-    """How `compare_strategies` measures: target fmr, bootstrap resamples, draws of random frames, focus, seed."""
+    """How `compare_strategies` measures: target fmr, bootstrap resamples, draws of random frames, focus,
+    seed."""
 
     fmr: float = 1e-3
     resamples: int = 1000
@@ -41,7 +44,8 @@ def clip_codes(pairs: BenchmarkPairs) -> np.ndarray:
 def best_frames(quality: np.ndarray, clip: np.ndarray, share: float = 0.0) -> np.ndarray:
     """Mark (N,) bool the frames of highest `quality` (N,) of every clip: ceil(share * frames), at least one.
 
-    Of equal frames the earlier wins. Raises FiqaError for NaN (a frame without a score) and for another share.
+    Of equal frames the earlier wins. Raises FiqaError for NaN (a frame without a score) and for another
+    share.
 
     >>> best_frames(np.array([.2, .9, .5, .1]), np.array([0, 0, 0, 1])).tolist()
     [False, True, False, True]
@@ -62,8 +66,9 @@ def best_frames(quality: np.ndarray, clip: np.ndarray, share: float = 0.0) -> np
 def focus_weights(quality: np.ndarray, focus: float) -> np.ndarray:
     """Positive weights (N,): exp(focus * z) of the standardised quality (N,), whatever the method's scale.
 
-    Methods put their scores into [0.8, 0.9] or into [20, 40]: used as they are, the weights of the first would
-    all be alike. focus 0 is the plain mean, a large one the best frame. -inf (failure to extract) weighs 0.
+    Methods put their scores into [0.8, 0.9] or into [20, 40]: used as they are, the weights of the first
+    would all be alike. focus 0 is the plain mean, a large one the best frame. -inf (failure to extract)
+    weighs 0.
     """
     finite = np.isfinite(quality)
     spread = quality[finite].std() if finite.any() else 0.0

@@ -1,8 +1,10 @@
-"""Which quality threshold meets an application's goals: set on half of the identities, checked on the other half.
+"""Which quality threshold meets an application's goals: set on half of the identities, checked on the other
+half.
 
-An application states a false match rate and the largest false non-match rate it bears among the faces it accepts.
-The similarity threshold follows from the impostors, the quality threshold from the genuine pairs that remain. A
-threshold picked because it met the goal on some faces was also lucky on them; other identities show how lucky.
+An application states a false match rate and the largest false non-match rate it bears among the faces it
+accepts. The similarity threshold follows from the impostors, the quality threshold from the genuine pairs
+that remain. A threshold picked because it met the goal on some faces was also lucky on them; other identities
+show how lucky.
 """
 from dataclasses import dataclass
 
@@ -12,17 +14,19 @@ from fiqa_core.errors import FiqaError
 from fiqa_core.evaluation.edc import tie_starts
 from fiqa_core.evaluation.intervals import divided, multiplicities, pair_weights, percentile_interval
 from fiqa_core.evaluation.resampled_rates import ResampledPairs
-from fiqa_core.evaluation.thresholds import match_rate, threshold_at_fmr
+from fiqa_core.evaluation.thresholds import ROUNDING, match_rate, threshold_at_fmr
 
 POINT, CAUTIOUS = "value", "upper end of the interval"
-OUT_OF_REACH = "out of reach"
-RULE_OF_THREE = 3         # no error in n comparisons shows a rate below 3 / n, at 95 % (Hanley, JAMA 249, 1983)
+OUT_OF_REACH, TOO_FEW = "out of reach", "too few impostor pairs"
+CHECKED = ("fnmr", "low", "high", "fmr", "fmr_low", "fmr_high", "discard", "images_discarded")
+RULE_OF_THREE = 3         # no error in n comparisons shows a rate below 3 / n (Hanley, JAMA 249, 1983)
 CANDIDATES = 200          # quality thresholds that are tried, evenly spaced in discarded comparisons
 
 
 @dataclass(frozen=True)
 class Application:
-    """Goals: false match rate `fmr`, and the largest false non-match rate `fnmr` among what is not discarded."""
+    """Goals: false match rate `fmr`, and the largest false non-match rate `fnmr` among what is not
+    discarded."""
 
     name: str
     fmr: float
@@ -30,7 +34,8 @@ class Application:
 
     def __post_init__(self):
         if not (0 < self.fmr < 1 and 0 < self.fnmr < 1):
-            raise FiqaError(f"application {self.name}: fmr {self.fmr}, fnmr {self.fnmr}", "give rates between 0 and 1")
+            raise FiqaError(f"application {self.name}: fmr {self.fmr}, fnmr {self.fnmr}",
+                            "give rates between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,15 @@ class Traffic:
         codes = np.cumsum(chosen) - 1
         pairs, faces = chosen[self.identity_a] & chosen[self.identity_b], chosen[self.image_identity]
         return Traffic(self.similarity[pairs], self.quality[pairs], self.genuine[pairs],
-                       codes[self.identity_a[pairs]], codes[self.identity_b[pairs]], self.image_quality[faces],
+                       codes[self.identity_a[pairs]], codes[self.identity_b[pairs]],
+                       self.image_quality[faces],
                        codes[self.image_identity[faces]], int(chosen.sum()))
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Thresholds from which a face, and then a comparison, is accepted; quality NaN: the goal is out of reach.
+    """Thresholds from which a face, and then a comparison, is accepted; quality NaN: the goal is out of
+    reach.
 
     fnmr, discard  of the genuine comparisons it was calibrated on: what is promised, and at what price
     """
@@ -82,31 +89,33 @@ def halves(identities: int, seed) -> np.ndarray:
 
 def calibrate(traffic: Traffic, application: Application, resamples: int, seed,
               most_discarded: float = 1.0) -> dict[str, OperatingPoint]:
-    """The lowest quality threshold that meets the goal, by its POINT value and, CAUTIOUS, by the upper end of its
-    95 % interval over identities.
+    """The lowest quality threshold that meets the goal, by its POINT value and, CAUTIOUS, by the upper end of
+    its 95 % interval over identities.
 
-    The similarity threshold is set on all impostors before any discard (preset `iso`). Only thresholds that discard
-    at most `most_discarded` of the genuine pairs and leave 3 / goal of them are considered: fewer could not show such
-    a rate. Out of reach: quality NaN, and fnmr and discard are those of the lowest rate considered.
-    Raises FiqaError with too few impostors for the fmr.
+    The similarity threshold is set on all impostors before any discard (preset `iso`). Thresholds that
+    discard more than `most_discarded` of the genuine pairs are not considered, and those that leave fewer
+    than 3 / goal of them could not show such a rate. Out of reach: quality NaN, and fnmr and discard are
+    those of the lowest rate considered. Both values are NaN where there are too few impostors for the fmr.
     """
     genuine = traffic.genuine
+    if application.fmr * np.sum(~genuine) < 1 - ROUNDING or not genuine.any():
+        return dict.fromkeys((POINT, CAUTIOUS), OperatingPoint(np.nan, np.nan, np.nan, np.nan))
     threshold = threshold_at_fmr(traffic.similarity[~genuine], application.fmr)
     order = np.argsort(traffic.quality[genuine], kind="stable")
     quality = traffic.quality[genuine][order]
     errors = (traffic.similarity[genuine] < threshold)[order]
     starts = tie_starts(quality)
-    least = max(RULE_OF_THREE / application.fnmr, (1 - most_discarded) * len(quality))
-    starts = starts[len(quality) - starts >= min(least, len(quality))]
+    starts = starts[starts <= most_discarded * len(quality)]
     starts = starts[np.unique(np.linspace(0, len(starts) - 1, CANDIDATES).round().astype(int))]
     fnmr = (errors.sum() - np.append(0, np.cumsum(errors))[starts]) / (len(errors) - starts)
     drawn = multiplicities(traffic.identities, resamples, seed)
     weights = pair_weights(drawn, traffic.identity_a[genuine][order], traffic.identity_b[genuine][order])
     upper = percentile_interval(kept_rates(errors, weights, starts))[1]
+    shown = len(errors) - starts >= RULE_OF_THREE / application.fnmr
     floor = np.where(starts == 0, -np.inf, quality[starts])
 
     def lowest(rate: np.ndarray) -> OperatingPoint:
-        met = np.flatnonzero(rate <= application.fnmr)
+        met = np.flatnonzero((rate <= application.fnmr) & shown)
         place = met[0] if len(met) else int(np.nanargmin(rate))
         return OperatingPoint(threshold, float(floor[place]) if len(met) else np.nan, float(fnmr[place]),
                               float(starts[place] / len(errors)))
@@ -115,7 +124,8 @@ def calibrate(traffic: Traffic, application: Application, resamples: int, seed,
 
 
 def kept_rates(errors: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Rate of `errors` (G,) bool among the pairs from each start (C,) on: (C, R), pairs weighted by (G, R)."""
+    """Rate of `errors` (G,) bool among the pairs from each start (C,) on: (C, R), pairs weighted by (G,
+    R)."""
     tails = [np.add.reduceat(w, starts, axis=0)[::-1].cumsum(axis=0)[::-1]
              for w in (weights * errors[:, None], weights)]
     return divided(*tails)
@@ -125,14 +135,15 @@ def check(traffic: Traffic, point: OperatingPoint, goal: Application, resamples:
     """What an operating point does on other identities.
 
     goal  the application
-    Keys: fnmr and fmr of the comparisons that are kept, with low and high (95 % over identities; without any false
-    non-match the rule of three), discard and images_discarded (shares of genuine comparisons and of faces), verdict
-    (on the FNMR) and fmr_verdict. NaN where the goal was out of reach, or nothing of one kind is kept.
+    Keys: fnmr and fmr of the comparisons that are kept, with low and high (95 % over identities; without any
+    false non-match the rule of three), discard and images_discarded (shares of genuine comparisons and of
+    faces), verdict (on the FNMR) and fmr_verdict. NaN where the goal was out of reach, or nothing of one kind
+    is kept.
     """
-    keys = ("fnmr", "low", "high", "fmr", "fmr_low", "fmr_high", "discard", "images_discarded")
     kept = traffic.quality >= point.quality
     if np.isnan(point.quality) or not 0 < traffic.genuine[kept].sum() < kept.sum():
-        return dict.fromkeys(keys, np.nan) | dict.fromkeys(("verdict", "fmr_verdict"), OUT_OF_REACH)
+        why = TOO_FEW if np.isnan(point.similarity) else OUT_OF_REACH
+        return dict.fromkeys(CHECKED, np.nan) | dict.fromkeys(("verdict", "fmr_verdict"), why)
     similarity, genuine = traffic.similarity[kept], traffic.genuine[kept]
     resampled = ResampledPairs(genuine, traffic.identity_a[kept], traffic.identity_b[kept], resamples, seed,
                                traffic.identities)
@@ -141,7 +152,7 @@ def check(traffic: Traffic, point: OperatingPoint, goal: Application, resamples:
               match_rate(similarity[~genuine], point.similarity),
               *percentile_interval(resampled.fmr(similarity, point.similarity)),
               1 - genuine.sum() / traffic.genuine.sum(), np.mean(traffic.image_quality < point.quality))
-    result = dict(zip(keys, map(float, values)))
+    result = dict(zip(CHECKED, map(float, values)))
     if result["fnmr"] == 0:
         result["high"] = min(RULE_OF_THREE / genuine.sum(), 1.0)
     return result | {"verdict": verdict(result["fnmr"], result["low"], result["high"], goal.fnmr),

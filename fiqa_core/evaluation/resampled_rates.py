@@ -1,9 +1,9 @@
 """Error rates with intervals in which the decision threshold is found anew in every resample of identities.
 
 Two systems (a clip's best frame, the mean of its frames) have different similarities, so each needs its own
-threshold at the same FMR, and that threshold is as uncertain as the few impostors it rests on. Drawing identities
-moves genuine and impostor pairs together; only the strongest impostors are looked at resample by resample, so
-that millions of them cost no more memory than thousands.
+threshold at the same FMR, and that threshold is as uncertain as the few impostors it rests on. Drawing
+identities moves genuine and impostor pairs together; only the strongest impostors are looked at resample by
+resample, so that millions of them cost no more memory than thousands.
 """
 import numpy as np
 
@@ -16,12 +16,13 @@ class ResampledPairs:
     """Comparisons and what `resamples` draws of identities with replacement make of them.
 
     genuine                  (P,) bool
-    identity_a, identity_b   (P,) identity codes in [0, identities); identities: None for the largest code + 1.
-                             Those without a comparison (all discarded) still take part in the draw.
+    identity_a, identity_b   (P,) identity codes in [0, identities); identities: None for the largest code +
+                             1. Those without a comparison (all discarded) still take part in the draw.
     All methods take values of all P pairs, in this order. Raises FiqaError where one kind is missing.
     """
 
-    def __init__(self, genuine: np.ndarray, identity_a: np.ndarray, identity_b: np.ndarray, resamples: int, seed,
+    def __init__(self, genuine: np.ndarray, identity_a: np.ndarray, identity_b: np.ndarray, resamples: int,
+                 seed,
                  identities: int | None = None):
         genuine = np.asarray(genuine, dtype=bool)
         if genuine.all() or not genuine.any():
@@ -34,7 +35,8 @@ class ResampledPairs:
         self.impostors = self._impostor_totals()
 
     def _impostor_totals(self) -> np.ndarray:
-        """Number of impostor pairs (R,) float64 in each resample: the sum over pairs of both multiplicities."""
+        """Number of impostor pairs (R,) float64 in each resample: the sum over pairs of both
+        multiplicities."""
         from scipy.sparse import coo_matrix
         shape = (self.identities, self.identities)
         counts = coo_matrix((np.ones(len(self.first)), (self.first, self.second)), shape=shape).tocsr()

@@ -1,4 +1,5 @@
-"""How much a crop matters: scores, error rates and pAUC of the same comparisons under other crops of the faces."""
+"""How much a crop matters: scores, error rates and pAUC of the same comparisons under other crops of the
+faces."""
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,8 @@ class Variability:
     aligned  the condition without a change; fmr, limit: of the EDC under preset `iso`
     """
 
-    def __init__(self, pairs: BenchmarkPairs, aligned: Condition, fmr: float, limit: float, resamples: int, seed):
+    def __init__(self, pairs: BenchmarkPairs, aligned: Condition, fmr: float, limit: float, resamples: int,
+                 seed):
         self.pairs, self.aligned, self.target, self.limit = pairs, aligned, fmr, limit
         self.resampled = ResampledPairs(pairs.genuine, pairs.identity_a, pairs.identity_b, resamples, seed)
         self.similarity = pairs.similarity(aligned.embeddings)
@@ -52,17 +54,18 @@ class Variability:
         low, high = percentile_interval(self.resampled.fnmr(similarity, self.threshold))
         fmr_low, fmr_high = percentile_interval(self.resampled.fmr(similarity, self.threshold))
         return {"change": condition.change, "level": condition.level,
-                "fnmr": 1 - match_rate(similarity[genuine], self.threshold), "low": float(low), "high": float(high),
+                "fnmr": 1 - match_rate(similarity[genuine], self.threshold), "low": float(low),
+                "high": float(high),
                 "fmr": match_rate(similarity[~genuine], self.threshold), "fmr_low": float(fmr_low),
                 "fmr_high": float(fmr_high), "fnmr_own": 1 - match_rate(similarity[genuine], own)}
 
     def quality(self, condition: Condition) -> pd.DataFrame:
         """One row per method and kind of comparison.
 
-        Columns: change, level, method, spearman (of changed and aligned scores), shift (mean change of the score in
-        standard deviations of the aligned ones), compared, pauc, low, high. `compared` says what was cropped anew:
-        faces that are scored and compared, or scored only, which leaves the quality method's share of the damage.
-        Raises FiqaError if a method scores the aligned faces but not these.
+        Columns: change, level, method, spearman (of changed and aligned scores), shift (mean change of the
+        score in standard deviations of the aligned ones), compared, pauc, low, high. `compared` says what was
+        cropped anew: faces that are scored and compared, or scored only, which leaves the quality method's
+        share of the damage. Raises FiqaError if a method scores the aligned faces but not these.
         """
         lacking = [m for m in self.aligned.scores if m not in condition.scores]
         if lacking:
@@ -74,7 +77,8 @@ class Variability:
             before, after = (c.scores[method].to_numpy(dtype=np.float64) for c in (self.aligned, condition))
             own = {"change": condition.change, "level": condition.level, "method": method,
                    "spearman": spearman(before, after), "shift": standard_shift(before, after)}
-            rows += [own | {"compared": name} | self._pauc(values, after) for name, values in similarity.items()]
+            for name, values in similarity.items():
+                rows.append(own | {"compared": name} | self._pauc(values, after))
         return pd.DataFrame(rows)
 
     def _pauc(self, similarity: np.ndarray, scores: np.ndarray) -> dict:

@@ -1,11 +1,18 @@
-"""Component measures beside the scalar: do they see their own flaw, and what of the scalar do they explain?"""
+"""Component measures beside the scalar: do they see their own flaw, and what of the scalar do they
+explain?"""
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
 from fiqa_core.benchmarks.tables import IMAGE_COLUMNS, IMAGE_MARKS
 from fiqa_core.evaluation.edc import edc
-from fiqa_core.evaluation.intervals import DiscardWeights, divided, multiplicities, pair_weights, percentile_interval
+from fiqa_core.evaluation.intervals import (
+    DiscardWeights,
+    divided,
+    multiplicities,
+    pair_weights,
+    percentile_interval,
+)
 from fiqa_core.evaluation.pairs import BenchmarkPairs
 
 # the true causes (columns of a rendered or degraded set) that each component measure is meant to see
@@ -15,7 +22,7 @@ TARGETS = {"sharpness": ("defocus", "motion", "resolution"), "noise": ("noise",)
 HARMLESS = {"resolution": 112.0, "jpeg": 100.0, "light_level": 1.0}      # 0 for every other cause
 DOUBLINGS = ("resolution", "light_level")
 WORST, MEAN = "worst component", "mean of components"
-STRONG, WEAK = 0.9, 0.5         # quantiles of magnitude: a detected flaw is in the top tenth, its absence in the half
+STRONG, WEAK = 0.9, 0.5         # quantiles of magnitude between which a flaw is neither strong nor absent
 
 
 def harm(images: pd.DataFrame) -> pd.DataFrame:
@@ -25,17 +32,20 @@ def harm(images: pd.DataFrame) -> pd.DataFrame:
     """
     numeric = images.drop(columns=[c for c in (*IMAGE_COLUMNS, *IMAGE_MARKS) if c in images])
     numeric = numeric.select_dtypes(["number", "bool"]).astype(np.float64)
-    known = {c: (np.log2(numeric[c] / HARMLESS[c]) if c in DOUBLINGS else numeric[c] - HARMLESS.get(c, 0.0)).abs()
-             for c in numeric if numeric[c].nunique() > 1}
-    return pd.DataFrame(known, index=images.index)
+    numeric = numeric.loc[:, [c for c in numeric if numeric[c].nunique() > 1]]
+    for c in numeric:
+        harmless = HARMLESS.get(c, 0.0)
+        numeric[c] = (np.log2(numeric[c] / harmless) if c in DOUBLINGS else numeric[c] - harmless).abs()
+    return numeric
 
 
 def percentiles(table: pd.DataFrame) -> pd.DataFrame:
     """Mean rank of every value within its column, as a share in (0, 1): components on one scale."""
-    return pd.DataFrame(rankdata(table.to_numpy(), axis=0) / (len(table) + 1), index=table.index, columns=table.columns)
+    return table.rank() / (len(table) + 1)
 
 
-def rank_correlations(x: pd.DataFrame, y: pd.DataFrame, identity: np.ndarray, resamples: int, seed) -> pd.DataFrame:
+def rank_correlations(x: pd.DataFrame, y: pd.DataFrame, identity: np.ndarray, resamples: int,
+                      seed) -> pd.DataFrame:
     """Spearman's correlation of every column of `x` (N rows) with every column of `y`, rows corresponding.
 
     identity  (N,) codes; intervals resample them, with the ranks of the full sample kept
@@ -64,14 +74,16 @@ def weighted_correlation(x: np.ndarray, y: np.ndarray, drawn: np.ndarray, identi
                         for m in (np.ones_like(x), x, y, x * x, y * y, x * y)])
     n, sx, sy, sxx, syy, sxy = moments @ drawn.astype(np.float64)
     spread = np.maximum(sxx - sx * sx / np.maximum(n, 1), 0) * np.maximum(syy - sy * sy / np.maximum(n, 1), 0)
-    return np.divide(sxy - sx * sy / np.maximum(n, 1), np.sqrt(spread), out=np.full(len(n), np.nan), where=spread > 1e-9)
+    joint = sxy - sx * sy / np.maximum(n, 1)
+    return np.divide(joint, np.sqrt(spread), out=np.full(len(n), np.nan), where=spread > 1e-9)
 
 
 def detection(component: np.ndarray, magnitude: np.ndarray) -> float:
-    """Chance in [0, 1] that a face with a strong flaw has the lower `component` than one without (ties count half).
+    """Chance in [0, 1] that a face with a strong flaw has the lower `component` than one without (ties count
+    half).
 
-    Strong: `magnitude` (N,) in its top tenth, or above the lower half's where the flaw is rarer; without: in its
-    lower half. 0.5 is blind; NaN where no face, or every face, has the flaw alike.
+    Strong: `magnitude` (N,) in its top tenth, or above the lower half's where the flaw is rarer; without: in
+    its lower half. 0.5 is blind; NaN where no face, or every face, has the flaw alike.
     """
     known = ~np.isnan(magnitude)
     component, magnitude = component[known], magnitude[known]
@@ -85,8 +97,10 @@ def detection(component: np.ndarray, magnitude: np.ndarray) -> float:
     return float(above / (strong.sum() * without.sum()))
 
 
-def target_table(components: pd.DataFrame, magnitudes: pd.DataFrame, correlations: pd.DataFrame) -> pd.DataFrame:
-    """One row per component and cause it is meant to see: component, cause, spearman, low, high, detection, images,
+def target_table(components: pd.DataFrame, magnitudes: pd.DataFrame,
+                 correlations: pd.DataFrame) -> pd.DataFrame:
+    """One row per component and cause it is meant to see: component, cause, spearman, low, high, detection,
+    images,
     strongest (the cause it really reacts to most).
 
     correlations  as from `rank_correlations(components, magnitudes, ...)`
@@ -104,8 +118,10 @@ def target_table(components: pd.DataFrame, magnitudes: pd.DataFrame, correlation
 
 
 def explained(components: pd.DataFrame, score: np.ndarray, identity: np.ndarray, seed) -> float:
-    """Share of the variance of a score's ranks that a linear function of the components' ranks predicts for other
-    identities: R2, fitted on a random half of them and measured on the other half, mean of both ways round."""
+    """Share of the variance of a score's ranks that a linear function of the components' ranks predicts for
+    other
+    identities: R2, fitted on a random half of them and measured on the other half, mean of both ways
+    round."""
     known = np.isfinite(score)
     x, who = percentiles(components[known]).to_numpy(), identity[known]
     y = rankdata(score[known]) / (known.sum() + 1)
@@ -125,9 +141,11 @@ def with_fusions(components: pd.DataFrame) -> pd.DataFrame:
     return components.assign(**{WORST: ranks.min(axis=1), MEAN: ranks.mean(axis=1)})
 
 
-def ranking_pauc(pairs: BenchmarkPairs, similarity: np.ndarray, scores: pd.DataFrame, fmr: float, limit: float,
+def ranking_pauc(pairs: BenchmarkPairs, similarity: np.ndarray, scores: pd.DataFrame, fmr: float,
+                 limit: float,
                  resamples: int, seed) -> dict[str, tuple[float, np.ndarray]]:
-    """pAUC (preset `iso`) of discarding by each column of `scores` (N rows): name -> (value, replicates (R,)).
+    """pAUC (preset `iso`) of discarding by each column of `scores` (N rows): name -> (value, replicates
+    (R,)).
 
     similarity  (P,) of one recogniser; identities are resampled with the threshold kept
     """
@@ -152,7 +170,10 @@ def mean_pauc(benchmarks: dict[str, dict]) -> pd.DataFrame:
         own = [found[name] for found in benchmarks.values() if name in found and not np.isnan(found[name][0])]
         if own:
             replicates = np.stack([values for _, values in own])
-            low, high = percentile_interval(divided(np.nansum(replicates, axis=0), (~np.isnan(replicates)).sum(axis=0)))
-            rows.append((name, float(np.mean([value for value, _ in own])), float(low), float(high), len(own)))
+            defined = ~np.isnan(replicates)
+            means = divided(np.where(defined, replicates, 0).sum(axis=0), defined.sum(axis=0))
+            low, high = percentile_interval(means)
+            rows.append((name, float(np.mean([value for value, _ in own])), float(low), float(high),
+                         len(own)))
     table = pd.DataFrame(rows, columns=["ranking", "pauc", "low", "high", "benchmarks"])
     return table.sort_values("pauc", kind="stable", ignore_index=True)

@@ -1,9 +1,9 @@
 """One measure per visible flaw, beside the scalar: why a face is poor, not only that it is.
 
-In the spirit of the component measures of ISO/IEC 29794-5 and OFIQ, whose names are used, but not conformant to
-them: these see an aligned crop of 112 pixels, not a portrait. Each takes aligned faces (B, 3, 112, 112) float32 RGB
-in [0, 1] and returns (B,) float32, higher is better; a face's value does not depend on its batch. `sharpness`,
-`illumination` and `symmetry` (pose) stand in `methods/analytical.py`.
+In the spirit of the component measures of ISO/IEC 29794-5 and OFIQ, whose names are used, but not conformant
+to them: these see an aligned crop of 112 pixels, not a portrait. Each takes aligned faces (B, 3, 112, 112)
+float32 RGB in [0, 1] and returns (B,) float32, higher is better; a face's value does not depend on its batch.
+`sharpness`, `illumination` and `symmetry` (pose) stand in `methods/analytical.py`.
 """
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from fiqa_core.methods.analytical import COLUMNS, ROWS, illumination, luminance,
 from fiqa_core.methods.batching import check_images
 
 DARK, BRIGHT = 0.12, 0.9                        # luminance beyond which skin shows no detail
-EYES = ((slice(45, 58), slice(29, 48)), (slice(45, 58), slice(64, 83)))      # around the template's eye centres
+EYES = ((slice(45, 58), slice(29, 48)), (slice(45, 58), slice(64, 83)))      # around the template's eyes
 MOUTH = slice(84, 103), slice(46, 67)           # between the template's mouth corners
 CHEEKS = ((slice(66, 82), slice(28, 44)), (slice(66, 82), slice(68, 84)))
 BLOCK = 8                                       # pixels of a JPEG block
@@ -21,7 +21,8 @@ TINY = 1e-4
 
 
 def exposure(images: torch.Tensor) -> torch.Tensor:
-    """Share of the face that is neither under- nor over-exposed, in [0, 1] (ISO: under-/over-exposure prevention)."""
+    """Share of the face that is neither under- nor over-exposed, in [0, 1] (ISO: under-/over-exposure
+    prevention)."""
     face = luminance(check_images(images))[:, ROWS, COLUMNS].flatten(1)
     return ((face > DARK) & (face < BRIGHT)).float().mean(dim=1)
 
@@ -29,8 +30,8 @@ def exposure(images: torch.Tensor) -> torch.Tensor:
 def noise(images: torch.Tensor) -> torch.Tensor:
     """Minus the noise's standard deviation, <= 0: from the median of the finest diagonal details.
 
-    Donoho & Johnstone (Biometrika 81, 1994): the median is blind to the few details that a face's edges cause.
-    Noise that compression or the camera has smoothed is not seen.
+    Donoho & Johnstone (Biometrika 81, 1994): the median is blind to the few details that a face's edges
+    cause. Noise that compression or the camera has smoothed is not seen.
     """
     face = luminance(check_images(images))[:, ROWS, COLUMNS]
     detail = (face[:, ::2, ::2] - face[:, 1::2, ::2] - face[:, ::2, 1::2] + face[:, 1::2, 1::2]) / 2
@@ -59,19 +60,22 @@ def eyes_open(images: torch.Tensor) -> torch.Tensor:
 
 
 def mouth_closed(images: torch.Tensor) -> torch.Tensor:
-    """Luminance of the darkest tenth between the lips over that of the cheeks, >= 0: an open mouth is a dark hole."""
+    """Luminance of the darkest tenth between the lips over that of the cheeks, >= 0: an open mouth is a dark
+    hole."""
     picture = luminance(check_images(images))
     mouth = picture[:, MOUTH[0], MOUTH[1]].flatten(1)
     darkest = mouth.topk(mouth.shape[1] // 10, largest=False).values.mean(dim=1)
-    cheeks = torch.stack([picture[:, rows, columns].flatten(1).mean(dim=1) for rows, columns in CHEEKS]).amax(dim=0)
+    cheeks = torch.stack([picture[:, rows, columns].flatten(1).mean(dim=1) for rows,
+                          columns in CHEEKS]).amax(dim=0)
     return darkest / (cheeks + TINY)
 
 
 class FaceSpace:
     """Occlusion: what of a face the principal components of unoccluded faces cannot explain.
 
-    A hand or a mask is no combination of faces. So is a strange light or pose, to a lesser degree: the measure is
-    unfamiliarity, and occlusion is its strongest cause. Turk & Pentland (J. Cognitive Neuroscience 3, 1991).
+    A hand or a mask is no combination of faces. So is a strange light or pose, to a lesser degree: the
+    measure is unfamiliarity, and occlusion is its strongest cause. Turk & Pentland (J. Cognitive Neuroscience
+    3, 1991).
     """
 
     def __init__(self, faces: torch.Tensor, components: int = 40):
@@ -89,11 +93,13 @@ class FaceSpace:
         return F.normalize(face - face.mean(dim=1, keepdim=True), dim=1)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Minus the length of the unexplained part, in [-1, 0], of images (B, 3, 112, 112) -> (B,) float32."""
+        """Minus the length of the unexplained part, in [-1, 0], of images (B, 3, 112, 112) -> (B,)
+        float32."""
         patches = self._patches(images) - self.mean
         return -(patches - patches @ self.basis.T @ self.basis).norm(dim=1)
 
 
-COMPONENTS = {"sharpness": sharpness, "noise": noise, "compression": compression, "illumination": illumination,
+COMPONENTS = {"sharpness": sharpness, "noise": noise, "compression": compression,
+              "illumination": illumination,
               "exposure": exposure, "pose": symmetry, "eyes open": eyes_open, "mouth closed": mouth_closed}
 OCCLUSION = "occlusion"

@@ -7,6 +7,7 @@ import pandas as pd
 from fiqa_core.benchmarks import FaceSet
 from fiqa_core.device import default_device
 from fiqa_core.errors import FiqaError
+from fiqa_core.evaluation.comparison import order_methods
 from fiqa_core.names import METHODS
 from fiqa_core.pipeline.prepare import benchmark_names, load_benchmarks
 from fiqa_core.pipeline.recognise import compared_recognisers, pipeline_recogniser
@@ -20,18 +21,21 @@ def chosen_benchmark(wanted: str) -> FaceSet:
     """The prepared benchmark `wanted`; "" means the first. Raises FiqaError for one that is not prepared."""
     names = benchmark_names()
     if wanted and wanted not in names:
-        raise FiqaError(f"params.yaml, challenges: benchmark {wanted} is not prepared", f"choose from {', '.join(names)}")
+        raise FiqaError(f"params.yaml, challenges: benchmark {wanted} is not prepared",
+                        f"choose from {', '.join(names)}")
     return load_benchmarks()[wanted or names[0]]
 
 
 def chosen_recognisers(wanted: list[str]) -> dict[str, str]:
-    """Slug -> display name of those of `wanted` slugs that this suite compares; the first compared if none is."""
+    """Slug -> display name of those of `wanted` slugs that this suite compares; the first compared if none
+    is."""
     known = compared_recognisers()
     return {slug: known[slug] for slug in wanted if slug in known} or dict([next(iter(known.items()))])
 
 
 def available_methods(wanted: list[str]) -> dict[str, str]:
-    """Slug -> display name of those of `wanted` that have scores in this suite. Raises FiqaError if none has."""
+    """Slug -> display name of those of `wanted` that have scores in this suite. Raises FiqaError if none
+    has."""
     scored = set(load_scores()["method"])
     found = {slug: METHODS[slug] for slug in wanted if METHODS.get(slug) in scored}
     if not found:
@@ -40,16 +44,22 @@ def available_methods(wanted: list[str]) -> dict[str, str]:
     return found
 
 
-def identity_subset(faces: FaceSet, count: int, seed: int) -> FaceSet:
-    """The images and comparisons of `count` identities drawn with `seed`; the whole set if it has no more."""
-    names = np.sort(faces.images["identity"].unique())
-    if len(names) <= count:
+def pair_subset(faces: FaceSet, most: int, seed: int) -> FaceSet:
+    """The images of at most `most` genuine and `most` impostor comparisons drawn with `seed`, and all
+    comparisons
+    among them.
+
+    Comparisons are drawn, not identities: in LFW a part of the identities would keep hardly an impostor pair.
+    """
+    kept = [part if len(part) <= most else part.sample(most, random_state=seed)
+            for _, part in faces.pairs.groupby("genuine")]
+    used = pd.Index(pd.unique(pd.concat([column for part in kept for column in (part["a"], part["b"])])))
+    rows = np.flatnonzero(faces.images["template_id"].isin(used))
+    if len(rows) == len(faces):
         return faces
-    drawn = np.random.default_rng(seed).permutation(names)[:count]
-    rows = np.flatnonzero(faces.images["identity"].isin(drawn))
-    images = faces.images.iloc[rows].reset_index(drop=True)
-    held = faces.pairs["a"].isin(images["template_id"]) & faces.pairs["b"].isin(images["template_id"])
-    return FaceSet(faces.name, faces.pixels[rows], images, faces.pairs[held].reset_index(drop=True))
+    held = faces.pairs["a"].isin(used) & faces.pairs["b"].isin(used)
+    return FaceSet(faces.name, faces.pixels[rows], faces.images.iloc[rows].reset_index(drop=True),
+                   faces.pairs[held].reset_index(drop=True))
 
 
 def with_pixels(faces: FaceSet, pixels: np.ndarray) -> FaceSet:
@@ -83,5 +93,5 @@ def saved_scores(faces: FaceSet, scores: pd.DataFrame, methods: list[str] | None
     own = scores[scores["benchmark"] == faces.name]
     own = own if methods is None else own[own["method"].isin(methods)]
     wide = own.pivot(index="image_id", columns="method", values="score").reindex(faces.images["image_id"])
-    order = [m for m in METHODS.values() if m in wide] if methods is None else [m for m in methods if m in wide]
+    order = [m for m in order_methods(wide) if methods is None or m in methods]
     return wide[order].reset_index(drop=True).rename_axis(columns=None)

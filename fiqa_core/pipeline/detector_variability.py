@@ -11,7 +11,7 @@ from fiqa_core.pipeline.challenge_faces import (
     chosen_benchmark,
     chosen_recognisers,
     embed_anew,
-    identity_subset,
+    pair_subset,
     score_anew,
     with_pixels,
 )
@@ -44,9 +44,9 @@ def _changes(image_ids, jitter: list, scales: list, shifts: list) -> list[tuple[
             + [(DOWN, pixels, crop_matrix(down=pixels)) for pixels in shifts])
 
 
-def _measure(wanted: str, benchmark: str, identities: int, recogniser: str, methods: list, limit: float,
+def _measure(wanted: str, benchmark: str, comparisons: int, recogniser: str, methods: list, limit: float,
              crops: dict) -> tuple[pd.DataFrame, pd.DataFrame]:
-    faces = identity_subset(chosen_benchmark(wanted or benchmark), identities, settings("seed"))
+    faces = pair_subset(chosen_benchmark(wanted or benchmark), comparisons, settings("seed"))
     slug, name = next(iter(chosen_recognisers([recogniser]).items()))
     slugs = available_methods(methods)
 

@@ -5,7 +5,15 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.errors import FiqaError
-from fiqa_core.evaluation.operating_points import Application, OperatingPoint, Traffic, calibrate, check, halves
+from fiqa_core.evaluation.operating_points import (
+    CHECKED,
+    Application,
+    OperatingPoint,
+    Traffic,
+    calibrate,
+    check,
+    halves,
+)
 from fiqa_core.evaluation.pairs import BenchmarkPairs, benchmark_pairs
 from fiqa_core.pipeline.challenge_faces import available_methods, chosen_recognisers, saved_scores
 from fiqa_core.pipeline.embed import load_embeddings
@@ -15,16 +23,19 @@ from fiqa_core.pipeline.settings import options, settings
 from fiqa_core.progress import progress
 
 KEYS = ["method", "application", "rule"]
+TRANSFER = [*KEYS, "fnmr_goal", "benchmark", *CHECKED, "verdict", "fmr_verdict"]
 
 
 def measure_applications() -> dict[str, pd.DataFrame]:
-    """Thresholds for every application of `challenges.specialised`, by every method; see `_measure` for the tables."""
+    """Thresholds for every application of `challenges.specialised`, by every method; see `_measure` for the
+    tables."""
     return options(_measure, "challenges.specialised")
 
 
 def _measure(recogniser: str, methods: list, applications: dict, splits: int, resamples: int,
              most_discarded: float) -> dict[str, pd.DataFrame]:
-    """Tables: `points` (one row per method, application and rule, of the first split), `splits` (shares over all
+    """Tables: `points` (one row per method, application and rule, of the first split), `splits` (shares over
+    all
     splits) and `transfer` (the points of the first split on each benchmark's unseen identities alone).
 
     All benchmarks are pooled: an application sees mixed traffic. Each split halves the identities anew.
@@ -50,14 +61,16 @@ def _one_split(everything: Traffic, chosen: np.ndarray, goal: Application, resam
                most_discarded: float) -> list[dict]:
     seen, unseen = everything.within(chosen), everything.within(~chosen)
     label = {"application": goal.name, "fmr_goal": goal.fmr, "fnmr_goal": goal.fnmr}
-    return [label | {"rule": rule, "similarity_threshold": point.similarity, "quality_threshold": point.quality,
+    return [label | {"rule": rule, "similarity_threshold": point.similarity,
+                     "quality_threshold": point.quality,
                      "promised_fnmr": point.fnmr, "promised_discard": point.discard}
             | check(unseen, point, goal, resamples, seed)
             for rule, point in calibrate(seen, goal, resamples, seed, most_discarded).items()]
 
 
 def over_splits(table: pd.DataFrame) -> pd.DataFrame:
-    """Per method, application and rule: splits, share in which the goal was in reach, share of those that kept it on
+    """Per method, application and rule: splits, share in which the goal was in reach, share of those that
+    kept it on
     unseen identities, mean share of comparisons discarded, mean FNMR there."""
     reached = table["quality_threshold"].notna()
     table = table.assign(reached=reached.astype(float),
@@ -70,13 +83,15 @@ def over_splits(table: pd.DataFrame) -> pd.DataFrame:
 class Pool:
     """All benchmarks' comparisons by one recogniser; identities of the same name are the same person.
 
-    methods  those of `wanted` that scored every image of some benchmark; pairs with an unscored face are left out
+    methods  those of `wanted` that scored every image of some benchmark; pairs with an unscored face are left
+             out
     """
 
     def __init__(self, slug: str, wanted: list[str]):
         benchmarks, scores = load_benchmarks(), load_scores()
         self.pairs = {name: benchmark_pairs(faces) for name, faces in benchmarks.items()}
-        self.similarity = {name: pairs.similarity(load_embeddings(slug, name)) for name, pairs in self.pairs.items()}
+        self.similarity = {name: pairs.similarity(load_embeddings(slug, name))
+                           for name, pairs in self.pairs.items()}
         self.scores = {name: saved_scores(faces, scores, wanted) for name, faces in benchmarks.items()}
         self.methods = [m for m in wanted if any(m in table for table in self.scores.values())]
         self.names = pd.Index(np.unique(np.concatenate([p.images["identity"] for p in self.pairs.values()])))
@@ -85,8 +100,10 @@ class Pool:
         """The comparisons of all benchmarks that `method` scored, or of benchmark `only`."""
         names = [name for name in self.pairs if only in ("", name) and method in self.scores[name]]
         if not names:
-            raise FiqaError(f"{method} has no scores of {only or 'any benchmark'}", "score it first: dvc repro")
-        parts = [self._part(self.pairs[n], self.similarity[n], self.scores[n][method].to_numpy()) for n in names]
+            raise FiqaError(f"{method} has no scores of {only or 'any benchmark'}",
+                            "score it first: dvc repro")
+        parts = [self._part(self.pairs[n], self.similarity[n],
+                            self.scores[n][method].to_numpy()) for n in names]
         return Traffic(*(np.concatenate(column) for column in zip(*parts)), len(self.names))
 
     def _part(self, pairs: BenchmarkPairs, similarity: np.ndarray, scores: np.ndarray) -> tuple:
@@ -99,7 +116,8 @@ class Pool:
                 owner[pairs.b[scored]], np.where(pairs.failed, -np.inf, scores)[rated], person[rated])
 
     def transfer(self, points: pd.DataFrame, resamples: int) -> pd.DataFrame:
-        """Every point on the unseen identities of each benchmark: does one threshold serve all kinds of traffic?"""
+        """Every point on the unseen identities of each benchmark: does one threshold serve all kinds of
+        traffic?"""
         unseen = ~halves(len(self.names), [settings("seed"), 0])
         rows = []
         for point in points[points["quality_threshold"].notna()].to_dict("records"):
@@ -108,4 +126,16 @@ class Pool:
             for name in (n for n in self.pairs if point["method"] in self.scores[n]):
                 found = check(self.traffic(point["method"], name).within(unseen), at, goal, resamples, 0)
                 rows.append({key: point[key] for key in (*KEYS, "fnmr_goal")} | {"benchmark": name} | found)
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=TRANSFER)
+
+
+def transfer_ratios(transfer: pd.DataFrame, rule: str) -> pd.DataFrame:
+    """FNMR over its goal: (application, method) down, benchmarks across, thresholds by `rule`; empty if
+    none."""
+    if transfer.empty:
+        return transfer
+    rows = transfer[transfer["rule"] == rule]
+    rows = rows.assign(ratio=rows["fnmr"] / rows["fnmr_goal"])
+    columns = [name for name in dict.fromkeys(transfer["benchmark"]) if name in set(rows["benchmark"])]
+    return rows.pivot(index=["application", "method"], columns="benchmark",
+                      values="ratio").reindex(columns=columns)

@@ -7,6 +7,8 @@ import pandas as pd
 from fiqa_core import project
 from fiqa_core.benchmarks import FaceSet
 from fiqa_core.device import default_device
+from fiqa_core.errors import FiqaError
+from fiqa_core.evaluation.figure_faces import benchmark_faces, choose_benchmark, pictures, spread_of_quality
 from fiqa_core.evaluation.pairs import benchmark_pairs
 from fiqa_core.evaluation.vector_quality import (
     explained,
@@ -20,7 +22,7 @@ from fiqa_core.evaluation.vector_quality import (
 )
 from fiqa_core.images import to_batch
 from fiqa_core.methods.components import COMPONENTS, OCCLUSION, FaceSpace
-from fiqa_core.pipeline.challenge_faces import chosen_recognisers, identity_subset, saved_scores
+from fiqa_core.pipeline.challenge_faces import chosen_recognisers, pair_subset, saved_scores
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks, load_training
 from fiqa_core.pipeline.score import load_scores
@@ -50,12 +52,14 @@ class VectorQuality:
 
 
 def measure_vector() -> VectorQuality:
-    """All tables, from the images of `challenges.vector.identities` identities of every benchmark."""
+    """All tables, from the images of `challenges.vector.comparisons` pairs of each kind of every
+    benchmark."""
     return options(_measure, "challenges.vector")
 
 
-def _measure(identities: int, recogniser: str, space: dict, limit: float) -> VectorQuality:
-    sets = {name: identity_subset(faces, identities, settings("seed")) for name, faces in load_benchmarks().items()}
+def _measure(comparisons: int, recogniser: str, space: dict, limit: float) -> VectorQuality:
+    sets = {name: pair_subset(faces, comparisons, settings("seed"))
+            for name, faces in load_benchmarks().items()}
     measures = dict(COMPONENTS) | face_space(**space)
     scores = load_scores()
     components = {name: component_table(faces, measures) for name, faces in sets.items()}
@@ -63,21 +67,26 @@ def _measure(identities: int, recogniser: str, space: dict, limit: float) -> Vec
     images = pd.concat([faces.images for faces in sets.values()], ignore_index=True)
     vector = pd.concat(components.values(), ignore_index=True)
     scalars = pd.concat(methods.values(), ignore_index=True).replace(-np.inf, np.nan)
-    who, resamples, seed = pd.factorize(images["identity"])[0], settings("evaluation.resamples"), settings("seed")
+    who, resamples = pd.factorize(images["identity"])[0], settings("evaluation.resamples")
+    seed = settings("seed")
     magnitudes = harm(images)
     causes = rank_correlations(vector, magnitudes, who, resamples, seed)
     benchmark = np.repeat(list(sets), [len(faces) for faces in sets.values()])
-    r2 = [(m, explained(vector, scalars[m].to_numpy(), who, seed), int(scalars[m].notna().sum())) for m in scalars]
+    r2 = [(m, explained(vector, scalars[m].to_numpy(), who, seed), int(scalars[m].notna().sum()))
+          for m in scalars]
     return VectorQuality(
-        target_table(vector, magnitudes, causes), causes, rank_correlations(vector, scalars, who, resamples, seed),
+        target_table(vector, magnitudes, causes), causes, rank_correlations(vector, scalars, who, resamples,
+                                                                            seed),
         pd.DataFrame(r2, columns=["method", "r2", "images"]),
         _discarding(sets, components, methods, recogniser, limit),
-        pd.concat([pd.DataFrame({"benchmark": benchmark, "image_id": images["image_id"]}), percentiles(vector),
+        pd.concat([pd.DataFrame({"benchmark": benchmark, "image_id": images["image_id"]}),
+                   percentiles(vector),
                    scalars.rank(pct=True)], axis=1))
 
 
 def component_table(faces: FaceSet, measures: dict) -> pd.DataFrame:
-    """One column per measure, one row per image of `faces`; measures: name -> function of (B, 3, 112, 112)."""
+    """One column per measure, one row per image of `faces`; measures: name -> function of (B, 3, 112,
+    112)."""
     parts = {name: [] for name in measures}
     starts = range(0, len(faces), BATCH)
     for start in progress(starts, f"components of {faces.name}", len(faces), "images",
@@ -89,16 +98,19 @@ def component_table(faces: FaceSet, measures: dict) -> pd.DataFrame:
 
 
 def face_space(faces: int, components: int) -> dict[str, FaceSpace]:
-    """The occlusion measure, fitted to `faces` unspoilt training faces; nothing where a suite has no training faces.
+    """The occlusion measure, fitted to `faces` unspoilt training faces; nothing where a suite has no training
+    faces.
 
     Unspoilt: without occlusion where that is known, else any (photographs are rarely occluded).
     """
     if not (project.build() / "training" / "images.csv").is_file():
         return {}
     training = load_training()
-    usable = training.images["occlusion"] == 0 if "occlusion" in training.images else np.ones(len(training), bool)
+    usable = training.images["occlusion"] == 0 if "occlusion" in training.images else np.ones(len(training),
+                                                                                              bool)
     rows = np.random.default_rng(settings("seed")).permutation(np.flatnonzero(usable))[:faces]
-    return {OCCLUSION: FaceSpace(to_batch(np.asarray(training.pixels[np.sort(rows)]), default_device()), components)}
+    batch = to_batch(np.asarray(training.pixels[np.sort(rows)]), default_device())
+    return {OCCLUSION: FaceSpace(batch, components)}
 
 
 def _discarding(sets: dict, components: dict, methods: dict, recogniser: str, limit: float) -> pd.DataFrame:
@@ -114,3 +126,22 @@ def _discarding(sets: dict, components: dict, methods: dict, recogniser: str, li
                                    settings("evaluation.fmr"), limit, settings("evaluation.resamples"),
                                    settings("evaluation.seed"))
     return mean_pauc(found)
+
+
+def explained_faces(ranks: pd.DataFrame, method: str = "", count: int = 8) -> tuple[dict, pd.DataFrame,
+                                                                                    pd.DataFrame]:
+    """Pictures of `count` faces from worst to best by `method` ("" for the first), of one benchmark, and the
+    percentiles of that method and all components, twice: as `figure_faces.score_table` takes them.
+
+    ranks  `VectorQuality.faces`. Raises FiqaError if no face has that method's score.
+    """
+    components = [c for c in ranks if c in COMPONENTS or c == OCCLUSION]
+    methods = [c for c in ranks if c not in ("benchmark", "image_id", *components)]
+    method = method or methods[0]
+    if method not in methods:
+        raise FiqaError(f"explained_by is {method!r}, which has no scores",
+                        f"choose one of {', '.join(methods)}")
+    name = choose_benchmark(ranks.loc[ranks[method].notna(), "benchmark"])
+    own = ranks[(ranks["benchmark"] == name)].set_index("image_id")[[method, *components]].dropna()
+    chosen = spread_of_quality(own, method, count)
+    return pictures(benchmark_faces(name), chosen), own.loc[chosen], own.loc[chosen]

@@ -42,7 +42,8 @@ class Application:
 class Traffic:
     """Comparisons as one recogniser and one quality method see them.
 
-    similarity, quality     (P,) float, quality of a pair is the worse face's; genuine (P,) bool
+    similarity, quality     (P,) float, quality of a pair is the worse face's; genuine (P,) bool. Impostor
+                            pairs that no quality was measured for (NaN) count, and are never discarded.
     identity_a, identity_b  (P,) codes in [0, identities)
     image_quality, image_identity  (N,) the faces themselves
     """
@@ -140,7 +141,7 @@ def check(traffic: Traffic, point: OperatingPoint, goal: Application, resamples:
     faces), verdict (on the FNMR) and fmr_verdict. NaN where the goal was out of reach, or nothing of one kind
     is kept.
     """
-    kept = traffic.quality >= point.quality
+    kept = ~(traffic.quality < point.quality)
     if np.isnan(point.quality) or not 0 < traffic.genuine[kept].sum() < kept.sum():
         why = TOO_FEW if np.isnan(point.similarity) else OUT_OF_REACH
         return dict.fromkeys(CHECKED, np.nan) | dict.fromkeys(("verdict", "fmr_verdict"), why)

@@ -83,8 +83,8 @@ def over_splits(table: pd.DataFrame) -> pd.DataFrame:
 class Pool:
     """All benchmarks' comparisons by one recogniser; identities of the same name are the same person.
 
-    methods  those of `wanted` that scored every image of some benchmark; pairs with an unscored face are left
-             out
+    methods  those of `wanted` that scored every image of some benchmark; genuine pairs with an unscored face
+             are left out
     """
 
     def __init__(self, slug: str, wanted: list[str]):
@@ -111,7 +111,7 @@ class Pool:
         person = self.names.get_indexer(pairs.images["identity"])
         owner[pairs.template] = person
         quality = pairs.quality(scores)
-        scored, rated = ~np.isnan(quality), ~np.isnan(scores)
+        scored, rated = ~np.isnan(quality) | ~pairs.genuine, ~np.isnan(scores)
         return (similarity[scored], quality[scored], pairs.genuine[scored], owner[pairs.a[scored]],
                 owner[pairs.b[scored]], np.where(pairs.failed, -np.inf, scores)[rated], person[rated])
 

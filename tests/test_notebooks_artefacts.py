@@ -200,7 +200,7 @@ def execute(notebook: Path) -> dict:
 
 
 @pytest.mark.parametrize(
-    "notebook", [path for path in NOTEBOOKS if path.stem[:2] not in MEASURING], ids=lambda path: path.stem
+    "notebook", NOTEBOOKS, ids=lambda path: path.stem
 )
 def test_notebook_runs_and_writes_the_same_bytes_twice(notebook, project_folder, monkeypatch, capsys):
     folder, suite = project_folder

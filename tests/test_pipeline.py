@@ -52,7 +52,7 @@ def test_every_suite_fills_every_matrix(name):
     assert suite["suite"] == name
     demo = settings.load_suite("demo")
     assert set(demo) - {"small_iresnet"} == set(suite) - {"small_iresnet"}
-    for section in ("recognisers", "distilled", "methods", "baselines", "training_free", "analytical"):
+    for section in ("recognisers", "distilled", "baselines", "training_free", "analytical"):
         assert suite[section], f"{section} is empty: DVC would skip its stages without a word"
     assert suite["scoring"]["recogniser"] in suite["recognisers"]
 

@@ -9,7 +9,7 @@ from fiqa_core.errors import FiqaError
 from fiqa_core.images import to_pixels
 from fiqa_core.methods.faceqan import FaceQAN
 from fiqa_core.methods.files import load_quality
-from fiqa_core.recognisers import load_recogniser
+from fiqa_core.recognisers import load_recogniser, save_recogniser
 from fiqa_core.recognisers.embedding import embed
 from fiqa_core.weights.tensors import read_tensors
 from tests.small_networks import faces
@@ -111,3 +111,14 @@ def test_other_inputs_are_refused(tmp_path):
               tmp_path / "words.onnx")
     with pytest.raises(FiqaError, match=r"words.onnx takes \[\('words', \[1, 7\]\)\], not images"):
         load_recogniser("iresnet50", tmp_path / "words.onnx")
+
+
+def test_an_onnx_recogniser_goes_through_the_pipeline_as_one_file(tmp_path):
+    model(tmp_path / "sface.onnx", [128], 1)
+    images, recogniser = faces(3), load_recogniser("sface", tmp_path / "sface.onnx")
+    save_recogniser(recogniser, tmp_path / "saved.pt")
+    (tmp_path / "sface.onnx").unlink()
+    again = load_recogniser("a slug of the pipeline", tmp_path / "saved.pt")
+    assert torch.equal(again(images), recogniser(images)) and again.name == "SFace" and float(again.std) == pytest.approx(1 / 255)
+    save_recogniser(again, tmp_path / "twice.pt")
+    assert torch.equal(load_recogniser("x", tmp_path / "twice.pt")(images), recogniser(images))

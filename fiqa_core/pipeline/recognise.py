@@ -21,6 +21,7 @@ from fiqa_core.pipeline.settings import settings
 from fiqa_core.recognisers import Recogniser, load_recogniser, save_recogniser
 from fiqa_core.recognisers.embedding import embed_batch
 from fiqa_core.recognisers.training import train_recogniser
+from fiqa_core.weights.place import checkpoint_path
 
 SHARD_BATCHES = 8                   # batches between two savings of half-finished embeddings
 DET_POINTS = 100_000                # beyond so many pairs the DET curve keeps the points where FNMR changes
@@ -36,7 +37,7 @@ def obtain_recogniser(slug: str) -> Recogniser:
     log = project.results() / "recognisers" / slug / "training.csv"
     log.parent.mkdir(parents=True, exist_ok=True)
     if "checkpoint" in config:
-        recogniser = load_recogniser(config["architecture"], project.root() / config["checkpoint"])
+        recogniser = load_recogniser(config["architecture"], checkpoint_path(config["checkpoint"]))
         recogniser = recogniser.to(default_device())
     else:
         faces = load_training()

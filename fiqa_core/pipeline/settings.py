@@ -1,7 +1,8 @@
 """params.yaml, the one place of every number a stage uses, and the suites that fill it.
 
 A suite file in `fiqa_core/suites` is either complete (`demo.yaml`) or names a `base` and lists only
-what differs. `write_params` merges and writes `params.yaml`, which DVC and the notebooks then read.
+what differs; sections named under `replaces` stand alone, nothing of the base's is merged into them.
+`write_params` merges and writes `params.yaml`, which DVC and the notebooks then read.
 """
 from pathlib import Path
 
@@ -46,8 +47,10 @@ def load_suite(name: str) -> dict:
     if not path.is_file():
         raise FiqaError(f"there is no suite {name!r}", f"choose one of: {', '.join(suite_names())}")
     suite = _read(path)
-    base = suite.pop("base", None)
-    return merge(load_suite(base), suite) if base else suite
+    base, replaced = suite.pop("base", None), suite.pop("replaces", ())
+    if base is None:
+        return suite
+    return merge({key: value for key, value in load_suite(base).items() if key not in replaced}, suite)
 
 
 def merge(base: dict, changes: dict) -> dict:
@@ -63,8 +66,11 @@ def merge(base: dict, changes: dict) -> dict:
     return merged
 
 
-def write_params(name: str, overrides: list[str] = ()) -> Path:
-    """Make suite `name` the active one, with "section.key=value" overrides; returns the file written."""
+def chosen_suite(name: str, overrides: list[str] = ()) -> dict:
+    """Suite `name` with "section.key=value" overrides; `null` for a whole entry leaves the entry out.
+
+    Raises FiqaError for an override of another form.
+    """
     suite = load_suite(name)
     for override in overrides:
         key, equals, value = override.partition("=")
@@ -72,6 +78,12 @@ def write_params(name: str, overrides: list[str] = ()) -> Path:
             raise FiqaError(f"{override!r} is not of the form section.key=value",
                             "for instance: faces.folder=corpora/lfw/images")
         _set(suite, key, yaml.safe_load(value))
+    return suite
+
+
+def write_params(name: str, overrides: list[str] = ()) -> Path:
+    """Make suite `name` the active one, with "section.key=value" overrides; returns the file written."""
+    suite = chosen_suite(name, overrides)
     text = yaml.safe_dump(suite, sort_keys=False, width=110, default_flow_style=None)
     if not overrides and "base" not in _read(SUITES / f"{name}.yaml"):
         text = (SUITES / f"{name}.yaml").read_text()      # a complete suite keeps its comments
@@ -98,7 +110,10 @@ def _set(suite: dict, dotted: str, value) -> None:
         if not isinstance(suite.get(key), dict):
             raise FiqaError(f"the suite has no section {dotted}", f"top level: {', '.join(suite)}")
         suite = suite[key]
-    suite[last] = value
+    if value is None and isinstance(suite.get(last), dict):
+        del suite[last]
+    else:
+        suite[last] = value
 
 
 def _read(path: Path) -> dict:

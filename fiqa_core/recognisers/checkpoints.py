@@ -1,6 +1,8 @@
 """Recognisers in files: the authors' checkpoints, and those that the pipeline writes."""
 from pathlib import Path
 
+import torch
+
 from fiqa_core import project
 from fiqa_core.errors import FiqaError
 from fiqa_core.recognisers.catalogue import (
@@ -32,6 +34,8 @@ def load_recogniser(name: str, path: str | Path | None = None) -> Recogniser:
     if recognise(path) is ONNX:
         return _of_onnx(name, path)
     content = read_tensors(path)
+    if content.get("format") == FORMAT and "onnx" in content["config"]:
+        return _of_onnx(content["config"]["onnx"], path, content["state"]["onnx"].numpy().tobytes())
     with Undrawn():
         if content.get("format") == FORMAT:
             recogniser, content = recogniser_from_config(content["config"]), content["state"]
@@ -42,11 +46,16 @@ def load_recogniser(name: str, path: str | Path | None = None) -> Recogniser:
 
 
 def save_recogniser(recogniser: Recogniser, path: Path) -> None:
-    """Write weights and the configuration that rebuilds the network to `path`, whole or not at all."""
+    """Write weights and the configuration that rebuilds the network to `path`, whole or not at all.
+
+    Of a recogniser in ONNX the model itself is written, which is both.
+    """
     if recogniser.config is None:
         raise FiqaError(f"{path}: this recogniser has no configuration to rebuild it from",
                         "build it with load_recogniser or train_recogniser, or pass config= to Recogniser")
     state = {key: value.detach().cpu().contiguous() for key, value in recogniser.network.state_dict().items()}
+    if "onnx" in recogniser.config:
+        state = {"onnx": torch.frombuffer(bytearray(recogniser.network.content), dtype=torch.uint8)}
     write_atomically({"format": FORMAT, "config": recogniser.config, "state": state}, path)
 
 
@@ -65,10 +74,10 @@ def _known(name: str, path: Path) -> str:
     return name
 
 
-def _of_onnx(name: str, path: Path) -> Recogniser:
+def _of_onnx(name: str, path: Path, content: bytes | None = None) -> Recogniser:
     from fiqa_core.weights.onnx_models import ONNX_RECOGNISERS, onnx_recogniser
     if name in ONNX_RECOGNISERS:
-        return onnx_recogniser(path, **ONNX_RECOGNISERS[name])
-    arguments = dict(vars(entry(_known(name, path))))
-    del arguments["build"]          # the file brings its own network
-    return onnx_recogniser(path, **arguments)
+        arguments = ONNX_RECOGNISERS[name]
+    else:
+        arguments = {key: value for key, value in vars(entry(_known(name, path))).items() if key != "build"}
+    return onnx_recogniser(path, content=content or path.read_bytes(), config={"onnx": name}, **arguments)

@@ -47,6 +47,15 @@ class Model:
     url: str | None = None
     note: str | None = None
 
+    @property
+    def page(self) -> str:
+        """The authors' own page."""
+        return self.source.page
+
+    def by_hand(self) -> str:
+        """What a user does who has the file from elsewhere."""
+        return f"add it: {COMMAND} add {self.slug} FILE"
+
     def command(self) -> str:
         """The command that puts the file in its place: fetch where that is possible, else add."""
         return f"{COMMAND} fetch {self.slug}" if self.url else f"{COMMAND} add {self.slug} FILE"

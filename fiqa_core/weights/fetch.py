@@ -4,18 +4,32 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import pooch
 import requests
 
 from fiqa_core.errors import FiqaError
 from fiqa_core.progress import progress
-from fiqa_core.weights.catalogue import COMMAND, Model
+from fiqa_core.weights.catalogue import Model
 from fiqa_core.weights.place import weights_folder
 from fiqa_core.weights.presence import remember, verify, writing
 
 MEGABYTE = 10**6
 TIMEOUT = (15, 60)          # seconds to connect, and between two pieces
+
+
+class Published(Protocol):
+    """A file that somebody publishes: a Model of the catalogue, or a part of a benchmark."""
+
+    slug: str
+    url: str
+    sha256: str
+    size: int | None
+    page: str
+
+    def by_hand(self) -> str:
+        """What a user does who has the file from elsewhere, after "get it elsewhere and"."""
 
 
 def fetch(model: Model, accepted: bool = False) -> Path:
@@ -44,19 +58,23 @@ def agree(model: Model, accepted: bool) -> None:
     print(f"{model.slug}: {source.paper}\n  from     {model.url}\n  licence  {source.licence}")
     if source.terms:
         print(f"  terms    {source.terms}")
+    ask(model.slug, source.licence, accepted)
+
+
+def ask(slug: str, licence: str, accepted: bool) -> None:
+    """Have the licence that was just shown accepted: on the command line, or by the terminal. Else FiqaError."""
     if accepted:
         print("  accepted with --accept-licence")
         return
     if not sys.stdin.isatty():
-        raise FiqaError(f"{model.slug}: its licence ({source.licence}) is not accepted",
+        raise FiqaError(f"{slug}: its licence ({licence}) is not accepted",
                         "read it above, then add --accept-licence")
     if input("  do you accept it? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise FiqaError(f"{model.slug}: its licence ({source.licence}) was not accepted",
-                        "nothing was fetched")
+        raise FiqaError(f"{slug}: its licence ({licence}) was not accepted", "nothing was fetched")
 
 
-def download(model: Model, target: Path) -> None:
-    """Fetch the model's url to `target` and verify its digest; an earlier attempt is continued."""
+def download(model: Published, target: Path) -> None:
+    """Fetch the file's url to `target` and verify its digest; an earlier attempt is continued."""
     pooch.get_logger().setLevel("ERROR")        # our own lines say what happens
     target.parent.mkdir(parents=True, exist_ok=True)
     downloader = Resuming(target.with_name(target.name + ".partial"), model)
@@ -68,14 +86,14 @@ def download(model: Model, target: Path) -> None:
             return download(model, target)
         raise FiqaError(f"{model.slug}: {model.url} sent another file than the published one; "
                         f"nothing was kept ({_digests(error)})",
-                        f"try again later; if it stays so, look at {model.source.page} whether the file was "
+                        f"try again later; if it stays so, look at {model.page} whether the file was "
                         "replaced") from None
 
 
 class Resuming:
     """A downloader for pooch that keeps what arrived in `partial` and asks only for the rest next time."""
 
-    def __init__(self, partial: Path, model: Model):
+    def __init__(self, partial: Path, model: Published):
         self.partial, self.model, self.resumed = partial, model, False
 
     def __call__(self, url: str, output_file: str, _pooch) -> None:
@@ -98,11 +116,10 @@ class Resuming:
         except requests.RequestException as error:
             raise FiqaError(f"{self.model.slug}: {url} cannot be reached: {_reason(error)}",
                             "check the network and the proxy and try again, or get the file elsewhere and "
-                            f"add it: {COMMAND} add {self.model.slug} FILE") from None
+                            f"{self.model.by_hand()}") from None
         if response.status_code not in (200, 206, 416):
             raise FiqaError(f"{self.model.slug}: {url} answers {response.status_code} {response.reason}",
-                            f"look for the file on {self.model.source.page} and add it: "
-                            f"{COMMAND} add {self.model.slug} FILE")
+                            f"look for the file on {self.model.page} and {self.model.by_hand()}")
         return response
 
     def _receive(self, response: requests.Response, mode: str) -> None:

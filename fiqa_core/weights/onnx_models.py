@@ -22,12 +22,14 @@ class OnnxNetwork(nn.Module):
     A model that was exported for one image at a time gets one at a time. It runs on the CPU.
     Raises FiqaError for a file that onnxruntime does not accept, a model with other inputs, and for images
     that want a gradient.
+
+    content   the model's bytes where they were read already; `path` then only names it
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, content: bytes | None = None):
         super().__init__()
-        self.path = Path(path)
-        self.session = _session(self.path)
+        self.path, self.content = Path(path), content
+        self.session = _session(self.path, content)
         inputs = self.session.get_inputs()
         shape = inputs[0].shape if len(inputs) == 1 else []
         if len(shape) != 4 or shape[1] != 3:
@@ -66,13 +68,15 @@ class OnnxQualityNetwork(OnnxNetwork):
         return outputs[-1] if len(outputs) > 1 else outputs[0][:, :0], outputs[0]
 
 
-def onnx_recogniser(path: str | Path, embedding_size: int, **preparation) -> Recogniser:
+def onnx_recogniser(path: str | Path, embedding_size: int, content: bytes | None = None,
+                    **preparation) -> Recogniser:
     """A recogniser of an ONNX file, frozen.
 
+    content       see OnnxNetwork
     preparation   further arguments of `Recogniser`
     Raises FiqaError where the model does not run, or its embedding is not of `embedding_size`.
     """
-    network = OnnxNetwork(path)
+    network = OnnxNetwork(path, content)
     if len(network.session.get_outputs()) == 1:         # exported with the embedding alone
         preparation |= {"output": 0, "norm": None}
     recogniser = Recogniser(network, embedding_size, **preparation)
@@ -83,13 +87,13 @@ def onnx_recogniser(path: str | Path, embedding_size: int, **preparation) -> Rec
     return recogniser.freeze()
 
 
-def _session(path: Path):
+def _session(path: Path, content: bytes | None):
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3              # errors only: they come as exceptions as well
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content or str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:                  # onnxruntime's exceptions have no common class of their own
         raise FiqaError(f"{path} is no ONNX model that onnxruntime runs: {str(error).splitlines()[0]}",
                         "fetch the file again and compare its size") from None

@@ -29,3 +29,15 @@ def find(path: str | Path) -> Path:
     except FiqaError:           # outside a project there is no second place to look
         return path
     return inside if inside.exists() else path
+
+
+def checkpoint_path(path: str | Path) -> Path:
+    """The file that `checkpoint:` of a suite means: absolute, from the project root, or in the weights folder.
+
+    Where there is no such file it is the place in the weights folder where it belongs.
+    """
+    given = Path(path).expanduser()
+    if given.is_absolute():
+        return given
+    from_root = project.root() / given
+    return from_root if from_root.exists() else weights_folder() / given

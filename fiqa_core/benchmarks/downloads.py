@@ -1,0 +1,145 @@
+"""Benchmarks that anyone may download automatically: addresses, digests, and where the files go.
+
+LFW's own host no longer answers; scikit-learn keeps copies on figshare, and these are its addresses and
+digests (sklearn/datasets/_lfw.py).
+"""
+
+import os
+import shutil
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from fiqa_core import project
+from fiqa_core.errors import FiqaError
+from fiqa_core.weights.fetch import ask, download
+from fiqa_core.weights.presence import sha256_of, writing
+
+FIGSHARE = "https://ndownloader.figshare.com/files/"
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of a benchmark; `unpacks` names the folder that an archive brings."""
+
+    name: str
+    url: str
+    sha256: str
+    page: str
+    size: int | None = None
+    unpacks: str | None = None
+
+    @property
+    def slug(self) -> str:
+        """What messages call it."""
+        return self.name
+
+    def by_hand(self) -> str:
+        """What a user does who has the file from elsewhere."""
+        return f"put it beside the others as {self.name}, and run this command again"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A benchmark: what it is, its terms, where it goes below the project, its files."""
+
+    name: str
+    about: str
+    terms: str
+    folder: str
+    files: tuple[DataFile, ...]
+
+
+PAGE = "https://scikit-learn.org/stable/datasets/real_world.html"
+DATA_SETS = {
+    "lfw": DataSet(
+        "lfw",
+        "Labeled Faces in the Wild (Huang and others, 2007): 13,233 photographs of 5,749 people",
+        "no formal licence: research use; photographs remain their owners', the authors ask to be cited",
+        "corpora/lfw",
+        (
+            DataFile(
+                "pairs.txt",
+                FIGSHARE + "5976006",
+                "ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592",
+                PAGE,
+            ),
+            DataFile(
+                "lfw.tgz",
+                FIGSHARE + "5976018",
+                "055f7d9c632d7370e6fb4afc7468d40f970c34a80d4c6f50ffec63f5a8d536c0",
+                PAGE,
+                unpacks="lfw",
+            ),
+        ),
+    )
+}
+
+
+def find_data(name: str) -> DataSet:
+    """The set of a name. Raises FiqaError where nobody may fetch it automatically."""
+    if name not in DATA_SETS:
+        raise FiqaError(
+            f"{name!r} cannot be fetched automatically",
+            f"these can: {', '.join(DATA_SETS)}; `python -m fiqa_core doctor --suite paper` tells where the "
+            "others are from",
+        )
+    return DATA_SETS[name]
+
+
+def fetch_data(data: DataSet, accepted: bool = False) -> Path:
+    """Download and unpack a set; what is there already stays. Returns its folder.
+
+    accepted: the terms are accepted on the command line; else the terminal is asked. Raises FiqaError where
+    they are not, where the network fails (what arrived is kept and continued), and for another file than the
+    published one.
+    """
+    folder = project.root() / data.folder
+    wanted = [file for file in data.files if not complete(file, folder)]
+    if wanted:
+        print(
+            f"{data.name}: {data.about}\n  from     {', '.join(file.url for file in wanted)}\n"
+            f"  terms    {data.terms}"
+        )
+        ask(data.name, data.terms, accepted)
+    with writing(folder):
+        for file in wanted:
+            obtain(file, folder)
+    return folder
+
+
+def complete(file: DataFile, folder: Path) -> bool:
+    """True where the file, or what its archive unpacks to, is there."""
+    return (folder / (file.unpacks or file.name)).exists()
+
+
+def obtain(file: DataFile, folder: Path) -> None:
+    """Fetch one file unless the user put it there; unpack an archive and delete it."""
+    target = folder / file.name
+    if not target.is_file():
+        download(file, target)
+    elif sha256_of(target) != file.sha256:
+        raise FiqaError(f"{target} is not the published file", "delete it, and run this command again")
+    if file.unpacks:
+        unpack(target, folder, file.unpacks)
+        target.unlink()
+
+
+def unpack(archive: Path, folder: Path, name: str) -> None:
+    """The folder `name` of a tar archive, whole or not at all.
+
+    Members that would leave the folder, links out of it and devices are refused (tarfile's filter "data").
+    Raises FiqaError for a damaged or dangerous archive.
+    """
+    partial = folder / f"{name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)  # of an earlier attempt
+    try:
+        with tarfile.open(archive) as content:
+            content.extractall(partial, filter="data")
+        if not (partial / name).is_dir():
+            raise FiqaError(f"{archive} holds no folder {name}", "delete it and fetch it again")
+        os.replace(partial / name, folder / name)
+    except (tarfile.TarError, EOFError) as error:
+        raise FiqaError(f"{archive} cannot be unpacked: {error}", "delete it and fetch it again") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,163 @@
+"""How much disk and memory a suite needs. Sizes of what is written are counted; memory is a rule of thumb."""
+
+from dataclasses import dataclass
+
+from fiqa_core.doctor.costs import Costs
+from fiqa_core.doctor.findings import PRESENT, TOO_LITTLE, Finding
+from fiqa_core.doctor.machine import free_disk, free_memory
+from fiqa_core.doctor.networks import Pass
+from fiqa_core.doctor.plan import benchmark_images, frozen, models, training_images
+from fiqa_core.doctor.workload import Faces
+from fiqa_core.evaluation.benchmarking import PARALLEL
+from fiqa_core.methods.batching import CPU_BUDGET
+from fiqa_core.pipeline.suite_keys import TRAINED as TRAINERS
+from fiqa_core.recognisers.catalogue import CATALOGUE
+from fiqa_core.weights.onnx_models import ONNX_RECOGNISERS
+
+CROP = 112 * 112 * 3
+CACHED = 2  # DVC keeps a second copy of what stages write, unless the file system can share it
+ROW = 60  # bytes of a line of scores
+PROCESS = 0.7e9  # Python with torch and pandas
+TRAINED = 16  # bytes per parameter that learns: weight, gradient, two moments
+WIDEST = 3 / 8  # of `Pass.activations`: input, output and work of the widest layer
+PAIR = 32  # bytes of a comparison in memory, and 8 more per recogniser
+COPIES = 3  # of the weights (genuine pairs x resamples) that intervals hold at once
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes of disk or memory, and what they are for."""
+
+    what: str
+    amount: float
+
+
+def resource_findings(suite: dict, sets: list[Faces], costs: Costs) -> list[Finding]:
+    """Disk and memory: what is needed, what is free, and whether that suffices."""
+    disk = disk_needs(suite, sets, costs)
+    most = max(memory_needs(suite, sets, costs), key=lambda need: need.amount)
+    parts = ", ".join(f"{need.what} {gigabytes(need.amount)}" for need in disk)
+    total = sum(need.amount for need in disk)
+    return [
+        _compare(
+            "disk",
+            total,
+            free_disk(),
+            f"with DVC's copies: {parts}",
+            "make room, or put the project on a larger disk",
+        ),
+        _compare(
+            "memory",
+            most.amount,
+            free_memory(),
+            f"most of all to {most.what}",
+            "close other programs, lower embed.batch or evaluation.resamples, or leave a benchmark out",
+        ),
+    ]
+
+
+def disk_needs(suite: dict, sets: list[Faces], costs: Costs) -> list[Need]:
+    """What the stages write below build, with DVC's copies."""
+    images = benchmark_images(sets)
+    compared = [config for config in suite["recognisers"].values() if config.get("compare", True)]
+    recognisers = sum(costs.recogniser_pass(slug).parameters for slug in suite["recognisers"])
+    quality = [slug for section in ("baselines", "distilled") for slug in suite.get(section) or {}]
+    judges = models(suite) * sum(network.parameters for slug in quality for network, _ in costs.passes(slug))
+    return [
+        Need("faces", CACHED * CROP * (images + training_images(sets))),
+        Need("embeddings", CACHED * 4 * images * sum(embedding_size(config) for config in compared)),
+        Need("networks", CACHED * 4 * (recognisers + judges)),
+        Need("scores", CACHED * ROW * images * len(costs.slugs())),
+    ]
+
+
+def memory_needs(suite: dict, sets: list[Faces], costs: Costs) -> list[Need]:
+    """Main memory of the stages that need much. On a GPU the networks' part lies there instead."""
+    passes = {slug: costs.recogniser_pass(slug) for slug in suite["recognisers"]}
+    needs = [
+        Need(
+            "prepare faces",
+            PROCESS
+            + (
+                CROP * sum(faces.images for faces in sets) if suite["faces"]["source"] == "photographs" else 0
+            ),
+        )
+    ]
+    batch = suite["embed"].get("batch", 128)
+    needs += [Need(f"embed with {slug}", _running(network, batch)) for slug, network in passes.items()]
+    pixels = CROP * training_images(sets)
+    needs += [
+        Need(f"train {slug}", _learning(passes[slug], config.get("batch", 128), pixels))
+        for slug, config in suite["recognisers"].items()
+        if "checkpoint" not in config
+    ]
+    diffusion = suite.get("diffusion") or {}
+    if diffusion and "checkpoint" not in diffusion:
+        needs.append(
+            Need(
+                "train the diffusion model",
+                _learning(costs.diffusion_pass(), diffusion.get("batch", 64), pixels),
+            )
+        )
+    for slug, config in (suite.get("baselines") or {}).items():
+        chosen = {**TRAINERS[slug], **(config or {})}
+        if "checkpoint" not in chosen:
+            network = costs.one_pass(slug, chosen)
+            batch = chosen.get("batch") or chosen.get("people", 16) * chosen.get("each", 8)
+            needs.append(
+                Need(
+                    f"train {slug}",
+                    pixels + _running(network, batch)
+                    if frozen(slug, chosen)
+                    else _learning(network, batch, pixels),
+                )
+            )
+    return [*needs, Need("evaluate", evaluation_memory(suite, sets))]
+
+
+def evaluation_memory(suite: dict, sets: list[Faces]) -> float:
+    """The largest benchmarks, measured side by side: pairs, similarities, weights of the resamples."""
+    resamples = suite["evaluation"].get("resamples", 1000)
+    compared = sum(config.get("compare", True) for config in suite["recognisers"].values())
+    each = sorted(
+        (
+            COPIES * 4 * faces.genuine * resamples + (faces.genuine + faces.impostor) * (PAIR + 8 * compared)
+            for faces in sets
+        ),
+        reverse=True,
+    )
+    return PROCESS + sum(each[:PARALLEL])
+
+
+def embedding_size(config: dict) -> int:
+    """D of a recogniser of the suite."""
+    architecture = config.get("architecture")
+    if architecture in ONNX_RECOGNISERS:
+        return ONNX_RECOGNISERS[architecture]["embedding_size"]
+    return (
+        CATALOGUE[architecture].embedding_size if architecture in CATALOGUE else config.get("embedding", 512)
+    )
+
+
+def gigabytes(amount: float) -> str:
+    """Bytes in words: "0.4 GB", "37 GB"."""
+    return f"{amount / 1e9:.1f} GB" if amount < 10e9 else f"{amount / 1e9:.0f} GB"
+
+
+def _running(network: Pass, batch: int) -> float:
+    return PROCESS + 8 * network.parameters + max(CPU_BUDGET, batch * network.activations * WIDEST)
+
+
+def _learning(network: Pass, batch: int, pixels: float) -> float:
+    return PROCESS + TRAINED * network.parameters + batch * network.kept + pixels
+
+
+def _compare(name: str, need: float, free: int, detail: str, remedy: str) -> Finding:
+    state = PRESENT if need <= free else TOO_LITTLE
+    return Finding(
+        "this machine",
+        name,
+        state,
+        f"needs {gigabytes(need)}, {gigabytes(free)} free; {detail}",
+        remedy="" if state == PRESENT else remedy,
+    )

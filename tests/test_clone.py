@@ -113,7 +113,7 @@ def test_forced_stages_give_identical_csv_files(clone):
 
     before = tables()
     run(clone, "dvc", "repro", "--force", "--single-item", "prepare", "recogniser@cosface", "embed", "diffusion",
-        "score_faceqan", "score_diffiqa", "label", "distil@diffiqa_r", "distil@ediffiqa_l",
+        "score@faceqan", "score@diffiqa", "label", "distil@diffiqa_r", "distil@ediffiqa_l",
         "score_distilled@diffiqa_r", "score_distilled@ediffiqa_l", "score_training_free@ser_fiq",
         *(f"{stage}@{slug}" for slug in ("faceqnet", "sdd_fiqa", "lightqnet", "cr_fiqa", "faceqgen", "froq")
           for stage in ("baseline", "score_baseline")), "evaluate", "ablate")
@@ -125,7 +125,7 @@ def test_one_parameter_runs_only_what_depends_on_it(clone):
     run(clone, sys.executable, "-m", "fiqa_core", "suite", "ci", "--set", "ablation.images=45")
     names = run(clone, "dvc", "status", "--json")
     (clone / "params.yaml").write_text(text)
-    assert "ablate" in names and "score_faceqan" not in names
+    assert "ablate" in names and "score@faceqan" not in names
 
 
 def test_lost_results_come_back_from_the_cache(clone):

@@ -167,7 +167,9 @@ def test_every_stage_names_its_notebook_digest():
 def test_every_artefact_notebook_is_a_stage():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     numbered = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb") if int(path.stem[:2]) >= 10}
-    assert set(stages["artefact"]["foreach"]) == numbered
+    suite = settings.load_suite("demo")
+    assert {stages["artefact"]["foreach"], stages["challenge"]["foreach"]} == {"${artefacts}", "${challenge_notebooks}"}
+    assert {*suite["artefacts"], *suite["challenge_notebooks"]} == numbered
 
 
 def test_runner_executes_and_returns_the_copy(folder):

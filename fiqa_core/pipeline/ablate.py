@@ -26,9 +26,9 @@ COLUMNS = ["ablation", "benchmark", "recogniser", "preset", "discard_limit", "pa
 def ablate_faceqan() -> pd.DataFrame:
     """FaceQAN without symmetry, with fewer repeats k, other epsilons; writes results/ablations/faceqan.csv."""
     chosen = settings("ablation")
-    full = pipeline_method("faceqan")
 
     def scores(faces, rows):
+        full = pipeline_method("faceqan")
         s, symmetry = _batched(full.similarities, faces, rows, "FaceQAN ablation")
         yield "full", faceqan.quality(s, symmetry, full.exponent)
         yield "without symmetry", faceqan.quality(s, None, full.exponent)
@@ -74,7 +74,10 @@ def _batched(kernel, faces: FaceSet, rows: np.ndarray, label: str) -> list[torch
 
 
 def _ablate(scores, name: str) -> pd.DataFrame:
-    """Evaluate every (ablation, scores) pair as if it were a method; one table in `COLUMNS`."""
+    """Evaluate every (ablation, scores) pair as if it were a method; one table in `COLUMNS`, empty for a suite
+    without the method."""
+    if name not in settings("methods"):
+        return _written(pd.DataFrame(columns=COLUMNS), name)
     benchmarks, tables = load_benchmarks(), []
     for benchmark in settings("ablation.benchmarks"):
         faces = benchmarks[benchmark]
@@ -87,7 +90,10 @@ def _ablate(scores, name: str) -> pd.DataFrame:
                   for slug, name_ in names.items() for benchmark in settings("ablation.benchmarks")}
     chosen = {benchmark: benchmarks[benchmark] for benchmark in settings("ablation.benchmarks")}
     result = evaluate(chosen, embeddings, pd.concat(tables, ignore_index=True), settings("evaluation"))["pauc"]
-    table = result.rename(columns={"method": "ablation"})[COLUMNS]
+    return _written(result.rename(columns={"method": "ablation"})[COLUMNS], name)
+
+
+def _written(table: pd.DataFrame, name: str) -> pd.DataFrame:
     write_csv(table, project.results() / "ablations" / f"{name}.csv")
     return table
 

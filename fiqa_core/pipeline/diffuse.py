@@ -12,7 +12,7 @@ from fiqa_core.diffusion.training import train_diffusion
 from fiqa_core.images import to_batch, to_pixels
 from fiqa_core.pipeline.checkpoint import copy_checked
 from fiqa_core.pipeline.partial import forget, partial_path
-from fiqa_core.pipeline.prepare import load_training, models
+from fiqa_core.pipeline.prepare import load_sets, load_training, models
 from fiqa_core.pipeline.selection import allowed, matching
 from fiqa_core.pipeline.settings import settings
 
@@ -22,13 +22,15 @@ def train_diffusion_models() -> pd.DataFrame:
 
     Model h never sees training images whose `crossfit` is h: those are of people it will score. The clean
     side of its training pairs must be clean: `diffusion.only` names the images to train on by column and value.
-    With `diffusion.checkpoint` the authors' file is taken instead, for all parts, and the log is empty.
+    With `diffusion.checkpoint` the authors' file is taken instead, for all parts, and the log is empty; so it
+    is in a suite whose section `diffusion` is empty, because none of its methods needs such a model.
     """
     config, path = dict(settings("diffusion")), project.results() / "diffusion" / "training.csv"
+    table = pd.DataFrame({"step": [], "loss": [], "model": []})
+    diffusion_path(0).parent.mkdir(parents=True, exist_ok=True)
     if "checkpoint" in config:
         copy_checked(config["checkpoint"], diffusion_path(0), load_diffusion)
-        table = pd.DataFrame(columns=["step", "loss", "model"])
-    else:
+    elif config:
         table = _train(config)
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
@@ -64,8 +66,13 @@ def pipeline_diffusion(model: int = 0) -> Diffusion:
 
 
 def forward_and_backward(count: int, timestep: int = 5) -> dict[str, np.ndarray]:
-    """`count` training faces, their noisy versions x_t and reconstructions, each (count, 112, 112, 3) uint8."""
-    faces, diffusion, device = load_training(), pipeline_diffusion(), default_device()
+    """`count` faces, their noisy versions x_t and reconstructions, each (count, 112, 112, 3) uint8.
+
+    They are training faces, or of the first benchmark where there are none; {} without a diffusion model.
+    """
+    if not settings("diffusion"):
+        return {}
+    faces, diffusion, device = next(iter(load_sets().values())), pipeline_diffusion(), default_device()
     chosen = np.linspace(0, len(faces) - 1, count).astype(int)
     x = diffusion.shrink(to_batch(np.asarray(faces.pixels[chosen]), device))
     generator = torch.Generator().manual_seed(settings("seed"))

@@ -18,6 +18,7 @@ from fiqa_core.pipeline.recognise import compared_recognisers
 from fiqa_core.pipeline.score import load_scores, quality_path
 from fiqa_core.pipeline.settings import settings
 from fiqa_core.recognisers.embedding import embed
+from fiqa_core.weights.tensors import ONNX, recognise
 
 
 def evaluate_benchmarks() -> dict[str, pd.DataFrame]:
@@ -37,7 +38,8 @@ def evaluate_benchmarks() -> dict[str, pd.DataFrame]:
 
 def double_role(benchmarks: dict) -> pd.DataFrame:
     """Verification by eDifFIQA's own embeddings: it was trained to stay a recogniser (eDifFIQA, section 3)."""
-    slugs = [slug for slug in settings("distilled") if kind_of(slug) == "eDifFIQA"]
+    slugs = [slug for slug in settings("distilled") or () if kind_of(slug) == "eDifFIQA"
+             and recognise(quality_path(slug, 0)) is not ONNX]          # an ONNX model tells its score alone
     embeddings = {(METHODS[slug], benchmark): partial(_own_embeddings, slug, faces)
                   for slug in slugs for benchmark, faces in benchmarks.items()}
     return verification_table(benchmarks, embeddings)

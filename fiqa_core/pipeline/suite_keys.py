@@ -84,7 +84,7 @@ PLAIN = {
     "ablation": {"benchmarks", "images", "repeats", "epsilons", "timesteps"},
     "timing": {"repeats", "images", "warm_up", "batch"},
 }
-OTHERS = {"suite", "about", "seed", "faces", "small_iresnet"}
+OTHERS = {"suite", "about", "seed", "faces", "small_iresnet", "challenges", "challenge_notebooks", "artefacts"}
 
 
 def unknown_keys(suite: dict) -> list[str]:

@@ -21,8 +21,11 @@ PUBLISHED = {"faceqan": {"repeats": 10}, "diffiqa": {"repeats": 10}, "ser_fiq": 
 
 
 def time_faceqan() -> pd.DataFrame:
-    """FaceQAN over the number of repeats k (FaceQAN, Table III); writes results/runtime/faceqan.csv."""
+    """FaceQAN over the number of repeats k (FaceQAN, Table III); writes results/runtime/faceqan.csv, empty for a
+    suite without FaceQAN."""
     chosen = settings("timing")
+    if "faceqan" not in settings("methods"):
+        return _write([], "faceqan")
     rows = [{"method": METHODS["faceqan"], "repeats": k, **_time(pipeline_method("faceqan", repeats=k), chosen)}
             for k in progress(chosen["repeats"], "FaceQAN run time", unit="values of k")]
     return _write(rows, "faceqan")

@@ -8,6 +8,7 @@ import nbformat
 import pandas as pd
 
 from fiqa_core import project
+from fiqa_core.evaluation.comparison import order_methods
 from fiqa_core.pipeline.settings import settings
 from fiqa_core.progress import progress
 
@@ -128,6 +129,8 @@ def means_table(means: pd.DataFrame) -> str:
 
 def benchmarks_table(pauc: pd.DataFrame) -> str:
     rows = pauc[(pauc.preset == MAIN["preset"]) & (pauc.discard_limit == MAIN["discard_limit"])]
-    table = rows.pivot_table(index="benchmark", columns="method", values="pauc", aggfunc="mean").round(3)
-    table.insert(0, "FNMR(0)", rows.groupby("benchmark").fnmr0.mean().round(4))
+    table = rows.pivot_table(index="method", columns="benchmark", values="pauc", aggfunc="mean").round(3)
+    table = table.loc[order_methods(table.index), sorted(table.columns, key=str.lower)]
+    fnmr0 = rows.groupby("benchmark").fnmr0.mean().round(4).rename("FNMR(0) of the recognisers")
+    table = pd.concat([fnmr0.to_frame().T, table]).rename_axis(index="method", columns=None)
     return table.reset_index().to_html(index=False, border=0, na_rep="")

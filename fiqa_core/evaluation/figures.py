@@ -56,7 +56,13 @@ def pauc_heatmap(
         )
     if note:
         axis.set_xlabel(note, fontsize=8, color=MUTED, loc="left")
-    axis.set_xticks(range(table.shape[1]), table.columns)
+    crowded = max((len(str(name)) for name in table.columns), default=0) > 10
+    axis.set_xticks(
+        range(table.shape[1]),
+        table.columns,
+        rotation=25 if crowded else 0,
+        ha="left" if crowded else "center",
+    )
     axis.set_yticks(range(table.shape[0]), table.index)
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
@@ -73,8 +79,10 @@ def published_and_measured(table: pd.DataFrame, label: str, title: str = "", sui
     """Two panels with the same methods in the same rows: left as printed (open markers), right as measured.
 
     table  method, published, measured, low, high; best published value on top, methods the paper does not
-           print below. The panels have an axis each, because values must not be compared across them.
+           print below. The panels have an axis each, because values must not be compared across them; the
+           oracle is left out, since it is so far from all methods that they would huddle together.
     """
+    table = table[table["method"] != "oracle"]
     table = table.sort_values(["published", "measured"], na_position="first", ascending=False)
     figure, axes = canvas(1, 2, size=(9.0, 1.1 + 0.3 * len(table)), sharey=True)
     for row, item in enumerate(table.itertuples()):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from fiqa_core import project
 from fiqa_core.methods.files import load_quality
-from fiqa_core.weights.place import find
+from fiqa_core.weights.place import weights_folder
 from fiqa_core.weights.tensors import locate
 
 
@@ -26,10 +26,10 @@ def take_checkpoint(slug: str, config: dict, target: Path) -> pd.DataFrame:
 def copy_checked(checkpoint: str, target: Path, load: Callable[[Path], object]) -> None:
     """Copy a checkpoint to `target` once `load` has read it; the data files of a TensorFlow index come along.
 
-    checkpoint   a path from the project's folder, or the name of a file in the weights folder
+    checkpoint   a path from the project's folder, or the name of a file in the weights folder; of several
+                 files that a `*` in it fits the newest
     """
-    inside = project.root() / checkpoint
-    path = locate(inside if inside.is_file() else find(checkpoint),
+    path = locate(_place(checkpoint),
                   f"correct {checkpoint!r} in params.yaml (python -m fiqa_core weights list says where to get it)")
     load(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,3 +37,13 @@ def copy_checked(checkpoint: str, target: Path, load: Callable[[Path], object]) 
     if path.suffix == ".index":
         for part in path.parent.glob(f"{escape(path.stem)}.data-*"):
             shutil.copyfile(part, target.with_name(target.stem + part.name.removeprefix(path.stem)))
+
+
+def _place(checkpoint: str) -> Path:
+    """The file that params.yaml means; it need not exist."""
+    for folder in (project.root(), weights_folder()):
+        fitting = folder.glob(checkpoint) if "*" in checkpoint else [folder / checkpoint]
+        there = sorted((path for path in fitting if path.is_file()), key=lambda path: path.stat().st_mtime)
+        if there:
+            return there[-1]
+    return Path(checkpoint)

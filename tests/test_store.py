@@ -58,7 +58,7 @@ def small_shards(monkeypatch):
 
 @pytest.fixture
 def detector(monkeypatch):
-    """In place of networks: whatever `answers` returns for a picture, asked with (picture) or (picture, zoom)."""
+    """In place of networks: `answer` takes a picture and, where the face is looked for again, a zoom."""
     asked = {"answer": lambda image, zoom=1.0: NOBODY}
     monkeypatch.setattr(shards, "load_detector", lambda name: lambda *a: asked["answer"](*a))
     return asked
@@ -99,7 +99,7 @@ def test_aligned_crops_are_stored_as_they_are(tmp_path):
 
 def broken(row: int) -> np.ndarray:
     if row == 4:
-        raise FiqaError("0004.jpg is not a complete image (17 bytes)", "replace it")
+        raise FiqaError("/here/person_2/0004.jpg is not a complete image (17 bytes)", "replace it")
     if row == 7:
         raise cv2.error("OpenCV gave up\n on this one")
     return picture(row)
@@ -115,14 +115,14 @@ def test_failures_stay_in_their_place_and_are_told(tmp_path, capsys):
     table = pd.read_csv(tmp_path / "set" / "failures.csv")
     assert table["image_id"].tolist() == [faces.images["image_id"][row] for row in (4, 7, 11)]
     assert table["reason"].tolist()[:2] == [
-        "0004.jpg is not a complete image (17 bytes)",
+        "the picture is not a complete image (17 bytes)",
         "OpenCV gave up on this one",
     ]
     assert "landmarks lie all in one place" in table["reason"][2]
     printed = capsys.readouterr().out
     assert (
         "3 of them without an aligned face (15.00%)" in printed
-        and "person_2/0004.jpg: 0004.jpg is" in printed
+        and "person_2/0004.jpg: the picture is" in printed
     )
 
 

@@ -1,8 +1,8 @@
 """A listing of photographs becomes a face set on disk: read, aligned and written shard by shard.
 
 Pictures are never all in memory, and a kill costs one shard at most. A failure to extract a face is a result
-and not an exception: the image stays, marked 1 in the column `fte` (the evaluation discards such images first,
-as ISO/IEC 29794-1 does; to drop them would flatter every method), its reason is in `failures.csv` beside it.
+and not an exception: the image stays, marked 1 in the column `fte`, its reason is in `failures.csv`. The
+evaluation discards such images first, as ISO/IEC 29794-1 does; to drop them would flatter every method.
 """
 
 import os
@@ -104,7 +104,14 @@ def check_options(listing: Listing, points: np.ndarray | None, detector) -> None
 def failure_table(listing: Listing, reasons: np.ndarray) -> pd.DataFrame:
     """image_id and reason of the images without an aligned face; `reasons` (N,) text, "" for the others."""
     failed = reasons != ""
-    return pd.DataFrame({"image_id": listing.images["image_id"][failed], "reason": reasons[failed]})
+    ids = listing.images["image_id"][failed]
+    return pd.DataFrame({"image_id": ids, "reason": [plain(*row) for row in zip(reasons[failed], ids)]})
+
+
+def plain(reason: str, image_id: str) -> str:
+    """The reason without the file's path, which the image_id tells and every machine has otherwise."""
+    place, name, rest = reason.partition(image_id.rsplit("/", 1)[-1])
+    return f"the picture{rest}" if name and (not place or place.endswith("/")) else reason
 
 
 def report(listing: Listing, failures: pd.DataFrame) -> None:

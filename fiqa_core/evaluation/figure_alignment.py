@@ -23,15 +23,14 @@ def aligned_sheet(pixels: np.ndarray, points: np.ndarray, columns: int = 12, tit
 
     NaN landmarks are not drawn: the rings alone remain.
     """
-    rows = -(-len(pixels) // columns)
-    figure, axes = canvas(rows, columns, size=(0.95 * columns, 0.95 * rows + 0.35))
-    for axis in axes.flat[len(pixels) :]:
-        axis.axis("off")
-    for axis, face, found in zip(axes.flat, pixels, points):
-        show_face(axis, face, "")
-        axis.plot(*template().T, "o", markersize=5, markerfacecolor="none", markeredgecolor=PLACE)
-        axis.plot(*found.T, ".", markersize=4, color=POINT)
-        axis.set(xlim=(-0.5, 111.5), ylim=(111.5, -0.5))
+    sheet = mosaic(pixels, columns)
+    figure, axes = canvas(size=(sheet.shape[1] / 118, sheet.shape[0] / 118 + 0.35))
+    corner = 112 * np.stack([np.arange(len(pixels)) % columns, np.arange(len(pixels)) // columns], axis=1)
+    show_face(axes[0, 0], sheet, "")
+    rings = (corner[:, None] + template()).reshape(-1, 2)
+    axes[0, 0].plot(*rings.T, "o", markersize=5, markerfacecolor="none", markeredgecolor=PLACE)
+    axes[0, 0].plot(*(corner[:, None] + points).reshape(-1, 2).T, ".", markersize=4, color=POINT)
+    axes[0, 0].set(xlim=(-0.5, sheet.shape[1] - 0.5), ylim=(sheet.shape[0] - 0.5, -0.5))
     known = int(np.isfinite(points).all(axis=(1, 2)).sum())
     return finish(
         figure,
@@ -39,6 +38,19 @@ def aligned_sheet(pixels: np.ndarray, points: np.ndarray, columns: int = 12, tit
         f"points found in {known} of them.",
         title,
     )
+
+
+def mosaic(pixels: np.ndarray, columns: int) -> np.ndarray:
+    """One picture of the crops (N, H, W, 3), row by row, empty places white.
+
+    `rendering.sheet` does the same, but brings torch along, which no artefact needs.
+    """
+    count, height, width = pixels.shape[:3]
+    rows = -(-count // columns)
+    places = np.full((rows * columns, height, width, 3), 255, np.uint8)
+    places[:count] = pixels
+    places = places.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4)
+    return places.reshape(rows * height, columns * width, 3)
 
 
 def failure_sheet(pixels: np.ndarray, captions: list[str], columns: int = 8, title: str = "") -> Figure:

@@ -1,13 +1,17 @@
 """Figures of alignment: contact sheets with the points drawn, how well and how large faces were found."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from fiqa_core.benchmarks.alignment import template
 from fiqa_core.evaluation.figure_faces import show_face
 from fiqa_core.evaluation.figure_style import BENCHMARK_COLOURS, MUTED, canvas, empty_figure, finish
 
+CAPTION = 20  # characters of a caption's line
 POINT, PLACE = "#E69F00", "#56B4E9"
 UNKNOWN = "No landmarks are known: these faces came aligned, or were rendered so."
 # column of the table -> what the axis says, whether it is logarithmic
@@ -57,13 +61,14 @@ def failure_sheet(pixels: np.ndarray, captions: list[str], columns: int = 8, tit
     """What stands in for faces that were not found: crops (N, 112, 112, 3) uint8, each with its caption."""
     if len(pixels) == 0:
         return empty_figure("A face was found in every image of every benchmark, or all came aligned.")
+    columns = min(columns, len(pixels))
     rows = -(-len(pixels) // columns)
-    figure, axes = canvas(rows, columns, size=(1.3 * columns, 1.55 * rows + 0.35))
+    figure, axes = canvas(rows, columns, size=(max(1.3 * columns, 4), 1.75 * rows + 0.35))
     for axis in axes.flat:
         axis.axis("off")
     for axis, face, caption in zip(axes.flat, pixels, captions):
         axis.axis("on")
-        show_face(axis, face, caption)
+        show_face(axis, face, textwrap.fill(caption, CAPTION))
     return finish(figure, f"{len(pixels)} images without an aligned face: {'; '.join(captions)}.", title)
 
 
@@ -90,6 +95,10 @@ def distributions(table: pd.DataFrame, title: str = "") -> Figure:
                 label=name if len(values) else None,
             )
         axis.set(xlabel=label, ylim=(0, 1), xscale="log" if logarithmic else "linear")
+        if logarithmic:
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
+            axis.xaxis.set_major_formatter(ScalarFormatter())
+            axis.xaxis.set_minor_formatter(NullFormatter())
     axes[0, 0].set_ylabel("share of images up to here")
     axes[0, -1].legend(fontsize=8, frameon=False)
     return finish(

@@ -83,7 +83,7 @@ def over_splits(table: pd.DataFrame) -> pd.DataFrame:
 class Pool:
     """All benchmarks' comparisons by one recogniser; identities of the same name are the same person.
 
-    methods  those of `wanted` that scored every image of some benchmark; genuine pairs with an unscored face
+    methods  those of `wanted` with scores of some benchmark; genuine pairs with an unscored face
              are left out
     """
 

@@ -10,6 +10,7 @@ import argparse
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -179,7 +180,10 @@ def simulate(folder: Path, methods: int, resamples: int, draws: int) -> None:
         similarity = similarities(
             pairs,
             "IJB-C",
-            {(name, "IJB-C"): np.load(folder / f"{name}.npy", mmap_mode="r") for name in RECOGNISERS},
+            {
+                (name, "IJB-C"): partial(np.load, folder / f"{name}.npy", mmap_mode="r")
+                for name in RECOGNISERS
+            },
         )
     with step("verification"):
         found = verify(pairs, "IJB-C", similarity)

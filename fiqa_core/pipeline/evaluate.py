@@ -25,7 +25,7 @@ def evaluate_benchmarks() -> dict[str, pd.DataFrame]:
     """Write results/evaluation/{pauc,edc,means,differences,verification,ranks,causes,double_role}.csv and
     replicates.npy (a row per row of pauc.csv); returns the tables."""
     benchmarks, names = load_benchmarks(), compared_recognisers()
-    embeddings = {(name, benchmark): load_embeddings(slug, benchmark)
+    embeddings = {(name, benchmark): partial(load_embeddings, slug, benchmark)
                   for slug, name in names.items() for benchmark in benchmarks}
     tables = evaluate(benchmarks, embeddings, load_scores(), settings("evaluation"))
     tables["double_role"] = double_role(benchmarks)

@@ -2,11 +2,12 @@
 
 469,375 faces in 23,124 templates of 3,531 identities, 15,658,489 comparisons, 7 recognisers, random
 embeddings of 512 values around a centre per identity, one random quality score per face and method that knows
-part of the truth. Everything goes through the functions the stages call; pictures are a file of zeros that takes no room
-on disk. Needs 10 GB in FOLDER; the figures are of this machine. Peak memory counts mapped files too.
+part of the truth. Everything goes through the functions the stages call; pictures are a file of zeros that
+takes no room on disk. Needs 10 GB in FOLDER; the figures are of this machine. Peak memory counts mapped files.
 """
 
 import argparse
+import shutil
 import tempfile
 import time
 from contextlib import contextmanager
@@ -101,7 +102,7 @@ def tables(generator: np.random.Generator, folder: Path) -> FaceSet:
 
 
 def write_embeddings(faces: FaceSet, truth: np.ndarray, seed: int, path: Path) -> None:
-    """Unit centres per identity, noise that falls with the true quality; through shards, as the stage writes them."""
+    """Centres per identity, noise that falls with the true quality; through shards, as the stage writes."""
     identity = pd.factorize(faces.images["identity"])[0]
     centres = np.random.default_rng(0).standard_normal((IDENTITIES, SIZE), dtype=np.float32)
 
@@ -113,6 +114,7 @@ def write_embeddings(faces: FaceSet, truth: np.ndarray, seed: int, path: Path) -
     for rows, values in run_shards(work, np.arange(FACES), SHARD, path.stem, path.with_suffix(".parts")):
         vectors[rows] = values
     vectors.flush()
+    shutil.rmtree(path.with_suffix(".parts"))
 
 
 def write_scores(faces: FaceSet, truth: np.ndarray, count: int, folder: Path) -> None:

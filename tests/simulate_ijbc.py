@@ -3,7 +3,7 @@
 469,375 faces in 23,124 templates of 3,531 identities, 15,658,489 comparisons, 7 recognisers, random
 embeddings of 512 values around a centre per identity, one random quality score per face and method that knows
 part of the truth. Everything goes through the functions the stages call; pictures are a file of zeros that
-takes no room on disk. Needs 10 GB in FOLDER; the figures are of this machine. Peak memory counts mapped files.
+takes no room on disk. Needs 10 GB in FOLDER; the figures are of this machine. Peaks count mapped files.
 """
 
 import argparse
@@ -67,7 +67,8 @@ def step(label: str):
 def tables(generator: np.random.Generator, folder: Path) -> FaceSet:
     """The face set: ragged templates, media of several frames, pairs as categoricals."""
     owner = np.append(np.arange(IDENTITIES), generator.integers(IDENTITIES, size=TEMPLATES - IDENTITIES))
-    template = np.append(np.arange(TEMPLATES), generator.integers(TEMPLATES, size=FACES - TEMPLATES))
+    many = (TEMPLATES * generator.random(FACES - TEMPLATES) ** 2).astype(int)       # a few templates are large
+    template = np.append(np.arange(TEMPLATES), many)
     number = np.arange(FACES).astype(str)
     images = pd.DataFrame(
         {
@@ -152,9 +153,9 @@ def measured(measure: Measure, pairs, scores: pd.DataFrame, chosen) -> list[Cell
     return cells
 
 
-def simulate(folder: Path, methods: int, resamples: int, draws: int) -> None:
+def prepared(folder: Path, methods: int) -> FaceSet:
+    """The face set as stage `prepare` leaves it, and on disk its embeddings and scores."""
     generator, truth = np.random.default_rng(0), np.random.default_rng(9).random(FACES)
-    chosen = settings_of({"resamples": resamples, "draws": draws})
     (folder / "IJB-C").mkdir()
     with step("make the tables"):
         faces = tables(generator, folder)
@@ -169,6 +170,12 @@ def simulate(folder: Path, methods: int, resamples: int, draws: int) -> None:
     with step(f"write the scores of {methods} methods"):
         (folder / "scores").mkdir()
         write_scores(faces, truth, methods, folder / "scores")
+    return faces
+
+
+def simulate(folder: Path, methods: int, resamples: int, draws: int) -> None:
+    chosen = settings_of({"resamples": resamples, "draws": draws})
+    faces = prepared(folder, methods)
     with step("read the scores"):
         rows = pd.concat(
             [pd.read_csv(path, dtype={"image_id": str}) for path in sorted(folder.glob("scores/*.csv"))],

@@ -67,7 +67,7 @@ def step(label: str):
 def tables(generator: np.random.Generator, folder: Path) -> FaceSet:
     """The face set: ragged templates, media of several frames, pairs as categoricals."""
     owner = np.append(np.arange(IDENTITIES), generator.integers(IDENTITIES, size=TEMPLATES - IDENTITIES))
-    many = (TEMPLATES * generator.random(FACES - TEMPLATES) ** 2).astype(int)       # a few templates are large
+    many = (TEMPLATES * generator.random(FACES - TEMPLATES) ** 2).astype(int)  # a few templates are large
     template = np.append(np.arange(TEMPLATES), many)
     number = np.arange(FACES).astype(str)
     images = pd.DataFrame(

@@ -15,7 +15,8 @@ SUITES = Path(__file__).resolve().parent.parent / "suites"
 
 HEADER = """\
 # The active suite: every number the stages use. Written by `python -m fiqa_core suite {name}`.
-# Change values here for an experiment, or switch the suite: make repro SUITE=ci (demo, ci, lfw).
+# Change values here for an experiment, or switch the suite: make repro SUITE=ci
+# (demo, ci, lfw, faces, open, paper; what each needs: python -m fiqa_core doctor --suite NAME).
 """
 
 

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from fiqa_core import cli
+from fiqa_core.benchmarks.forms import FORMS
 from fiqa_core.doctor import checkpoints, command, copies, facts, resources
 from fiqa_core.doctor.costs import Costs
 from fiqa_core.doctor.findings import Finding
@@ -118,6 +119,16 @@ def test_missing_skip_leaves_a_benchmark_out_without_a_problem(small_lfw):
 def test_an_unknown_form_is_explained(root):
     with pytest.raises(FiqaError, match="faces.X: there is no form 'lfv'"):
         copies.official_finding("X", {"form": "lfv"})
+
+
+def test_every_form_that_loads_is_known_and_no_other():
+    assert set(facts.forms()) == set(FORMS)
+
+
+def test_lists_of_a_form_may_lie_elsewhere(root):
+    form = facts.forms()["ijbc"]
+    places = [path for _, path in copies.expected_paths(form, {"folder": "a", "meta": "b", "images": "/c"})]
+    assert [str(path) for path in places[:2]] == ["/c", str(root / "b" / "ijbc_name_5pts_score.txt")]
 
 
 def test_places_that_will_do_as_well_are_found(root):

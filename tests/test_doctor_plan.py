@@ -39,7 +39,7 @@ def test_passes_cost_what_the_dossier_counted(name, millions, parameters, family
     found = architecture_pass(name)
     assert found.adds / 1e6 == pytest.approx(millions, rel=1e-3)
     assert (found.parameters, found.family) == (parameters, family)
-    assert 0 < found.activations and 0 < found.kept
+    assert 0 < found.widest < found.outputs
 
 
 def test_the_published_u_net_costs_87_thousand_million():

@@ -31,6 +31,8 @@ def test_every_key_of_a_suite_is_one_that_some_function_takes(name):
         ("faces.protocol=[lfw]", "faces.protocol"),
         ("faces.source=Official", "faces.source"),
         ("evaluation.fnmr=0.1", "evaluation.fnmr"),
+        ("faces={source: official, benchmarks: {A: {form: lfw, pair: x}, B: {form: lfv}}}", "faces.A.pair"),
+        ("faces={source: official, benchmarks: {A: {form: lfw, pair: x}, B: {form: lfv}}}", "faces.B.form"),
         ("labels.image=3", "labels.image"),
         ("distilled.ediffiqa_s.epochz=3", "distilled.ediffiqa_s.epochz"),
     ],

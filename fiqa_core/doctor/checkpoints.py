@@ -19,7 +19,7 @@ from fiqa_core.errors import FiqaError
 from fiqa_core.recognisers.catalogue import CATALOGUE
 from fiqa_core.weights.catalogue import COMMAND, Model, find_model, models
 from fiqa_core.weights.onnx_models import ONNX_RECOGNISERS
-from fiqa_core.weights.place import checkpoint_path, weights_folder
+from fiqa_core.weights.place import checkpoint_path
 from fiqa_core.weights.presence import path_of, state_of
 
 SECTIONS = ("recognisers", "baselines", "distilled")
@@ -93,8 +93,7 @@ def official_finding(section: str, slug: str, model: Model) -> Finding:
 
 def official(path: Path) -> Model | None:
     """The catalogue's model whose place is `path`."""
-    places = {weights_folder() / model.file: model for model in models().values()}
-    return places.get(path)
+    return {path_of(model): model for model in models().values()}.get(path)
 
 
 def detector_findings(faces: dict) -> list[Finding]:

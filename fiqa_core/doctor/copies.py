@@ -51,13 +51,20 @@ def official_finding(name: str, options: dict) -> Finding:
 
 def expected_paths(form: Form, options: dict) -> Iterator[tuple[Expected, Path]]:
     """What the form expects and where this suite puts it; options that the suite leaves out are not."""
-    folder = project.root() / str(options.get("folder", ""))
     for expected in form.expect:
         if expected.option and options.get(expected.option):
             yield expected, project.root() / str(options[expected.option])
         elif expected.path is not None:
-            places = [folder / path for path in expected.path.split("|")]
+            places = [place_of(path, options) for path in expected.path.split("|")]
             yield expected, next((place for place in places if place.exists()), places[0])
+
+
+def place_of(path: str, options: dict) -> Path:
+    """A path of the form below its folder; `meta/a.txt` below the option meta where the suite gives one."""
+    first, _, rest = path.partition("/")
+    if rest and options.get(first):
+        return project.root() / str(options[first]) / rest
+    return project.root() / str(options.get("folder", "")) / path
 
 
 def compare(expected: Expected, path: Path) -> tuple[str, str]:

@@ -22,7 +22,7 @@ BACKWARD = 1  # a gradient for the picture costs as much as a forward pass
 EMBEDDING_LAYER = 25088 * 512  # multiply-adds of the layer that SER-FIQ repeats, in the papers' recognisers
 BY_NAME = {name.lower(): name for name in ARCHITECTURES}
 # Methods whose official network is not built under a name of its own, and one of much the same size.
-ALIKE = {"sdd_fiqa": "curricularface_ir50", "pfe": "iresnet50", "faceqnet": "iresnet50"}
+ALIKE = {"sdd_fiqa": "curricularface_ir50", "faceqnet": "iresnet50"}
 
 
 class Costs:

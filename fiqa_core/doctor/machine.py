@@ -61,9 +61,9 @@ class Machine:
         return self._passes[family]
 
     def _time(self, network: Pass) -> float:
-        build, side, takes_time = network.build
+        build, size, takes_time = network.build
         count = BATCH[self.device.type] * (1 if network.adds > DIRECT else 8)
-        arguments = [tensor.to(self.device) for tensor in sample(side, takes_time, count)]
+        arguments = [tensor.to(self.device) for tensor in sample(size, takes_time, count)]
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             model = build().eval().to(self.device)
             return repeated(lambda: model(*arguments), self.device) / count

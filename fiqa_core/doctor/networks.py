@@ -8,11 +8,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fiqa_core.architectures import ARCHITECTURES
-from fiqa_core.diffusion.model import Diffusion
-from fiqa_core.methods.batching import activation_bytes
+from fiqa_core.diffusion.model import FACE, Diffusion
+from fiqa_core.methods.batching import output_bytes
 from fiqa_core.methods.faceqgen import FaceQgen
 from fiqa_core.methods.faceqgen_training import DEFAULTS as FACEQGEN
 from fiqa_core.methods.faceqgen_training import NETWORK
+from fiqa_core.methods.lightqnet import WIDTHS
 from fiqa_core.recognisers.catalogue import (
     CATALOGUE,
     FAMILIES,
@@ -21,6 +22,8 @@ from fiqa_core.recognisers.catalogue import (
 )
 
 CONVOLUTION, ATTENTION = "convolutions", "attention"
+# Input (height, width) of networks that do not take aligned crops as they are.
+SIZES = {**{f"lightqnet_{width}": (96, 96) for width in WIDTHS}, "pfe": (112, 96)}
 UNET = ("dim", "multipliers", "size", "heads", "head_dim")
 # Networks that onnxruntime runs: multiply-adds and parameters in millions, assumed.
 # The parameters follow from the size of SFace's file, the multiply-adds are those of a MobileFaceNet.
@@ -34,7 +37,7 @@ class Pass:
     name         what tables call the network
     adds         multiply-adds
     parameters   number of them
-    activations  bytes that a forward pass needs at once; kept: that a backward pass needs
+    widest       bytes of the largest output of a layer; outputs: of all, which a backward pass needs
     family       CONVOLUTION or ATTENTION: which probe tells its speed
     build        the network and its input, for a probe that runs it; None where it is not built here
     """
@@ -42,8 +45,8 @@ class Pass:
     name: str
     adds: float
     parameters: int
-    activations: int = 0
-    kept: int = 0
+    widest: int = 0
+    outputs: int = 0
     family: str = CONVOLUTION
     build: object = None
 
@@ -65,8 +68,7 @@ def architecture_pass(name: str) -> Pass:
     """A network by the name of its architecture."""
     if name in CATALOGUE:
         return counted(name, lambda: recogniser_from_catalogue(name))
-    side = 96 if name.startswith("lightqnet") else 112
-    return counted(name, ARCHITECTURES[name], side)
+    return counted(name, ARCHITECTURES[name], SIZES.get(name, (FACE, FACE)))
 
 
 def diffusion_pass(config: dict) -> Pass:
@@ -77,9 +79,8 @@ def diffusion_pass(config: dict) -> Pass:
 def restorer_pass(config: dict) -> Pass:
     """The generator of FaceQgen as a suite describes its training."""
     chosen = {**FACEQGEN, **config}
-    return counted(
-        "FaceQgen", lambda: FaceQgen(**{key: chosen[key] for key in NETWORK}).generator, chosen["size"]
-    )
+    size = (chosen["size"],) * 2
+    return counted("FaceQgen", lambda: FaceQgen(**{key: chosen[key] for key in NETWORK}).generator, size)
 
 
 def hashable(config: dict) -> tuple:
@@ -99,39 +100,38 @@ def _family_pass(config: tuple) -> Pass:
 def _unet_pass(config: tuple) -> Pass:
     arguments = dict(config)
     return counted(
-        "diffusion model", lambda: Diffusion(**arguments).model, arguments.get("size", 112), time=True
+        "diffusion model", lambda: Diffusion(**arguments).model, (arguments.get("size", FACE),) * 2, time=True
     )
 
 
-def counted(name: str, build, side: int = 112, time: bool = False) -> Pass:
-    """The Pass of `build()` for one image of `side` pixels; `time`: it also takes a time index.
+def counted(name: str, build, size: tuple = (FACE, FACE), time: bool = False) -> Pass:
+    """The Pass of `build()` for one image of `size` (height, width); `time`: it also takes a time index.
 
     build runs on the meta device, where tensors have a shape and no content.
     """
     with torch.device("meta"), torch.no_grad():
         network = build().eval()
-        arguments = sample(side, time)
+        arguments = sample(size, time)
         with FlopCounterMode(display=False) as counter:
-            network(*arguments)
-        peak, kept = (activation_bytes(network, arguments, gradient) for gradient in (False, True))
+            outputs = output_bytes(network, arguments)
     family = ATTENTION if any(isinstance(layer, nn.LayerNorm) for layer in network.modules()) else CONVOLUTION
     return Pass(
         name,
         counter.get_total_flops() / 2,
         sum(p.numel() for p in network.parameters()),
-        peak,
-        kept,
+        max(outputs),
+        sum(outputs),
         family,
-        (build, side, time),
+        (build, size, time),
     )
 
 
-def sample(side: int, time: bool, count: int = 1) -> tuple[torch.Tensor, ...]:
-    """Arguments of a network: `count` images of `side` pixels, and time indices for a U-Net."""
-    images = torch.zeros(count, 3, side, side)
+def sample(size: tuple, time: bool, count: int = 1) -> tuple[torch.Tensor, ...]:
+    """Arguments of a network: `count` images of `size`, and time indices for a U-Net."""
+    images = torch.zeros(count, 3, *size)
     return (images, torch.zeros(count, dtype=torch.long)) if time else (images,)
 
 
 def _unbuilt(name: str) -> Pass:
     millions, parameters = UNBUILT[name]
-    return Pass(name, millions * 1e6, int(parameters * 1e6), activations=16 * 2**20)
+    return Pass(name, millions * 1e6, int(parameters * 1e6), widest=112 * 112 * 64 * 4)

@@ -19,7 +19,7 @@ CACHED = 2  # DVC keeps a second copy of what stages write, unless the file syst
 ROW = 60  # bytes of a line of scores
 PROCESS = 0.7e9  # Python with torch and pandas
 TRAINED = 16  # bytes per parameter that learns: weight, gradient, two moments
-WIDEST = 3 / 8  # of `Pass.activations`: input, output and work of the widest layer
+WIDEST, KEPT = 3, 2  # of a layer: input, output and work; of a training step: all outputs and their gradients
 PAIR = 32  # bytes of a comparison in memory, and 8 more per recogniser
 COPIES = 3  # of the weights (genuine pairs x resamples) that intervals hold at once
 
@@ -145,11 +145,11 @@ def gigabytes(amount: float) -> str:
 
 
 def _running(network: Pass, batch: int) -> float:
-    return PROCESS + 8 * network.parameters + max(CPU_BUDGET, batch * network.activations * WIDEST)
+    return PROCESS + 8 * network.parameters + max(CPU_BUDGET, batch * network.widest * WIDEST)
 
 
 def _learning(network: Pass, batch: int, pixels: float) -> float:
-    return PROCESS + TRAINED * network.parameters + batch * network.kept + pixels
+    return PROCESS + TRAINED * network.parameters + batch * network.outputs * KEPT + pixels
 
 
 def _compare(name: str, need: float, free: int, detail: str, remedy: str) -> Finding:

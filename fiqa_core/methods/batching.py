@@ -30,6 +30,12 @@ def activation_bytes(network, sample: tuple[torch.Tensor, ...], gradient: bool) 
     """
     if not isinstance(network, nn.Module):
         return 16 * sample[0].numel() * sample[0].element_size()
+    sizes = output_bytes(network, sample)
+    return 2 * sum(sizes) if gradient else 8 * max(sizes)
+
+
+def output_bytes(network: nn.Module, sample: tuple[torch.Tensor, ...]) -> list[int]:
+    """Bytes of the sample and of the output of every layer that it goes through, in that order."""
     sizes = [sample[0].numel() * sample[0].element_size()]
 
     def note(module, inputs, output):
@@ -44,7 +50,7 @@ def activation_bytes(network, sample: tuple[torch.Tensor, ...], gradient: bool) 
     finally:
         for hook in hooks:
             hook.remove()
-    return 2 * sum(sizes) if gradient else 8 * max(sizes)
+    return sizes
 
 
 class Chunks:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from fiqa_core import project
 from fiqa_core.methods.files import load_quality
-from fiqa_core.weights.place import weights_folder
+from fiqa_core.weights.place import checkpoint_path
 from fiqa_core.weights.tensors import locate
 
 
@@ -29,7 +28,7 @@ def copy_checked(checkpoint: str, target: Path, load: Callable[[Path], object]) 
     checkpoint   a path from the project's folder, or the name of a file in the weights folder; of several
                  files that a `*` in it fits the newest
     """
-    path = locate(_place(checkpoint),
+    path = locate(checkpoint_path(checkpoint),
                   f"correct {checkpoint!r} in params.yaml (python -m fiqa_core weights list says where to get it)")
     load(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,13 +36,3 @@ def copy_checked(checkpoint: str, target: Path, load: Callable[[Path], object]) 
     if path.suffix == ".index":
         for part in path.parent.glob(f"{escape(path.stem)}.data-*"):
             shutil.copyfile(part, target.with_name(target.stem + part.name.removeprefix(path.stem)))
-
-
-def _place(checkpoint: str) -> Path:
-    """The file that params.yaml means; it need not exist."""
-    for folder in (project.root(), weights_folder()):
-        fitting = folder.glob(checkpoint) if "*" in checkpoint else [folder / checkpoint]
-        there = sorted((path for path in fitting if path.is_file()), key=lambda path: path.stat().st_mtime)
-        if there:
-            return there[-1]
-    return Path(checkpoint)

@@ -7,6 +7,7 @@ entry here.
 from collections.abc import Iterator
 from inspect import signature
 
+from fiqa_core.benchmarks.forms import FORMS, form_options
 from fiqa_core.benchmarks.photographs import photograph_suite
 from fiqa_core.diffusion.training import PAPER as DIFFUSION
 from fiqa_core.evaluation.measuring import Settings
@@ -29,6 +30,7 @@ from fiqa_core.methods.magface import MagFace
 from fiqa_core.methods.prefiqs import PreFIQs
 from fiqa_core.methods.ser_fiq import SERFIQ
 from fiqa_core.names import REFERENCE_LINES
+from fiqa_core.pipeline.official import STORE_OPTIONS
 from fiqa_core.recognisers.catalogue import FAMILIES, PREPARATION
 from fiqa_core.recognisers.embedding import embed
 from fiqa_core.recognisers.training import DEFAULTS as RECOGNISER
@@ -120,4 +122,18 @@ def _of_faces(faces: dict) -> list[str]:
     known = SOURCES.get(faces.get("source"))
     if known is None:
         return ["faces.source"]
-    return [f"faces.{key}" for key in faces if key not in {"source", *known}]
+    found = [f"faces.{key}" for key in faces if key not in {"source", *known}]
+    if faces["source"] == "official":
+        sets = {"training": faces.get("training"), **(faces.get("benchmarks") or {})}
+        found += [f"faces.{name}.{key}" for name, options in sets.items() for key in _of_form(options or {})]
+    return found
+
+
+def _of_form(options: dict) -> list[str]:
+    """Keys of a benchmark that neither its form's loader nor the store takes; `form` if there is no such form."""
+    if not options:
+        return []
+    if options.get("form") not in FORMS:
+        return ["form"]
+    known = {"form", *form_options(options["form"])[0], *STORE_OPTIONS}
+    return [key for key in options if key not in known]

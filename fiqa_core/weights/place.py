@@ -34,10 +34,16 @@ def find(path: str | Path) -> Path:
 def checkpoint_path(path: str | Path) -> Path:
     """The file that `checkpoint:` of a suite means: absolute, from the project root, or in the weights folder.
 
-    Where there is no such file it is the place in the weights folder where it belongs.
+    A `*` in its name stands for the newest file that fits. Where there is no such file it is the place in the
+    weights folder where it belongs.
     """
     given = Path(path).expanduser()
-    if given.is_absolute():
-        return given
-    from_root = project.root() / given
-    return from_root if from_root.exists() else weights_folder() / given
+    places = [given] if given.is_absolute() else [project.root() / given, weights_folder() / given]
+    return next((found for place in places if (found := newest(place))), places[-1])
+
+
+def newest(place: Path) -> Path | None:
+    """The file at `place`; where its name has a `*`, the newest that fits. None where there is none."""
+    if "*" not in place.name:
+        return place if place.is_file() else None
+    return max(place.parent.glob(place.name), key=lambda path: path.stat().st_mtime, default=None)

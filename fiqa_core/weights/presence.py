@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fiqa_core.errors import FiqaError
 from fiqa_core.weights.catalogue import COMMAND, Model
-from fiqa_core.weights.place import weights_folder
+from fiqa_core.weights.place import newest, weights_folder
 
 RECORD = "checked.json"
 BLOCK = 1 << 20
@@ -23,11 +23,8 @@ BLOCK = 1 << 20
 
 def path_of(model: Model) -> Path:
     """Where the model's file is, or has to go. A `*` in its name stands for the newest file that fits."""
-    folder = weights_folder()
-    if "*" not in model.file:
-        return folder / model.file
-    fitting = sorted(folder.glob(model.file), key=lambda path: path.stat().st_mtime)
-    return fitting[-1] if fitting else folder / model.file
+    place = weights_folder() / model.file
+    return newest(place) or place
 
 
 def state_of(model: Model) -> str:

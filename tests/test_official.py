@@ -8,18 +8,23 @@ import pytest
 import yaml
 
 from fiqa_core import project
+from fiqa_core.benchmarks import shards
 from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE
+from fiqa_core.benchmarks.detectors import Faces
+from fiqa_core.benchmarks.forms import load_listing
 from fiqa_core.errors import FiqaError
 from fiqa_core.images import write_image
 from fiqa_core.pipeline import official
 from fiqa_core.pipeline.prepare import load_benchmarks, load_sets, load_training, prepare_faces
+from tests.forms_writers import record, write_adience, write_ijbc, write_recordio, write_ytf
 from tests.test_photographs import smooth_picture
+from tests.true_forms import encoded, write_calfw, write_cplfw
 
 PEOPLE, FOLDS = 4, 2
 
 
 def write_lfw(folder, pad: int, broken: str = "") -> None:
-    """A small LFW of crops, or of photographs with the crops `pad` pixels from the corner, and its pairs.txt."""
+    """A small LFW of crops, or of photographs with the crops `pad` pixels inside, and its pairs.txt."""
     lines = [f"{FOLDS}\t{PEOPLE // FOLDS}"]
     for fold in range(FOLDS):
         names = [f"Person_{fold}{i}" for i in range(PEOPLE // FOLDS)]
@@ -54,7 +59,9 @@ RAW = {"form": "lfw", "folder": "raw", "pairs": "raw/pairs.txt", "landmarks": "p
 
 
 def write_params(place, **faces) -> None:
-    (place / "params.yaml").write_text(yaml.safe_dump({"faces": {"source": "official", **faces}}))
+    (place / "params.yaml").write_text(
+        yaml.safe_dump({"faces": {"source": "official", **faces}}, sort_keys=False)
+    )
 
 
 def test_benchmarks_and_training_are_stored_where_the_stages_look(place, capsys):
@@ -155,3 +162,51 @@ def test_a_set_that_is_done_is_not_done_again_after_a_kill(place, monkeypatch):
     prepare_faces()
     assert set(reads) == {"", "LFW (crops)"} and len(load_benchmarks()["LFW"]) == 8
     assert np.array_equal(load_benchmarks()["LFW"].pixels[0], smooth_picture(1))
+
+
+def test_large_and_small_forms_go_through_together(place, monkeypatch):
+    """Templates with landmarks, clips, flat folders, a packed training set: one section, one kind of set."""
+    face = Faces(np.array([[0.0, 0, 40, 50]]), ARCFACE_TEMPLATE[None] / 2, np.array([0.9]))
+    monkeypatch.setattr(shards, "load_detector", lambda name: lambda image, zoom=1.0: face)
+    write_ijbc(place / "IJBC")
+    write_ytf(place / "ytf")
+    write_adience(place / "adience")
+    write_calfw(place / "calfw")
+    write_cplfw(place / "cplfw")
+    write_recordio(
+        place / "ms1m", [record(0, (row // 2,), encoded(row, place)) for row in range(8)], classes=4
+    )
+    benchmarks = {
+        "IJB-C": {"form": "ijbc", "folder": "IJBC"},
+        "YTF": {"form": "ytf", "folder": "ytf", "frames": 3, "detector": "mtcnn"},
+        "Adience": {
+            "form": "adience",
+            "folder": "adience",
+            "genuine": 20,
+            "impostor": 20,
+            "detector": "mtcnn",
+        },
+        "CALFW": {"form": "calfw", "folder": "calfw/images", "pairs": "calfw/pairs_CALFW.txt"},
+        "CPLFW": {"form": "cplfw", "folder": "cplfw/images", "pairs": "cplfw/pairs_CPLFW.txt"},
+    }
+    write_params(place, benchmarks=benchmarks, training={"form": "recordio", "folder": "ms1m"})
+    table = prepare_faces().set_index("name")
+    assert table.loc["training", ["images", "identities"]].tolist() == [8, 4]
+    found = load_benchmarks()
+    assert list(found) == list(benchmarks)
+    for name, faces in found.items():
+        expected = load_listing(
+            name=name,
+            **{
+                k: place / v if k in ("folder", "pairs") else v
+                for k, v in benchmarks[name].items()
+                if k != "detector"
+            },
+        )
+        assert faces.images["fte"].sum() == 0 and faces.pixels.any(axis=(1, 2, 3)).all()
+        assert faces.images["image_id"].tolist() == expected.images["image_id"].tolist()
+        for column in ("a", "b", "genuine", "fold"):
+            assert faces.pairs[column].astype(str).tolist() == expected.pairs[column].astype(str).tolist()
+    ijbc = found["IJB-C"]
+    assert ijbc.images["template_id"].nunique() < len(ijbc) and (ijbc.images["detector_score"] == 0.99).all()
+    assert (found["YTF"].images["attempt"] == 1).all() and "attempt" not in found["CALFW"].images

@@ -22,7 +22,7 @@ from fiqa_core.benchmarks.listing import Listing
 from fiqa_core.errors import FiqaError
 from fiqa_core.progress import progress
 
-SHARD = 512
+SHARD = 256
 CROP = (112, 112, 3)
 CROP_BYTES = int(np.prod(CROP))
 

@@ -169,6 +169,16 @@ def test_a_part_of_the_comparisons_keeps_whole_templates(project):
     assert challenge_faces.pair_subset(faces, 10_000, 0) is faces
 
 
+def test_settings_are_checked_by_name(project):
+    def measure(wanted, jitter, scales, shifts):
+        return wanted, jitter, scales, shifts
+
+    section = "challenges.detector.crops"
+    assert challenge_faces.with_settings(measure, section, wanted=1) == (1, [2], [0.9], [4])
+    with pytest.raises(FiqaError, match="crops: scale is missing; scales is unknown; shifts is unknown"):
+        challenge_faces.with_settings(lambda jitter, scale: None, section)
+
+
 def test_names_that_the_suite_lacks_are_left_out_or_refused(project):
     assert challenge_faces.chosen_recognisers(["transface"]) == {"cosface": "CosFace"}
     assert challenge_faces.available_methods(["faceqan", "diffiqa_r"]) == {"faceqan": "FaceQAN"}

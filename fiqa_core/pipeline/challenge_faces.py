@@ -1,5 +1,6 @@
 """Faces of the open challenges: a seeded part of a benchmark, and its networks' answers to changed pixels."""
 from dataclasses import replace
+from inspect import signature
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,19 @@ from fiqa_core.pipeline.score import load_scores, pipeline_method
 from fiqa_core.pipeline.settings import settings
 from fiqa_core.recognisers.embedding import embed
 from fiqa_core.scoring import score_face_set
+
+
+def with_settings(function, section: str, **given):
+    """`function(**given, **section of params.yaml)`. Raises FiqaError where the section's keys are not the
+    rest of
+    the function's arguments."""
+    chosen = settings(section)
+    wanted = [name for name in signature(function).parameters if name not in given]
+    problems = [f"{key} is missing" for key in wanted if key not in chosen]
+    problems += [f"{key} is unknown" for key in chosen if key not in wanted]
+    if problems:
+        raise FiqaError(f"params.yaml, {section}: {'; '.join(problems)}", f"its keys are {', '.join(wanted)}")
+    return function(**given, **chosen)
 
 
 def chosen_benchmark(wanted: str) -> FaceSet:

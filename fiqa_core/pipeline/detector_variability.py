@@ -14,8 +14,9 @@ from fiqa_core.pipeline.challenge_faces import (
     pair_subset,
     score_anew,
     with_pixels,
+    with_settings,
 )
-from fiqa_core.pipeline.settings import options, settings
+from fiqa_core.pipeline.settings import settings
 from fiqa_core.progress import progress
 
 JITTER, SCALE, DOWN = "landmark jitter", "scale", "shift down"
@@ -27,12 +28,12 @@ def measure_crops(wanted: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
     wanted  benchmark in place of the one that params.yaml names. Tables as `Variability` describes them, with
     columns benchmark and recogniser.
     """
-    return options(_measure, "challenges.detector", wanted=wanted)
+    return with_settings(_measure, "challenges.detector", wanted=wanted)
 
 
 def example_crops(face: np.ndarray, image_id: str) -> list[tuple[str, np.ndarray]]:
     """(caption, crop (112, 112, 3) uint8) of one face under every change."""
-    changes = options(_changes, "challenges.detector.crops", image_ids=[image_id])
+    changes = with_settings(_changes, "challenges.detector.crops", image_ids=[image_id])
     return [("aligned", face)] + [(f"{change} {level:g}", rewarp(face[None], matrices)[0])
                                   for change, level, matrices in changes]
 
@@ -57,7 +58,7 @@ def _measure(wanted: str, benchmark: str, comparisons: int, recogniser: str, met
     measure = Variability(benchmark_pairs(faces), aligned, settings("evaluation.fmr"), limit,
                           settings("evaluation.resamples"), settings("seed"))
     rates, quality = [measure.verification(aligned)], [measure.quality(aligned)]
-    changes = options(_changes, "challenges.detector.crops", image_ids=faces.images["image_id"])
+    changes = with_settings(_changes, "challenges.detector.crops", image_ids=faces.images["image_id"])
     for change, level, matrices in progress(changes, "crops", unit="crops"):
         changed = condition(change, level, with_pixels(faces, rewarp(faces.pixels, matrices)))
         rates.append(measure.verification(changed))

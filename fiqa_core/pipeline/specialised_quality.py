@@ -15,11 +15,16 @@ from fiqa_core.evaluation.operating_points import (
     halves,
 )
 from fiqa_core.evaluation.pairs import BenchmarkPairs, benchmark_pairs
-from fiqa_core.pipeline.challenge_faces import available_methods, chosen_recognisers, saved_scores
+from fiqa_core.pipeline.challenge_faces import (
+    available_methods,
+    chosen_recognisers,
+    saved_scores,
+    with_settings,
+)
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks
 from fiqa_core.pipeline.score import load_scores
-from fiqa_core.pipeline.settings import options, settings
+from fiqa_core.pipeline.settings import settings
 from fiqa_core.progress import progress
 
 KEYS = ["method", "application", "rule"]
@@ -29,7 +34,7 @@ TRANSFER = [*KEYS, "fnmr_goal", "benchmark", *CHECKED, "verdict", "fmr_verdict"]
 def measure_applications() -> dict[str, pd.DataFrame]:
     """Thresholds for every application of `challenges.specialised`, by every method; see `_measure` for the
     tables."""
-    return options(_measure, "challenges.specialised")
+    return with_settings(_measure, "challenges.specialised")
 
 
 def _measure(recogniser: str, methods: list, applications: dict, splits: int, resamples: int,

@@ -22,11 +22,11 @@ from fiqa_core.evaluation.vector_quality import (
 )
 from fiqa_core.images import to_batch
 from fiqa_core.methods.components import COMPONENTS, OCCLUSION, FaceSpace
-from fiqa_core.pipeline.challenge_faces import chosen_recognisers, pair_subset, saved_scores
+from fiqa_core.pipeline.challenge_faces import chosen_recognisers, pair_subset, saved_scores, with_settings
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks, load_training
 from fiqa_core.pipeline.score import load_scores
-from fiqa_core.pipeline.settings import options, settings
+from fiqa_core.pipeline.settings import settings
 from fiqa_core.progress import progress
 
 BATCH = 128
@@ -54,7 +54,7 @@ class VectorQuality:
 def measure_vector() -> VectorQuality:
     """All tables, from the images of `challenges.vector.comparisons` pairs of each kind of every
     benchmark."""
-    return options(_measure, "challenges.vector")
+    return with_settings(_measure, "challenges.vector")
 
 
 def _measure(comparisons: int, recogniser: str, space: dict, limit: float) -> VectorQuality:

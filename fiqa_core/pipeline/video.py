@@ -13,11 +13,12 @@ from fiqa_core.pipeline.challenge_faces import (
     embed_anew,
     saved_scores,
     score_anew,
+    with_settings,
 )
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks
 from fiqa_core.pipeline.score import load_scores
-from fiqa_core.pipeline.settings import options, settings
+from fiqa_core.pipeline.settings import settings
 
 TRUTH = "true severity"
 
@@ -29,7 +30,7 @@ def measure_video() -> tuple[pd.DataFrame, tuple[FaceSet, pd.DataFrame] | None]:
     this purpose. Returns the table of `fusion.compare_strategies`, and the faces and scores of the set with
     the longest clips (None where no benchmark holds clips).
     """
-    return options(_measure, "challenges.video")
+    return with_settings(_measure, "challenges.video")
 
 
 def _measure(benchmarks: list, longer: dict, recognisers: list, methods: list, draws: int, focus: float):

@@ -13,6 +13,7 @@ from fiqa_core.errors import FiqaError
 from fiqa_core.evaluation import fusion, operating_points, vector_quality
 from fiqa_core.evaluation.correlation import spearman
 from fiqa_core.evaluation.edc import edc
+from fiqa_core.evaluation.figure_challenges import with_aligned
 from fiqa_core.evaluation.operating_points import Application, OperatingPoint, Traffic
 from fiqa_core.evaluation.pairs import benchmark_pairs
 from fiqa_core.evaluation.resampled_rates import ResampledPairs
@@ -205,6 +206,13 @@ def test_variability_of_nothing_is_nothing_and_pauc_is_that_of_the_edc():
     assert rates["low"] <= rates["fnmr"] <= rates["high"]
     with pytest.raises(FiqaError, match="no scores of m"):
         measure.quality(Condition("scale", 2, other.embeddings, pd.DataFrame({"n": noise})))
+
+
+def test_the_aligned_point_stands_in_every_panel():
+    table = pd.DataFrame({"change": ["landmark jitter", "landmark jitter", "scale", "scale"],
+                          "level": [0, 3, 0.9, 1.1], "fnmr": [1, 2, 3, 4]})
+    scale = with_aligned(table).query("change == 'scale'")
+    assert scale["level"].tolist() == [0.9, 1.0, 1.1] and scale["fnmr"].tolist() == [3, 1, 4]
 
 
 # applications

@@ -49,7 +49,7 @@ class ResampledPairs:
         """
         impostor = np.asarray(similarity, dtype=np.float64)[~self.genuine]
         allowed = np.floor(fmr * self.impostors + ROUNDING)
-        count = min(len(impostor), 16 * int(fmr * len(impostor) + 8))
+        count = min(len(impostor), 4 * int(fmr * len(impostor)) + 64)
         while True:
             passed, order = self._strongest(impostor, count)
             if count == len(impostor) or (passed[-1] > allowed).all():

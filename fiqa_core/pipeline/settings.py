@@ -105,17 +105,6 @@ def key_and_value(text: str) -> tuple[str, object]:
     return key, yaml.safe_load(value)
 
 
-def options(function, section: str, **given):
-    """Call `function(**given, **section of params.yaml)`; an unknown key is a FiqaError naming the section."""
-    chosen = settings(section)
-    try:
-        return function(**given, **chosen)
-    except TypeError as error:
-        if "argument" not in str(error):
-            raise
-        raise FiqaError(f"params.yaml, {section}: {error}", "remove or rename that key") from error
-
-
 def _set(suite: dict, dotted: str, value) -> None:
     *path, last = dotted.split(".")
     for key in path:

@@ -277,7 +277,7 @@ from fiqa_core.benchmarks.store import store
 from tests.test_store import listing, picture
 shards.SHARD = 6
 def slowly(row):
-    time.sleep(0.05)
+    time.sleep(0.1)
     return picture(row)
 folder = Path(sys.argv[1])
 store(listing(60, read=slowly), folder / "set", folder / "partial", workers=2)

@@ -1,7 +1,9 @@
 """What the doctor finds of benchmarks, checkpoints and detectors, and what it says about them."""
 
 import hashlib
+import os
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +18,7 @@ from fiqa_core.doctor.workload import Faces
 from fiqa_core.errors import FiqaError
 from fiqa_core.pipeline import settings
 from fiqa_core.weights import catalogue, presence
+from fiqa_core.weights.place import checkpoint_path
 from tests.weights_shop import write_catalogue
 
 LFW = {"form": "lfw", "folder": "lfw", "pairs": "pairs.txt", "detector": "mtcnn"}
@@ -194,6 +197,16 @@ def test_a_checkpoint_of_ones_own_is_only_looked_for(tiny, root):
     assert finding(checkpoint=str(root / "mine.pth")).state == "hash unknown"
 
 
+def test_of_several_files_that_fit_the_newest_counts(tiny, root):
+    (root / "ckpts").mkdir()
+    for age, name in enumerate(("ckpt-9.index", "ckpt-10.index")):
+        (root / "ckpts" / name).write_bytes(b"1")
+        os.utime(root / "ckpts" / name, (1000 + age, 1000 + age))
+    assert checkpoint_path("ckpts/ckpt-*.index") == root / "ckpts" / "ckpt-10.index"
+    assert checkpoint_path("none/ckpt-*.index") == root / "weights" / "none" / "ckpt-*.index"
+    assert finding(checkpoint="ckpts/ckpt-*.index").state == "hash unknown"
+
+
 def test_an_architecture_that_does_not_exist_is_no_network(tiny):
     assert finding(architecture="iresnet51").state == "no network"
 
@@ -221,6 +234,21 @@ def test_too_little_disk_and_memory_are_problems(root, monkeypatch):
     monkeypatch.setattr(resources, "free_memory", lambda: int(1e12))
     disk, memory = resources.resource_findings(suite, sets, costs)
     assert (disk.state, memory.state) == ("too little", "present") and "0.0 GB free" in disk.detail
+
+
+def test_on_a_gpu_the_networks_need_its_memory_and_the_pairs_do_not(root, monkeypatch):
+    suite, sets = settings.load_suite("demo"), [Faces("training", 7200), Faces("LFW", 900, 3000, 10000)]
+    machine = Steady()
+    on_cpu = resources.resource_findings(suite, sets, Costs(suite, machine))
+    monkeypatch.setattr(machine, "device", SimpleNamespace(type="cuda"))
+    monkeypatch.setattr(resources.torch.cuda, "mem_get_info", lambda device: (10**6, 10**9))
+    disk, memory, gpu = resources.resource_findings(suite, sets, Costs(suite, machine))
+    assert [finding.name for finding in on_cpu] == ["disk", "memory"] and disk == on_cpu[0]
+    assert (gpu.name, gpu.state) == (
+        "GPU memory",
+        "too little",
+    ) and "most of all to evaluate" not in gpu.detail
+    assert memory.detail != on_cpu[1].detail
 
 
 def test_evaluation_memory_counts_the_two_largest_benchmarks(root):
@@ -275,7 +303,9 @@ def test_columns_are_aligned_and_long_cells_cut():
 
 
 def test_a_busy_processor_is_told():
-    assert warning(0.1, 100) == [] and "about 25 s" in warning(0.75, 100)[0]
+    assert (
+        warning(0.1, 100) == [] and "75% of" in warning(0.75, 10)[0] and "about 40 s" in warning(0.75, 10)[0]
+    )
 
 
 @pytest.mark.parametrize("name", ["demo", "ci", "faces", "open", "paper"])

@@ -181,9 +181,18 @@ def test_small_networks_are_tried_and_large_ones_scaled(monkeypatch):
 
 
 def test_a_probe_takes_the_least_of_its_repetitions(monkeypatch):
-    clock = iter([0.0, 0.0, 5.0, 0.1, 0.2, 2.0, 10.0])  # start, then before, after and elapsed time
+    times = iter([5.0, 1.8, 7.0])
+    monkeypatch.setattr(machine, "stopwatch", lambda device: lambda: next(times))
+    clock = iter([0.0, 0.1, 0.2, 10.0])  # the start, then the elapsed time before each further repetition
     monkeypatch.setattr(machine.time, "perf_counter", lambda: next(clock))
-    assert repeated(lambda: None, torch.device("cpu")) == pytest.approx(1.8)
+    assert repeated(lambda: None, torch.device("cpu")) == 1.8
+
+
+@pytest.mark.parametrize("wall, own, told", [(10, 4, 4), (10, 19, 10)])
+def test_time_that_other_programs_took_does_not_count(monkeypatch, wall, own, told):
+    monkeypatch.setattr(machine.time, "perf_counter", iter([0.0, wall]).__next__)
+    monkeypatch.setattr(machine.time, "process_time", iter([0.0, own]).__next__)
+    assert machine.stopwatch(torch.device("cpu"))() == told
 
 
 def test_a_trial_of_detection_and_evaluation_gives_positive_rates(monkeypatch):

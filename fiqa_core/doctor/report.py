@@ -38,12 +38,12 @@ def report(
 
 
 def warning(busy: float, whole: float) -> list[str]:
-    """A line where the processor was too busy with other things for a fair trial."""
+    """A line where other programs use the processor: the times are for one that is idle."""
     if busy < BUSY:
         return []
     return [
-        f"  The processor was busy: other programs had {busy:.0%} of the time of the trial. "
-        f"Alone, all takes about {span(whole * (1 - busy))}."
+        f"  These times are for an idle machine. Now other programs have {busy:.0%} of the processor's time: "
+        f"as it is, all takes about {span(whole / (1 - busy))}."
     ]
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from fiqa_core.doctor.costs import Costs
 from fiqa_core.doctor.findings import PRESENT, TOO_LITTLE, Finding
 from fiqa_core.doctor.machine import free_disk, free_memory
@@ -26,33 +28,30 @@ COPIES = 3  # of the weights (genuine pairs x resamples) that intervals hold at 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes of disk or memory, and what they are for."""
+    """Bytes of disk or main memory, and what for; `network`: further ones, on the GPU where there is one."""
 
     what: str
     amount: float
+    network: float = 0.0
 
 
 def resource_findings(suite: dict, sets: list[Faces], costs: Costs) -> list[Finding]:
     """Disk and memory: what is needed, what is free, and whether that suffices."""
-    disk = disk_needs(suite, sets, costs)
-    most = max(memory_needs(suite, sets, costs), key=lambda need: need.amount)
+    disk, memory = disk_needs(suite, sets, costs), memory_needs(suite, sets, costs)
+    device = costs.machine.device
+    if device.type == "cuda":
+        largest = max(memory, key=lambda need: need.network)
+        on_device = [_memory("GPU memory", largest.what, largest.network, torch.cuda.mem_get_info(device)[0])]
+    else:
+        memory, on_device = [Need(need.what, need.amount + need.network) for need in memory], []
+    most = max(memory, key=lambda need: need.amount)
     parts = ", ".join(f"{need.what} {gigabytes(need.amount)}" for need in disk)
     total = sum(need.amount for need in disk)
+    remedy = "make room, or put the project on a larger disk"
     return [
-        _compare(
-            "disk",
-            total,
-            free_disk(),
-            f"with DVC's copies: {parts}",
-            "make room, or put the project on a larger disk",
-        ),
-        _compare(
-            "memory",
-            most.amount,
-            free_memory(),
-            f"most of all to {most.what}",
-            "close other programs, lower embed.batch or evaluation.resamples, or leave a benchmark out",
-        ),
+        _compare("disk", total, free_disk(), f"with DVC's copies: {parts}", remedy),
+        _memory("memory", most.what, most.amount, free_memory()),
+        *on_device,
     ]
 
 
@@ -72,7 +71,7 @@ def disk_needs(suite: dict, sets: list[Faces], costs: Costs) -> list[Need]:
 
 
 def memory_needs(suite: dict, sets: list[Faces], costs: Costs) -> list[Need]:
-    """Main memory of the stages that need much. On a GPU the networks' part lies there instead."""
+    """Memory of the stages that need much: their networks' part, and the rest."""
     passes = {slug: costs.recogniser_pass(slug) for slug in suite["recognisers"]}
     needs = [
         Need(
@@ -84,34 +83,25 @@ def memory_needs(suite: dict, sets: list[Faces], costs: Costs) -> list[Need]:
         )
     ]
     batch = suite["embed"].get("batch", 128)
-    needs += [Need(f"embed with {slug}", _running(network, batch)) for slug, network in passes.items()]
-    pixels = CROP * training_images(sets)
     needs += [
-        Need(f"train {slug}", _learning(passes[slug], config.get("batch", 128), pixels))
+        Need(f"embed with {slug}", PROCESS, _running(network, batch)) for slug, network in passes.items()
+    ]
+    held = PROCESS + CROP * training_images(sets)
+    needs += [
+        Need(f"train {slug}", held, _learning(passes[slug], config.get("batch", 128)))
         for slug, config in suite["recognisers"].items()
         if "checkpoint" not in config
     ]
     diffusion = suite.get("diffusion") or {}
     if diffusion and "checkpoint" not in diffusion:
-        needs.append(
-            Need(
-                "train the diffusion model",
-                _learning(costs.diffusion_pass(), diffusion.get("batch", 64), pixels),
-            )
-        )
+        batch = diffusion.get("batch", 64)
+        needs.append(Need("train the diffusion model", held, _learning(costs.diffusion_pass(), batch)))
     for slug, config in (suite.get("baselines") or {}).items():
         chosen = {**TRAINERS[slug], **(config or {})}
         if "checkpoint" not in chosen:
-            network = costs.one_pass(slug, chosen)
             batch = chosen.get("batch") or chosen.get("people", 16) * chosen.get("each", 8)
-            needs.append(
-                Need(
-                    f"train {slug}",
-                    pixels + _running(network, batch)
-                    if frozen(slug, chosen)
-                    else _learning(network, batch, pixels),
-                )
-            )
+            needed = _running if frozen(slug, chosen) else _learning
+            needs.append(Need(f"train {slug}", held, needed(costs.one_pass(slug, chosen), batch)))
     return [*needs, Need("evaluate", evaluation_memory(suite, sets))]
 
 
@@ -145,19 +135,21 @@ def gigabytes(amount: float) -> str:
 
 
 def _running(network: Pass, batch: int) -> float:
-    return PROCESS + 8 * network.parameters + max(CPU_BUDGET, batch * network.widest * WIDEST)
+    return 8 * network.parameters + max(CPU_BUDGET, batch * network.widest * WIDEST)
 
 
-def _learning(network: Pass, batch: int, pixels: float) -> float:
-    return PROCESS + TRAINED * network.parameters + batch * network.outputs * KEPT + pixels
+def _learning(network: Pass, batch: int) -> float:
+    return TRAINED * network.parameters + batch * network.outputs * KEPT
+
+
+def _memory(name: str, what: str, need: float, free: int) -> Finding:
+    remedy = "close other programs, lower embed.batch or evaluation.resamples, or leave a benchmark out"
+    return _compare(name, need, free, f"most of all to {what}", remedy)
 
 
 def _compare(name: str, need: float, free: int, detail: str, remedy: str) -> Finding:
-    state = PRESENT if need <= free else TOO_LITTLE
+    enough = need <= free
+    found = f"needs {gigabytes(need)}, {gigabytes(free)} free; {detail}"
     return Finding(
-        "this machine",
-        name,
-        state,
-        f"needs {gigabytes(need)}, {gigabytes(free)} free; {detail}",
-        remedy="" if state == PRESENT else remedy,
+        "this machine", name, PRESENT if enough else TOO_LITTLE, found, remedy="" if enough else remedy
     )

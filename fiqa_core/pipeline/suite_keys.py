@@ -86,7 +86,8 @@ PLAIN = {
     "ablation": {"benchmarks", "images", "repeats", "epsilons", "timesteps"},
     "timing": {"repeats", "images", "warm_up", "batch"},
 }
-OTHERS = {"suite", "about", "seed", "faces", "small_iresnet", "challenges", "challenge_notebooks", "artefacts"}
+NOTEBOOKS = {"challenges", "challenge_notebooks", "artefacts"}
+OTHERS = {"suite", "about", "seed", "faces", "small_iresnet", *NOTEBOOKS}
 
 
 def unknown_keys(suite: dict) -> list[str]:
@@ -130,7 +131,7 @@ def _of_faces(faces: dict) -> list[str]:
 
 
 def _of_form(options: dict) -> list[str]:
-    """Keys of a benchmark that neither its form's loader nor the store takes; `form` if there is no such form."""
+    """Keys of a benchmark that neither its form's loader nor the store takes; `form` where it names none."""
     if not options:
         return []
     if options.get("form") not in FORMS:

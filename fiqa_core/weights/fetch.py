@@ -62,7 +62,7 @@ def agree(model: Model, accepted: bool) -> None:
 
 
 def ask(slug: str, licence: str, accepted: bool) -> None:
-    """Have the licence that was just shown accepted: on the command line, or by the terminal. Else FiqaError."""
+    """Have the licence that was just shown accepted, on the command line or the terminal; else FiqaError."""
     if accepted:
         print("  accepted with --accept-licence")
         return

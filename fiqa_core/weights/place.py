@@ -32,7 +32,7 @@ def find(path: str | Path) -> Path:
 
 
 def checkpoint_path(path: str | Path) -> Path:
-    """The file that `checkpoint:` of a suite means: absolute, from the project root, or in the weights folder.
+    """The file that `checkpoint:` of a suite means: absolute, from the project, or in the weights folder.
 
     A `*` in its name stands for the newest file that fits. Where there is no such file it is the place in the
     weights folder where it belongs.

@@ -13,12 +13,15 @@ import pandas as pd
 import pytest
 
 from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE, similarity_transform
+from fiqa_core.benchmarks.detectors import load_detector
 from fiqa_core.benchmarks.forms import load_listing
+from fiqa_core.benchmarks.inspection import found_again, misfit
+from fiqa_core.benchmarks.listing import Listing
 from fiqa_core.benchmarks.store import store
-from fiqa_core.benchmarks.tables import POINT_COLUMNS, FaceSet
+from fiqa_core.benchmarks.tables import POINT_COLUMNS, FaceSet, empty_pairs
 from fiqa_core.evaluation.benchmarking import evaluate
 from fiqa_core.evaluation.csv import write_csv
-from fiqa_core.images import read_image, to_batch, write_image
+from fiqa_core.images import find_images, read_image, to_batch, write_image
 from fiqa_core.methods.analytical import sharpness
 from fiqa_core.recognisers import load_recogniser
 from fiqa_core.recognisers.embedding import embed
@@ -32,7 +35,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def write_raw(folder, per_class: int = PER_CLASS, folds: int = FOLDS) -> pd.DataFrame:
-    """LFW as published: 250 x 250 photographs in folders, pairs.txt. Returns image_id, path, points (5, 2)."""
+    """LFW as published: 250 x 250 photographs in folders, pairs.txt. Returns image_id, path, points."""
     pairs = pd.read_csv(shared_path("faces/lfw_view2_pairs.csv"))
     pairs = pairs[pairs["fold"] <= folds].groupby(["fold", "genuine"], sort=False).head(per_class)
     pairs = pairs.sort_values(["fold", "genuine"], ascending=[True, False], kind="stable")
@@ -63,7 +66,7 @@ def write_bin(path, faces: FaceSet) -> None:
 
 
 def tables(faces: FaceSet) -> dict[str, pd.DataFrame]:
-    """Every table of the evaluation: a recogniser and one that errs often, two methods that look at pixels."""
+    """Every table of the evaluation: a recogniser, one that errs often, two methods that look at pixels."""
     recogniser = load_recogniser(
         "mobilefacenet_foamliu", shared_path("weights/mobilefacenet_foamliu_ms1m.pth")
     )
@@ -138,3 +141,16 @@ def test_raw_photographs_come_out_as_another_detector_aligned_them(both):
     inner = np.s_[:, 20:92, 20:92]
     alike = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(raw.pixels[inner], crops[inner])]
     assert np.median(alike) > 0.9
+
+
+def test_photographs_of_several_people_give_crops_in_which_the_points_lie_right(tmp_path):
+    """Any unaligned photograph: the largest face's landmarks are on the template when looked for again."""
+    paths = find_images(shared_path("faces/raw"))
+    ids = [path.name for path in paths]
+    images = pd.DataFrame(dict.fromkeys(("image_id", "identity", "template_id", "media_id"), ids))
+    listing = Listing("raw", images, empty_pairs(), lambda row: read_image(paths[row]))
+    faces = store(listing, tmp_path / "set", tmp_path / "partial", detector="mtcnn", policy="largest")
+    found = np.flatnonzero(faces.images["fte"] == 0)
+    assert len(found) >= 0.9 * len(paths)
+    offset = misfit(found_again(faces, found, load_detector("mtcnn")))
+    assert np.isfinite(offset).mean() > 0.9 and np.nanmedian(offset) < 5

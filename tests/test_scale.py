@@ -103,12 +103,16 @@ def test_the_highest_impostors_give_the_whole_curve(monkeypatch, least, takes):
     quality[generator.random(4000) < 0.01] = np.inf
     used = generator.random(4000) < 0.9
     expected = edc(similarity[used], genuine[used], quality[used], "paper", 1e-2)
-    got = joint.JointDiscard(similarity, genuine, 1e-2).curve(joint.discard_levels(quality, used), 0)
+    got = joint.JointDiscard(similarity, genuine, 1e-2).curve(
+        joint.discard_levels(quality, used), int(used.sum()), 0
+    )
     for field in dataclasses.fields(expected):
         pair = getattr(expected, field.name), getattr(got, field.name)
         assert np.array_equal(*pair, equal_nan=field.type is np.ndarray)
     with pytest.raises(FiqaError, match="impostor pairs are too few for preset paper at fmr 1e-05"):
-        joint.JointDiscard(similarity, genuine, 1e-5).curve(joint.discard_levels(quality, used), 0)
+        joint.JointDiscard(similarity, genuine, 1e-5).curve(
+            joint.discard_levels(quality, used), int(used.sum()), 0
+        )
 
 
 @pytest.mark.parametrize("preset", ["iso", "paper"])

@@ -53,12 +53,15 @@ class JointDiscard:
         self.cut = np.partition(own, len(own) - most)[len(own) - most] if most < len(own) else -np.inf
         self.high = np.flatnonzero(self.impostor & (similarity >= self.cut))
 
-    def curve(self, levels: np.ndarray, failures: int) -> ErrorDiscardCurve:
-        """The curve when pairs leave by `levels` (see `discard_levels`). Raises FiqaError as `edc` does."""
+    def curve(self, levels: np.ndarray, used: int, failures: int) -> ErrorDiscardCurve:
+        """The curve when `used` pairs leave by `levels` (see `discard_levels`); `failures` as in the curve.
+
+        Raises FiqaError as `edc` does.
+        """
         mated, high = levels[self.mated], levels[self.high]
         similarity, rivals = (np.clip(self.similarity[rows], -1, 1) for rows in (self.mated, self.high))
         genuine = kept(mated)
-        impostor = kept(levels) - genuine
+        impostor = used - level_starts(used) - genuine
         thresholds = np.array(
             [
                 self._threshold(level, int(count), rivals[high >= level], levels)

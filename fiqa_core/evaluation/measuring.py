@@ -126,7 +126,7 @@ class Measure:
             return {name: mated_curve(values[mated], quality[mated], *self._cuts[name])
                     for name, values in self.similarity.items()}
         levels, failures = discard_levels(quality, used), int(np.sum(quality[mated] == -np.inf))
-        return {name: joint.curve(levels, failures) for name, joint in self._joint.items()}
+        return {name: joint.curve(levels, int(used.sum()), failures) for name, joint in self._joint.items()}
 
     @cached_property
     def _cuts(self) -> dict[str, tuple]:

@@ -65,7 +65,7 @@ class Machine:
         count = BATCH[self.device.type] * (1 if network.adds > DIRECT else 8)
         arguments = [tensor.to(self.device) for tensor in sample(size, takes_time, count)]
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            model = build().eval().to(self.device)
+            model = build().eval().requires_grad_(False).to(self.device)
             return repeated(lambda: model(*arguments), self.device) / count
 
     @cached_property

@@ -30,14 +30,15 @@ REMEDY = ("run make repro, which trains the methods, or give the authors' checkp
 
 @dataclass(frozen=True)
 class Kind:
-    """How a trained method is rebuilt: its class, its arguments by name, whether it stands on a recogniser."""
+    """How a trained method is rebuilt: its class, arguments by name, whether it stands on a recogniser."""
 
     build: Callable[..., nn.Module]
     options: tuple[str, ...] = ()
     backbone: bool = True
 
 
-KINDS = {"DifFIQA(R)": Kind(DifFIQAR), "eDifFIQA": Kind(EDifFIQA), "CR-FIQA": Kind(CRFIQA), "PCNet": Kind(PCNet),
+KINDS = {"DifFIQA(R)": Kind(DifFIQAR), "eDifFIQA": Kind(EDifFIQA), "CR-FIQA": Kind(CRFIQA),
+         "PCNet": Kind(PCNet),
          "FaceQnet": Kind(FaceQnet, ("hidden", "dropout")), "SDD-FIQA": Kind(SDDFIQA, ("dropout",)),
          "PFE": Kind(PFE, ("hidden", "start")), "FROQ": Kind(FROQ, ("layers",)),
          "LightQNet": Kind(LightQNet, ("width", "colour"), backbone=False),

@@ -74,8 +74,10 @@ def _batched(kernel, faces: FaceSet, rows: np.ndarray, label: str) -> list[torch
 
 
 def _ablate(scores, name: str) -> pd.DataFrame:
-    """Evaluate every (ablation, scores) pair as if it were a method; one table in `COLUMNS`, empty for a suite
-    without the method."""
+    """Evaluate every (ablation, scores) pair as if it were a method; one table in `COLUMNS`.
+
+    Empty for a suite without the method.
+    """
     if name not in settings("methods"):
         return _written(pd.DataFrame(columns=COLUMNS), name)
     benchmarks, tables = load_benchmarks(), []

@@ -1,4 +1,4 @@
-"""Stage `baseline`: train one of the methods that the papers compare with, or take its authors' checkpoint."""
+"""Stage `baseline`: train a method that the papers compare with, or take its authors' checkpoint."""
 import pandas as pd
 
 from fiqa_core import project
@@ -32,7 +32,8 @@ def new_lightqnet(faces, recogniser, config, *where):
 
 # slug -> (faces, recogniser, config, checkpoint, device, log) -> trained method
 TRAINERS = {"faceqnet": train_faceqnet, "sdd_fiqa": train_sdd_fiqa, "pfe": train_pfe, "pcnet": train_pcnet,
-            "lightqnet": new_lightqnet, "cr_fiqa": train_cr_fiqa, "faceqgen": train_faceqgen, "froq": train_froq}
+            "lightqnet": new_lightqnet, "cr_fiqa": train_cr_fiqa, "faceqgen": train_faceqgen,
+            "froq": train_froq}
 
 
 def obtain_baseline(slug: str) -> pd.DataFrame:
@@ -52,17 +53,19 @@ def obtain_baseline(slug: str) -> pd.DataFrame:
 
 
 def train_models(slug: str, config: dict) -> pd.DataFrame:
-    """Train all cross-fitted models of a method and save them; returns their logs, with the column `model`."""
+    """Train all cross-fitted models of a method and save them; returns their logs, with column `model`."""
     faces, logs = load_training(), []
     name = config.pop("recogniser", None) or recogniser_of(slug)
     recogniser = pipeline_recogniser(name)
     config = {"seed": settings("seed"), **config}
     for model in models(faces):
-        checkpoint = partial_path(f"baseline-{slug}-{model}", "07_baseline", faces, config=config, recogniser=name)
+        checkpoint = partial_path(f"baseline-{slug}-{model}", "07_baseline", faces, config=config,
+                                  recogniser=name)
         log = checkpoint.with_name(checkpoint.name + ".csv")
-        trained = TRAINERS[slug](chosen_faces(faces, allowed(faces, model)), recogniser, dict(config), checkpoint,
-                                 default_device(), log)
-        save_quality(trained, kind_of(slug), getattr(trained, "backbone", recogniser), quality_path(slug, model))
+        trained = TRAINERS[slug](chosen_faces(faces, allowed(faces, model)), recogniser, dict(config),
+                                 checkpoint, default_device(), log)
+        backbone = getattr(trained, "backbone", recogniser)
+        save_quality(trained, kind_of(slug), backbone, quality_path(slug, model))
         logs.append((pd.read_csv(log) if log.is_file() else pd.DataFrame()).assign(model=model))
         forget(checkpoint), forget(log)
     return pd.concat(logs, ignore_index=True)

@@ -42,10 +42,11 @@ def _train(config: dict) -> pd.DataFrame:
     faces, logs = load_training(), []
     clean = matching(faces, config.pop("only"), "diffusion.only")
     for model in models(faces):
-        checkpoint = partial_path(f"diffusion-{model}", "04_diffusion", faces, config=config, seed=settings("seed"))
+        checkpoint = partial_path(f"diffusion-{model}", "04_diffusion", faces, config=config,
+                                  seed=settings("seed"))
         log = checkpoint.with_name(checkpoint.name + ".csv")
-        diffusion = train_diffusion(faces.pixels[clean & allowed(faces, model)], {"seed": settings("seed") + model, **config}, checkpoint,
-                                    default_device(), log)
+        diffusion = train_diffusion(faces.pixels[clean & allowed(faces, model)],
+                                    {"seed": settings("seed") + model, **config}, checkpoint, default_device(), log)
         path = diffusion_path(model)
         path.parent.mkdir(parents=True, exist_ok=True)
         diffusion.save(path)

@@ -24,7 +24,8 @@ def label_training_faces() -> pd.DataFrame:
     result = pd.concat(tables, ignore_index=True)
     for folder in (label_path(0).parent, project.results() / "labels"):
         folder.mkdir(parents=True, exist_ok=True)
-    result.to_csv(project.results() / "labels" / "labels.csv", index=False, float_format="%.6f", lineterminator="\n")
+    result.to_csv(project.results() / "labels" / "labels.csv", index=False, float_format="%.6f",
+                  lineterminator="\n")
     return result
 
 

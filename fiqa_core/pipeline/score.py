@@ -44,7 +44,8 @@ def score_benchmark(slug: str, faces: FaceSet) -> pd.DataFrame:
     _, chosen = section_of(slug)
     scores = np.full(len(faces), np.nan, dtype=np.float32)
     for model in sorted(set(faces.images["crossfit"])):
-        mask = subset_mask(faces, chosen.get("subset", False)) & (faces.images["crossfit"] == model).to_numpy()
+        mask = subset_mask(faces, chosen.get("subset", False))
+        mask &= (faces.images["crossfit"] == model).to_numpy()
         partial = partial_path(f"scores-{slug}-{faces.name}-{model}", "05_score", faces, config=chosen,
                                weights=[digest_of(path) for path in weights_of(slug, model)])
         scores[mask] = score_face_set(pipeline_method(slug, model), faces, mask=mask, partial=partial,
@@ -83,10 +84,12 @@ def pipeline_method(slug: str, model: int = 0, **changes):
     if slug in ON_PIXELS:
         return build_method(slug)
     if section in TRAINED:
-        return build_method(chosen.get("model", slug), model_path=quality_path(slug, model), device=default_device())
+        return build_method(chosen.get("model", slug), model_path=quality_path(slug, model),
+                            device=default_device())
     options = {key: value for key, value in chosen.items() if key not in PLACE}
     return build_method(slug, pipeline_recogniser(recogniser_of(slug)),
-                        diffusion_path=diffusion_path(model) if slug == "diffiqa" else None, **{**options, **changes})
+                        diffusion_path=diffusion_path(model) if slug == "diffiqa" else None,
+                        **{**options, **changes})
 
 
 def scoring_job(slug: str, model: int, faces: FaceSet, **changes) -> Job:
@@ -124,7 +127,7 @@ def digest_of(path: Path) -> str:
 
 
 def quality_path(slug: str, model: int) -> Path:
-    """Where model `model` of a method with weights of its own is kept; a user's checkpoint serves all parts."""
+    """Where model `model` of a method with weights of its own is; a user's checkpoint serves all parts."""
     number = 0 if "checkpoint" in section_of(slug)[1] else model
     return project.build() / "quality" / slug / f"{number}.pt"
 

@@ -20,7 +20,7 @@ def matching(faces: FaceSet, only: dict, section: str) -> np.ndarray:
 
 
 def allowed(faces: FaceSet, model: int) -> np.ndarray:
-    """Mask (N,) of the images that cross-fitted model `model` may see: not those of people whom it will score."""
+    """Mask (N,) of the images that cross-fitted model `model` may see: not those of people it will score."""
     return (faces.images["crossfit"] != model).to_numpy()
 
 

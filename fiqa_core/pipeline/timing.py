@@ -21,8 +21,10 @@ PUBLISHED = {"faceqan": {"repeats": 10}, "diffiqa": {"repeats": 10}, "ser_fiq": 
 
 
 def time_faceqan() -> pd.DataFrame:
-    """FaceQAN over the number of repeats k (FaceQAN, Table III); writes results/runtime/faceqan.csv, empty for a
-    suite without FaceQAN."""
+    """FaceQAN over the number of repeats k (FaceQAN, Table III); writes results/runtime/faceqan.csv.
+
+    Empty for a suite without FaceQAN.
+    """
     chosen = settings("timing")
     if "faceqan" not in settings("methods"):
         return _write([], "faceqan")

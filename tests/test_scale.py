@@ -140,7 +140,7 @@ def test_cached_thresholds_change_no_point(preset, failures):
 
 
 def benchmark_of(count: int) -> FaceSet:
-    """`count` images of count / 3 identities, 200 genuine and 4,000 impostor pairs; the pictures are black."""
+    """`count` images of count / 3 identities, 200 genuine and 4,000 impostor pairs; pictures are black."""
     generator, number = np.random.default_rng(2), np.arange(count)
     ids = np.array([f"i{i}" for i in number])
     images = pd.DataFrame(

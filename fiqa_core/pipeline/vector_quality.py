@@ -24,7 +24,7 @@ from fiqa_core.images import to_batch
 from fiqa_core.methods.components import COMPONENTS, OCCLUSION, FaceSpace
 from fiqa_core.pipeline.challenge_faces import chosen_recognisers, pair_subset, saved_scores, with_settings
 from fiqa_core.pipeline.embed import load_embeddings
-from fiqa_core.pipeline.prepare import load_benchmarks, load_training
+from fiqa_core.pipeline.prepare import load_benchmarks, load_sets
 from fiqa_core.pipeline.score import load_scores
 from fiqa_core.pipeline.settings import settings
 from fiqa_core.progress import progress
@@ -105,7 +105,9 @@ def face_space(faces: int, components: int) -> dict[str, FaceSpace]:
     """
     if not (project.build() / "training" / "images.csv").is_file():
         return {}
-    training = load_training()
+    training = load_sets().get("training")
+    if training is None:
+        return {}
     usable = training.images["occlusion"] == 0 if "occlusion" in training.images else np.ones(len(training),
                                                                                               bool)
     rows = np.random.default_rng(settings("seed")).permutation(np.flatnonzero(usable))[:faces]

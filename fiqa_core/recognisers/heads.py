@@ -15,7 +15,7 @@ LARGEST_LOSS = -math.log(1e-30)
 
 
 class Head(nn.Module):
-    """Scaled cosines to `classes` centres; a subclass says what the margin does to them.
+    """Scaled cosines to `classes` centres; a subclass says what the margin does to them (`target`, or `logits`).
 
     filtering     other classes' cosines above it count as 0 (InsightFace's option for noisy labels); 0 is off
     largest_loss  limit of a sample's loss in value, not in gradient
@@ -40,8 +40,8 @@ class Head(nn.Module):
         return self.scale * cosines.scatter(1, labels[:, None], self.target(target))
 
     def target(self, cosine):
-        """Cosines of the true class (B, 1) after the margin."""
-        raise NotImplementedError
+        """Cosines of the true class (B, 1) after the margin; here there is none."""
+        return cosine
 
     def sample_losses(self, embeddings, labels):
         """Cross entropy of every sample (B,)."""

@@ -5,11 +5,11 @@ The public names load on first use, so that `import fiqa_core` costs nothing bef
 from importlib import import_module
 
 _HOMES = {
-    "FaceQAN": "fiqa_core.methods.faceqan",
-    "DifFIQA": "fiqa_core.methods.diffiqa",
-    "DifFIQAR": "fiqa_core.methods.distilled",
-    "EDifFIQA": "fiqa_core.methods.distilled",
-    "CRFIQA": "fiqa_core.methods.distilled",
+    "FaceQAN": "fiqa_core.kernels.faceqan",
+    "DifFIQA": "fiqa_core.kernels.diffiqa",
+    "DifFIQAR": "fiqa_core.kernels.diffiqa",
+    "EDifFIQA": "fiqa_core.kernels.ediffiqa",
+    "CRFIQA": "fiqa_core.methods.cr_fiqa",
     "LightQNet": "fiqa_core.methods.lightqnet",
     "MagFace": "fiqa_core.methods.magface",
     "PFE": "fiqa_core.methods.pfe",
@@ -21,11 +21,11 @@ _HOMES = {
     "FROQ": "fiqa_core.methods.froq",
     "GraFIQs": "fiqa_core.methods.grafiqs",
     "PreFIQs": "fiqa_core.methods.prefiqs",
-    "build_model": "fiqa_core.architectures",
-    "load_recogniser": "fiqa_core.recognisers",
-    "load_quality": "fiqa_core.methods.files",
-    "load_diffusion": "fiqa_core.diffusion.model",
-    "FiqaError": "fiqa_core.errors",
+    "build_model": "fiqa_core.loading",
+    "load_recogniser": "fiqa_core.loading",
+    "load_quality": "fiqa_core.loading",
+    "load_diffusion": "fiqa_core.loading",
+    "FiqaError": "fiqa_core.base.errors",
 }
 
 __all__ = list(_HOMES)

@@ -3,11 +3,11 @@ import argparse
 import sys
 from importlib import import_module
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 
 # name -> (module, attribute that holds the two functions or None for the module itself, one-line help)
 COMMANDS = {
-    "score": ("fiqa_core.score_folder", None, "score a folder of images"),
+    "score": ("fiqa_core.pipeline.score_folder", None, "score a folder of images"),
     "weights": ("fiqa_core.weights.commands", None, "official checkpoints: list, fetch, check, add, convert"),
     "doctor": ("fiqa_core.doctor.command", None, "what a suite needs, what is here, how long it takes"),
     "data": ("fiqa_core.benchmarks.commands", None, "benchmarks: fetch what is open, draw pairs"),
@@ -15,7 +15,7 @@ COMMANDS = {
     "suite": ("fiqa_core.pipeline.commands", "Suite", "make a suite the active one"),
     "run": ("fiqa_core.pipeline.commands", "Run", "execute one notebook"),
     "digest": ("fiqa_core.pipeline.commands", "Digest", "write what each notebook computes"),
-    "report": ("fiqa_core.pipeline.report", None, "build the HTML report"),
+    "report": ("fiqa_core.reporting.html_report", None, "build the HTML report"),
 }
 
 

@@ -1,4 +1,4 @@
 """Fixtures that several test modules use."""
-from tests.weights_shop import shop
+from tests.helpers.weights_shop import shop
 
 __all__ = ["shop"]

@@ -4,11 +4,10 @@ A recogniser sees faces as it saw them in training: rotated, scaled and shifted 
 mouth corners lie where the template has them (Deng et al., ArcFace, CVPR 2019). Misaligned faces look
 like poor recognisers, so everything here either aligns exactly or says why it could not.
 """
-
 import cv2
 import numpy as np
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 
 # (x, y) in a 112 x 112 crop: left eye, right eye, nose, left and right mouth corner, as seen in the image
 ARCFACE_TEMPLATE = np.array(

@@ -1,13 +1,12 @@
 """`python -m fiqa_core data fetch|pairs`: open benchmarks, and comparisons of one's own faces."""
-
 from pathlib import Path
 
 import pandas as pd
 
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.downloads import DATA_SETS, fetch_data, find_data
-from fiqa_core.benchmarks.forms.drawing import draw_pairs, pair_list_hash, pair_list_text
-from fiqa_core.benchmarks.forms.folders import named_by_path, paths_below
-from fiqa_core.errors import FiqaError
+from fiqa_core.benchmarks.loaders.drawing import draw_pairs, pair_list_hash, pair_list_text
+from fiqa_core.benchmarks.loaders.folders import named_by_path, paths_below
 
 
 def add_arguments(parser) -> None:

@@ -3,15 +3,14 @@
 LFW's own host no longer answers; scikit-learn keeps copies on figshare, and these are its addresses and
 digests (sklearn/datasets/_lfw.py).
 """
-
 import os
 import shutil
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from fiqa_core import project
-from fiqa_core.errors import FiqaError
+from fiqa_core.base import project
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.weights.fetch import ask, download
 from fiqa_core.weights.presence import sha256_of, writing
 

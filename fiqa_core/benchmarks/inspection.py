@@ -3,15 +3,14 @@
 Everything here works on any face set. Faces that came aligned (or rendered so) carry no landmarks; for them,
 and as an independent check of the others, a detector can be asked where it sees the five points of the crop.
 """
-
 import cv2
 import numpy as np
 import pandas as pd
 
-from fiqa_core import project
+from fiqa_core.base import project
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.faces import POINT_COLUMNS, FaceSet
 from fiqa_core.benchmarks.alignment import choose_face, template
-from fiqa_core.benchmarks.tables import POINT_COLUMNS, FaceSet
-from fiqa_core.errors import FiqaError
 
 MARGIN, GREY = 56, 127  # a detector wants surroundings: grey pixels about a crop
 NOTHING = "reason not recorded"

@@ -1,1 +1,1 @@
-"""`python -m fiqa_core doctor`: what a suite needs and what is here, before a long run."""
+"""What a suite needs, what is here, how long it takes."""

@@ -1,9 +1,9 @@
 """The checkpoints and detectors that a suite names: there, of the published size, and loadable here?"""
-
 from collections.abc import Iterator
 from pathlib import Path
 
-from fiqa_core import project
+from fiqa_core.base import project
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.detectors import load_detector
 from fiqa_core.doctor.copies import shown
 from fiqa_core.doctor.findings import (
@@ -15,10 +15,9 @@ from fiqa_core.doctor.findings import (
     UNVERIFIED,
     Finding,
 )
-from fiqa_core.errors import FiqaError
-from fiqa_core.recognisers.catalogue import CATALOGUE
+from fiqa_core.loading import ONNX_RECOGNISERS
+from fiqa_core.recognisers.zoo import CATALOGUE
 from fiqa_core.weights.catalogue import COMMAND, Model, find_model, models
-from fiqa_core.weights.onnx_models import ONNX_RECOGNISERS
 from fiqa_core.weights.place import checkpoint_path
 from fiqa_core.weights.presence import path_of, state_of
 
@@ -51,7 +50,7 @@ def checkpoint_finding(section: str, slug: str, options: dict) -> Finding:
             slug,
             NO_NETWORK,
             f"there is no architecture {architecture!r}",
-            remedy=f"name one of fiqa_core/recognisers/catalogue.py in {section}.{slug}.architecture",
+            remedy=f"name one of fiqa_core/recognisers/zoo.py in {section}.{slug}.architecture",
         )
     model = official(path)
     if model is not None:

@@ -1,12 +1,12 @@
 """`python -m fiqa_core doctor`: exit code 0 if a suite can run here, 1 if something it needs is not there."""
-
 import time
 
 import pandas as pd
 import torch
 import yaml
 
-from fiqa_core import project
+from fiqa_core.base import project
+from fiqa_core.base.project import settings
 from fiqa_core.doctor.checkpoints import checkpoint_findings
 from fiqa_core.doctor.copies import benchmark_findings
 from fiqa_core.doctor.costs import Costs
@@ -16,8 +16,7 @@ from fiqa_core.doctor.plan import estimates
 from fiqa_core.doctor.report import report
 from fiqa_core.doctor.resources import resource_findings
 from fiqa_core.doctor.workload import face_sets
-from fiqa_core.pipeline.settings import chosen_suite, settings, suite_names
-from fiqa_core.pipeline.suite_keys import unknown_keys
+from fiqa_core.pipeline.suites import chosen_suite, suite_names, unknown_keys
 from fiqa_core.pipeline.timing import processor
 
 MOST = 0.95  # share of other programs that is believed

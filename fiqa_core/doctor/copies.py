@@ -1,13 +1,12 @@
 """The user's copies of benchmarks: are the official files there, and as many as were published?"""
-
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from fiqa_core import project
+from fiqa_core.base import project
+from fiqa_core.base.images import IMAGE_SUFFIXES
 from fiqa_core.doctor.facts import Expected, Form, find_form
 from fiqa_core.doctor.findings import LEFT_OUT, MISSING, MISSIZED, OTHER, PRESENT, Finding
-from fiqa_core.images import IMAGE_SUFFIXES
 from fiqa_core.weights.presence import BLOCK, sha256_of
 
 COUNTED = {"pictures": "pictures", "folders": "clips", "files": "files", "lines": "lines"}

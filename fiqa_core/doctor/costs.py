@@ -1,19 +1,12 @@
 """What one image costs each method of a suite: how many passes through which network."""
-
 from collections.abc import Iterator
 
-from fiqa_core.architectures import ARCHITECTURES
 from fiqa_core.doctor.checkpoints import official
 from fiqa_core.doctor.machine import ASSUMED, CERTAINTY, Machine
-from fiqa_core.doctor.networks import (
-    Pass,
-    architecture_pass,
-    diffusion_pass,
-    recogniser_pass,
-    restorer_pass,
-)
-from fiqa_core.names import REFERENCE_LINES
-from fiqa_core.pipeline.suite_keys import CLASSES
+from fiqa_core.doctor.networks import Pass, architecture_pass, diffusion_pass, recogniser_pass, restorer_pass
+from fiqa_core.loading import ARCHITECTURES
+from fiqa_core.pipeline.suites import CLASSES
+from fiqa_core.reporting.names import REFERENCE_LINES
 from fiqa_core.weights.place import checkpoint_path
 
 SECTIONS = ("methods", "training_free", "baselines", "distilled", "analytical")

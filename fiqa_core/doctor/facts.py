@@ -1,12 +1,11 @@
 """What is published about each official form: `forms.yaml`, read and checked once."""
-
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
 import yaml
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 
 FORMS_FILE = Path(__file__).with_name("forms.yaml")
 

@@ -1,5 +1,4 @@
 """What the doctor reports: one finding per benchmark, checkpoint, detector or setting."""
-
 from dataclasses import dataclass
 
 PRESENT, MISSING, MISSIZED, OTHER = "present", "missing", "mis-sized", "other version"

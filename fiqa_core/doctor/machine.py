@@ -1,5 +1,4 @@
 """What this machine does in a second, measured in a few seconds, and how much memory and disk it has left."""
-
 import os
 import shutil
 import time
@@ -12,16 +11,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fiqa_core import project
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.images import read_image
 from fiqa_core.benchmarks.alignment import detect_and_align
 from fiqa_core.benchmarks.detectors import load_detector
-from fiqa_core.benchmarks.tables import FaceSet
-from fiqa_core.device import default_device
 from fiqa_core.doctor.networks import ATTENTION, CONVOLUTION, Pass, architecture_pass, sample
-from fiqa_core.evaluation.benchmarking import evaluate
-from fiqa_core.images import read_image
-from fiqa_core.rendering.benchmarks import rendered_training_set
-from fiqa_core.rendering.protocol import load_protocol
+from fiqa_core.evaluation.evaluate import evaluate
+from fiqa_core.rendering.face_sets import load_protocol, rendered_training_set
 
 # How a time is known: stage `time` measured it, the doctor ran that very work, or a like network, or neither.
 MEASURED, TIMED, SCALED, ASSUMED = "measured", "timed", "scaled", "assumed"

@@ -1,5 +1,4 @@
 """What one pass of each network costs, counted on shapes alone: nothing is drawn or computed."""
-
 from dataclasses import dataclass
 from functools import cache
 
@@ -7,19 +6,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fiqa_core.architectures import ARCHITECTURES
-from fiqa_core.diffusion.model import FACE, Diffusion
-from fiqa_core.methods.batching import output_bytes
-from fiqa_core.methods.faceqgen import FaceQgen
-from fiqa_core.methods.faceqgen_training import DEFAULTS as FACEQGEN
-from fiqa_core.methods.faceqgen_training import NETWORK
+from fiqa_core.kernels.chunks import output_bytes
+from fiqa_core.kernels.diffusion import FACE, Diffusion
+from fiqa_core.loading import ARCHITECTURES
+from fiqa_core.methods.faceqgen import DEFAULTS as FACEQGEN
+from fiqa_core.methods.faceqgen import NETWORK, FaceQgen
 from fiqa_core.methods.lightqnet import WIDTHS
-from fiqa_core.recognisers.catalogue import (
-    CATALOGUE,
-    FAMILIES,
-    recogniser_from_catalogue,
-    recogniser_from_config,
-)
+from fiqa_core.recognisers.zoo import CATALOGUE, FAMILIES, recogniser_from_catalogue, recogniser_from_config
 
 CONVOLUTION, ATTENTION = "convolutions", "attention"
 # Input (height, width) of networks that do not take aligned crops as they are.

@@ -1,17 +1,16 @@
 """How long each stage of a suite takes on this machine: work that is counted, at rates that are measured."""
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.doctor.costs import Costs
 from fiqa_core.doctor.machine import ASSUMED, CERTAINTY, MEASURED, REFERENCES, SCALED, TIMED, Machine
 from fiqa_core.doctor.workload import Faces
-from fiqa_core.errors import FiqaError
-from fiqa_core.evaluation.benchmarking import PARALLEL
-from fiqa_core.names import METHODS
-from fiqa_core.pipeline.suite_keys import TRAINED
+from fiqa_core.evaluation.evaluate import PARALLEL
+from fiqa_core.pipeline.suites import TRAINED
 from fiqa_core.pipeline.timing import PUBLISHED
+from fiqa_core.reporting.names import METHODS
 
 START = 5.0  # seconds until a stage's notebook runs
 READ = 0.004  # seconds to decode and store an aligned crop

@@ -1,9 +1,8 @@
 """The doctor's report as text: what is needed, how long it takes, what to do."""
-
+from fiqa_core.base.progress import clock
 from fiqa_core.doctor.findings import Finding
 from fiqa_core.doctor.machine import ASSUMED, MEASURED, SCALED, TIMED
 from fiqa_core.doctor.plan import Estimate
-from fiqa_core.progress import clock
 from fiqa_core.weights.catalogue import COMMAND
 
 FETCH = f"{COMMAND} fetch "

@@ -1,5 +1,4 @@
 """How much disk and memory a suite needs. Sizes of what is written are counted; memory is a rule of thumb."""
-
 from dataclasses import dataclass
 
 import torch
@@ -10,11 +9,11 @@ from fiqa_core.doctor.machine import free_disk, free_memory
 from fiqa_core.doctor.networks import Pass
 from fiqa_core.doctor.plan import benchmark_images, frozen, models, training_images
 from fiqa_core.doctor.workload import Faces
-from fiqa_core.evaluation.benchmarking import PARALLEL
-from fiqa_core.methods.batching import CPU_BUDGET
-from fiqa_core.pipeline.suite_keys import TRAINED as TRAINERS
-from fiqa_core.recognisers.catalogue import CATALOGUE
-from fiqa_core.weights.onnx_models import ONNX_RECOGNISERS
+from fiqa_core.evaluation.evaluate import PARALLEL
+from fiqa_core.kernels.chunks import CPU_BUDGET
+from fiqa_core.loading import ONNX_RECOGNISERS
+from fiqa_core.pipeline.suites import TRAINED as TRAINERS
+from fiqa_core.recognisers.zoo import CATALOGUE
 
 CROP = 112 * 112 * 3
 CACHED = 2  # DVC keeps a second copy of what stages write, unless the file system can share it

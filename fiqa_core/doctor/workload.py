@@ -1,15 +1,13 @@
 """How many faces and comparisons a suite means: counted where they are here, else as published."""
-
 from dataclasses import dataclass
 
 import pandas as pd
 import yaml
 
-from fiqa_core import project
+from fiqa_core.base import project
 from fiqa_core.doctor.copies import counted, lines
 from fiqa_core.doctor.facts import find_form
-from fiqa_core.rendering.benchmarks import LEAST_IDENTITIES, LEAST_IMPOSTORS
-from fiqa_core.rendering.protocol import load_protocol
+from fiqa_core.rendering.face_sets import LEAST_IDENTITIES, LEAST_IMPOSTORS, load_protocol
 
 COUNTED, PUBLISHED, ASSUMED = "counted", "published", "assumed"
 GUESS = 10_000  # images of a folder that is not there

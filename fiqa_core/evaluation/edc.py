@@ -13,12 +13,17 @@ nearest  CR-FIQA's script: as `paper`, with the similarity whose FMR is nearest 
          threshold and trapezoids for the area
 
 Never put values of two presets into one column.
+
+Control lines of every EDC: a perfect ranking (oracle) and discard at random.
+
+The oracle lets every genuine pair below the threshold leave first, one by one. Image qualities may be
+unable to reach it, because the minimum couples the pairs that share an image.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation.thresholds import (
     ROUNDING,
     match_rate,
@@ -227,3 +232,55 @@ def check_limit(limit: float) -> None:
     """Raise FiqaError unless `limit` is a discard fraction in (0, 1]."""
     if not 0 < limit <= 1:
         raise FiqaError(f"discard limit is {limit}", "give a fraction above 0 and at most 1, 0.3 say")
+
+
+def oracle_curve(curve: ErrorDiscardCurve) -> ErrorDiscardCurve:
+    """The perfect ranking of the comparisons of `curve`, under its preset, with its threshold kept."""
+    left = np.arange(curve.genuine) if curve.preset == "iso" else level_starts(curve.genuine + curve.impostor)
+    discard = left / curve.genuine if curve.preset == "iso" else LEVELS.copy()
+    return replace(curve, discard=discard, fnmr=oracle_fnmr(curve.errors, curve.genuine, left),
+                   thresholds=np.full(len(discard), curve.threshold))
+
+
+def oracle_fnmr(errors: np.ndarray, genuine: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """FNMR after `left` comparisons are gone, all of them errors while any remains. Broadcasts.
+
+    Beyond the last error only genuine non-errors or impostors leave, and the rate stays 0.
+    """
+    gone = np.minimum(left, errors)
+    return (errors - gone) / np.maximum(genuine - gone, 1)
+
+
+def oracle_pauc_raw(errors: np.ndarray, genuine: np.ndarray, limit: float) -> np.ndarray:
+    """Exact area of the oracle's `iso` curve on [0, limit] for whole numbers of errors and pairs. Broadcasts.
+
+    Sum over c of (E - c)/(N - c) in steps of 1/N. With (E - c)/(N - c) = 1 - (N - E)/(N - c) the first m
+    terms are m - (N - E)(H(N) - H(N - m)), H the harmonic numbers; the step cut by the limit is added.
+    """
+    errors, genuine = np.broadcast_arrays(np.rint(errors).astype(np.int64), np.rint(genuine).astype(np.int64))
+    harmonic = np.append(0.0, np.cumsum(1 / np.arange(1, genuine.max(initial=1) + 1)))
+    whole = np.floor(limit * genuine + ROUNDING).astype(np.int64)
+    m = np.minimum(errors, whole)
+    area = m - (genuine - errors) * (harmonic[genuine] - harmonic[genuine - m])
+    cut = np.maximum(errors - m, 0) / np.maximum(genuine - m, 1) * (limit * genuine - whole)
+    return (area + cut) / genuine
+
+
+def flat_curve(curve: ErrorDiscardCurve) -> ErrorDiscardCurve:
+    """Random discard in expectation: FNMR(0) at every discard fraction, pAUC 1.
+
+    This holds under `iso`. Under `paper` chance can score below 1: discarding one of the few highest
+    impostors lowers the next threshold, so take the mean of `random_curves` there.
+    """
+    return replace(curve, fnmr=np.full(len(curve.fnmr), curve.fnmr0))
+
+
+def random_curves(similarity: np.ndarray, genuine: np.ndarray, preset: str = "iso", fmr: float = 1e-3,
+                  draws: int = 100, seed: int = 0) -> list[ErrorDiscardCurve]:
+    """Curves of `draws` random orders of the comparisons; their mean is the control line of a plot."""
+    generator = np.random.default_rng(seed)
+    return [edc(similarity, genuine, generator.permutation(len(similarity)), preset, fmr)
+            for _ in range(draws)]
+
+
+REFERENCES = ("random", "oracle")

@@ -4,7 +4,7 @@ Rules that are written with "strictly above" or with distances are turned into i
 """
 import numpy as np
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 
 ROUNDING = 1e-9      # keeps fmr * M and u * N whole when they are whole in exact arithmetic
 

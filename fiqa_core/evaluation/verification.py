@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation.thresholds import match_rate, threshold_at_fmr
 
 

@@ -5,6 +5,7 @@ classifiability: its cosine to its own class centre, relative to that to the nea
 of nobody in the training set the same layer tells the quality (arXiv 2112.06592). The trained method
 is `distilled.CRFIQA`.
 """
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fiqa_core.benchmarks.tables import FaceSet
-from fiqa_core.methods.distilled import CRFIQA
+from fiqa_core.base.faces import FaceSet
+from fiqa_core.kernels.ediffiqa import Distilled, preparation_of
 from fiqa_core.recognisers.heads import ArcFace
-from fiqa_core.recognisers.interface import Recogniser
-from fiqa_core.recognisers.training import train
+from fiqa_core.recognisers.iresnet import DEPTHS, IResNet
+from fiqa_core.recognisers.recogniser import Recogniser
+from fiqa_core.training.recogniser import train
 
 EPSILON = 1e-9
 NEGATIVE_ZERO = -1e-12              # what the released code puts in the place of the own class
@@ -68,6 +70,45 @@ class ClassifiabilityHead(ArcFace):
     def forward(self, embeddings, labels):
         recognition = super().forward(embeddings, labels)
         return recognition + self.quality_weight * self.quality_loss(embeddings, labels)
+
+
+class CRFIQANetwork(IResNet):
+    """CR-FIQA: an IResNet with one linear layer `qs` more; prepared images -> (embedding, quality (B, 1)).
+
+    Arguments as for IResNet, whose last batch norm is trained completely here.
+    """
+
+    def __init__(self, blocks=DEPTHS[100], embedding: int = 512, dropout: float = 0.4, **sizes):
+        super().__init__(blocks, embedding=embedding, dropout=dropout, train_scale=True, **sizes)
+        self.qs = nn.Linear(embedding, 1)
+
+    def judge(self, prepared):
+        """(embedding (B, D), quality (B, 1)); unbounded, about 0.1 to 2.4 with the released weights."""
+        embedding = super().forward(prepared)
+        return embedding, self.qs(embedding)
+
+    def forward(self, prepared):
+        return self.judge(prepared)
+
+
+class CRFIQA(Distilled):
+    """CR-FIQA; its score has no bounds, about 0.1 to 2.4 with the released weights.
+
+    backbone   a Recogniser, copied; IResNet-50 (S) and 100 (L) in the paper
+    head       the linear layer (D -> 1) that was trained together with it, `qs`; None: a new one
+
+    The state dict holds the backbone's own keys and `qs.*`, as the released files do.
+    """
+
+    def __init__(self, backbone: Recogniser, head: nn.Module | None = None, budget: int | None = None):
+        backbone = deepcopy(backbone)
+        backbone.network.qs = head or nn.Linear(backbone.embedding_size, 1)
+        super().__init__(backbone.network, preparation_of(backbone), budget)
+        self.backbone = backbone.eval()
+
+    def features(self, images):
+        embedding = self.backbone.raw(self.backbone.outputs(images))         # what the loss saw in training
+        return embedding, self.network.qs(embedding).squeeze(1)
 
 
 def train_cr_fiqa(faces: FaceSet, recogniser: Recogniser, config: dict, checkpoint: Path, device="cpu",

@@ -14,9 +14,9 @@ variance there; the parameter group is all convolutions unless `group` names one
 import torch
 from torch import nn
 
-from fiqa_core.errors import FiqaError
-from fiqa_core.methods.batching import Chunks, activation_bytes, check_images, full_float32
-from fiqa_core.methods.observing import watched
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images, full_float32
+from fiqa_core.recognisers.trunk import watched
 
 
 class GraFIQs:

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from fiqa_core.benchmarks.tables import FaceSet
-from fiqa_core.errors import FiqaError
-from fiqa_core.methods.batching import Chunks, check_images, embed
-from fiqa_core.recognisers.interface import Recogniser
-from fiqa_core.recognisers.training import train_recogniser
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.faces import FaceSet
+from fiqa_core.kernels.chunks import Chunks, check_images, embed
+from fiqa_core.recognisers.recogniser import Recogniser
+from fiqa_core.training.recogniser import train_recogniser
 
 # Official: IResNet100, batch 512, 25 epochs, lr 0.1. The network wants BGR in [0, 1].
 PAPER = {"scale": 64.0, "magnitudes": [10.0, 110.0], "margins": [0.45, 0.8], "penalty": 35.0, "epochs": 25,

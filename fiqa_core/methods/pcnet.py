@@ -11,23 +11,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from fiqa_core.benchmarks.tables import FaceSet
-from fiqa_core.errors import FiqaError
-from fiqa_core.methods.distillation import trained_parameters
-from fiqa_core.methods.features import views
-from fiqa_core.methods.fitting import DEFAULTS as FITTING
-from fiqa_core.methods.fitting import fit, run_identity, settings_of, untrained
-from fiqa_core.methods.identities import (
-    accompanied,
-    by_person,
-    codes_of,
-    genuine_pairs,
-    hold_out,
-    pair_cosines,
-)
-from fiqa_core.methods.regression import ALL_TENSORS, TRAINED, Regressor, raw_scores
-from fiqa_core.methods.resume import Resume
-from fiqa_core.recognisers.interface import Recogniser
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.faces import FaceSet
+from fiqa_core.recognisers.recogniser import Recogniser
+from fiqa_core.recognisers.trunk import views
+from fiqa_core.training.distillation import trained_parameters
+from fiqa_core.training.fitting import DEFAULTS as FITTING
+from fiqa_core.training.fitting import Resume, fit, run_identity, settings_of, untrained
+from fiqa_core.training.people import accompanied, by_person, codes_of, genuine_pairs, hold_out, pair_cosines
+from fiqa_core.training.regression import ALL_TENSORS, TRAINED, Regressor, raw_scores
 
 DEFAULTS = {**FITTING, **TRAINED, "trained_tensors": ALL_TENSORS, "people": 16, "each": 8}
 

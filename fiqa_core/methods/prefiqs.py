@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fiqa_core.errors import FiqaError
-from fiqa_core.methods.batching import Chunks, check_images, embed, full_float32
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.kernels.chunks import Chunks, check_images, embed, full_float32
 
 
 class PreFIQs:

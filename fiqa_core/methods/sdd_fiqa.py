@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from fiqa_core.benchmarks.tables import FaceSet
-from fiqa_core.errors import FiqaError
-from fiqa_core.methods.features import unit_embeddings
-from fiqa_core.methods.fitting import settings_of, untrained
-from fiqa_core.methods.identities import accompanied, codes_of
-from fiqa_core.methods.regression import ALL_TENSORS, Regressor, fit_regression
-from fiqa_core.methods.regression import DEFAULTS as REGRESSION
-from fiqa_core.progress import progress
-from fiqa_core.recognisers.catalogue import recogniser_from_catalogue
-from fiqa_core.recognisers.interface import Recogniser
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.progress import progress
+from fiqa_core.recognisers.recogniser import Recogniser
+from fiqa_core.recognisers.trunk import unit_embeddings
+from fiqa_core.recognisers.zoo import recogniser_from_catalogue
+from fiqa_core.training.fitting import settings_of, untrained
+from fiqa_core.training.people import accompanied, codes_of
+from fiqa_core.training.regression import ALL_TENSORS, Regressor, fit_regression
+from fiqa_core.training.regression import DEFAULTS as REGRESSION
 
 DEFAULTS = {**REGRESSION, "rounds": 12, "samples": 24, "epochs": 20, "loss": "smooth_l1",
             "trained_tensors": ALL_TENSORS, "head_lr": 1e-4, "weight_decay": 5e-4, "drops": (0.25, 0.5)}

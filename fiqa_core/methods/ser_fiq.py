@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fiqa_core.errors import FiqaError
-from fiqa_core.methods import noise
-from fiqa_core.methods.batching import Chunks, check_at_least, check_images, embed, full_float32
-from fiqa_core.methods.embedding_layers import EmbeddingLayers
-from fiqa_core.methods.features import trunk_of
-from fiqa_core.recognisers.interface import Recogniser
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.kernels import noise
+from fiqa_core.kernels.chunks import Chunks, check_at_least, check_images, embed, full_float32
+from fiqa_core.recognisers.recogniser import Recogniser
+from fiqa_core.recognisers.trunk import EmbeddingLayers, trunk_of
 
 
 @dataclass(frozen=True)

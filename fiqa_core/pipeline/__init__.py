@@ -1,1 +1,1 @@
-"""What DVC stages and notebooks share: settings, running notebooks, one module per stage, the report."""
+"""One file per stage, and what stages share: suites, runner, half-finished work."""

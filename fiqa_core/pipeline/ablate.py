@@ -6,19 +6,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fiqa_core import project
-from fiqa_core.benchmarks import FaceSet
-from fiqa_core.device import default_device
-from fiqa_core.evaluation.benchmarking import evaluate
-from fiqa_core.evaluation.csv import write_csv
-from fiqa_core.images import to_batch
-from fiqa_core.methods import diffiqa, faceqan
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.files import write_csv
+from fiqa_core.base.images import to_batch
+from fiqa_core.base.progress import progress
+from fiqa_core.base.project import settings
+from fiqa_core.evaluation.evaluate import evaluate
+from fiqa_core.kernels import diffiqa, faceqan
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks
 from fiqa_core.pipeline.recognise import compared_recognisers
 from fiqa_core.pipeline.score import pipeline_method
-from fiqa_core.pipeline.settings import settings
-from fiqa_core.progress import progress
 
 COLUMNS = ["ablation", "benchmark", "recogniser", "preset", "discard_limit", "pauc", "low", "high", "fnmr0"]
 

@@ -1,26 +1,24 @@
 """Stage `baseline`: train a method that the papers compare with, or take its authors' checkpoint."""
 import pandas as pd
 
-from fiqa_core import project
-from fiqa_core.device import default_device
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.project import settings
+from fiqa_core.loading import KINDS, kind_of, save_quality
 from fiqa_core.methods.cr_fiqa import train_cr_fiqa
-from fiqa_core.methods.faceqgen_training import train_faceqgen
+from fiqa_core.methods.faceqgen import train_faceqgen
 from fiqa_core.methods.faceqnet import train_faceqnet
-from fiqa_core.methods.files import KINDS, kind_of, save_quality
-from fiqa_core.methods.fitting import untrained
 from fiqa_core.methods.froq import train_froq
-from fiqa_core.methods.lightqnet import LightQNet
-from fiqa_core.methods.lightqnet_training import train_lightqnet
+from fiqa_core.methods.lightqnet import LightQNet, train_lightqnet
 from fiqa_core.methods.pcnet import train_pcnet
 from fiqa_core.methods.pfe import train_pfe
 from fiqa_core.methods.sdd_fiqa import train_sdd_fiqa
 from fiqa_core.pipeline.checkpoint import take_checkpoint
-from fiqa_core.pipeline.partial import forget, partial_path
-from fiqa_core.pipeline.prepare import load_training, models
+from fiqa_core.pipeline.prepare import allowed, chosen_faces, load_training, models
 from fiqa_core.pipeline.recognise import pipeline_recogniser
 from fiqa_core.pipeline.score import quality_path, recogniser_of
-from fiqa_core.pipeline.selection import allowed, chosen_faces
-from fiqa_core.pipeline.settings import settings
+from fiqa_core.pipeline.stage_files import forget, partial_path
+from fiqa_core.training.fitting import untrained
 
 
 def new_lightqnet(faces, recogniser, config, *where):

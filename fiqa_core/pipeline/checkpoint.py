@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fiqa_core.methods.files import load_quality
+from fiqa_core.loading import load_quality
 from fiqa_core.weights.place import checkpoint_path
 from fiqa_core.weights.tensors import locate
 

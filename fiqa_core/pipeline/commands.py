@@ -1,7 +1,6 @@
 """The small subcommands of the pipeline: `suite`, `run` and `digest`. `repro` and `report` have modules of their own."""
-from fiqa_core.pipeline.digest import write_digests
-from fiqa_core.pipeline.runner import run_notebook
-from fiqa_core.pipeline.settings import key_and_value, suite_names, write_params
+from fiqa_core.pipeline.runner import run_notebook, write_digests
+from fiqa_core.pipeline.suites import key_and_value, suite_names, write_params
 
 
 class Suite:

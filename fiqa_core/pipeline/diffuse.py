@@ -5,16 +5,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fiqa_core import project
-from fiqa_core.device import default_device
-from fiqa_core.diffusion.model import Diffusion, load_diffusion
-from fiqa_core.diffusion.training import train_diffusion
-from fiqa_core.images import to_batch, to_pixels
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.images import to_batch, to_pixels
+from fiqa_core.base.project import settings
+from fiqa_core.kernels.diffusion import Diffusion
+from fiqa_core.loading import load_diffusion, save_diffusion
 from fiqa_core.pipeline.checkpoint import copy_checked
-from fiqa_core.pipeline.partial import forget, partial_path
-from fiqa_core.pipeline.prepare import load_sets, load_training, models
-from fiqa_core.pipeline.selection import allowed, matching
-from fiqa_core.pipeline.settings import settings
+from fiqa_core.pipeline.prepare import allowed, load_sets, load_training, matching, models
+from fiqa_core.pipeline.stage_files import forget, partial_path
+from fiqa_core.training.diffusion import train_diffusion
 
 
 def train_diffusion_models() -> pd.DataFrame:
@@ -49,7 +49,7 @@ def _train(config: dict) -> pd.DataFrame:
                                     {"seed": settings("seed") + model, **config}, checkpoint, default_device(), log)
         path = diffusion_path(model)
         path.parent.mkdir(parents=True, exist_ok=True)
-        diffusion.save(path)
+        save_diffusion(diffusion, path)
         logs.append(pd.read_csv(log).assign(model=model))
         forget(checkpoint), forget(log)
     return pd.concat(logs, ignore_index=True)

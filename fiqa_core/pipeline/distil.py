@@ -2,19 +2,19 @@
 import pandas as pd
 import torch
 
-from fiqa_core import project
-from fiqa_core.device import default_device
-from fiqa_core.methods.distillation import distil
-from fiqa_core.methods.distilled import Distilled
-from fiqa_core.methods.files import KINDS, kind_of, save_quality
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.project import settings
+from fiqa_core.kernels.ediffiqa import Distilled
+from fiqa_core.loading import KINDS, kind_of, save_quality
 from fiqa_core.pipeline.checkpoint import take_checkpoint
 from fiqa_core.pipeline.label import load_labels
-from fiqa_core.pipeline.partial import forget, partial_path
 from fiqa_core.pipeline.prepare import load_training, models
 from fiqa_core.pipeline.recognise import pipeline_recogniser
 from fiqa_core.pipeline.score import quality_path
-from fiqa_core.pipeline.settings import settings
-from fiqa_core.recognisers import Recogniser
+from fiqa_core.pipeline.stage_files import forget, partial_path
+from fiqa_core.recognisers.recogniser import Recogniser
+from fiqa_core.training.distillation import distil
 
 
 def distil_method(slug: str) -> pd.DataFrame:

@@ -4,9 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from fiqa_core import project
-from fiqa_core.evaluation.pairs import face_set_similarity
-from fiqa_core.pipeline.partial import forget
+from fiqa_core.base import project
+from fiqa_core.evaluation.comparisons import face_set_similarity
 from fiqa_core.pipeline.prepare import load_benchmarks
 from fiqa_core.pipeline.recognise import (
     compared_recognisers,
@@ -15,6 +14,7 @@ from fiqa_core.pipeline.recognise import (
     picture_keys,
     pipeline_recogniser,
 )
+from fiqa_core.pipeline.stage_files import forget
 
 BLOCK = 32_768                      # rows of embeddings whose lengths are taken at once
 

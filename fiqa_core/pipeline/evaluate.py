@@ -4,20 +4,19 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from fiqa_core import project
-from fiqa_core.benchmarks import FaceSet
-from fiqa_core.device import default_device
-from fiqa_core.evaluation.benchmarking import evaluate, verification_table
-from fiqa_core.evaluation.csv import write_csv
-from fiqa_core.evaluation.replicates import FILE
-from fiqa_core.methods.files import kind_of, load_quality_as_recogniser
-from fiqa_core.names import METHODS
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.files import write_csv
+from fiqa_core.base.project import settings
+from fiqa_core.evaluation.evaluate import FILE, evaluate, verification_table
+from fiqa_core.loading import kind_of, load_quality_as_recogniser
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks
 from fiqa_core.pipeline.recognise import compared_recognisers
 from fiqa_core.pipeline.score import load_scores, quality_path
-from fiqa_core.pipeline.settings import settings
-from fiqa_core.recognisers.embedding import embed
+from fiqa_core.recognisers.recogniser import embed
+from fiqa_core.reporting.names import METHODS
 from fiqa_core.weights.tensors import ONNX, recognise
 
 

@@ -2,8 +2,8 @@
 import cv2
 import numpy as np
 
-from fiqa_core.errors import FiqaError
-from fiqa_core.images import to_batch
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.images import to_batch
 
 
 def blurred(picture: np.ndarray, sigma: float) -> np.ndarray:

@@ -2,13 +2,12 @@
 import numpy as np
 import pandas as pd
 
-from fiqa_core import project
-from fiqa_core.device import default_device
-from fiqa_core.pipeline.partial import forget, partial_path
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.project import settings
 from fiqa_core.pipeline.prepare import load_training, models
-from fiqa_core.pipeline.score import pipeline_method, scoring_job
-from fiqa_core.pipeline.settings import settings
-from fiqa_core.scoring import score_face_set
+from fiqa_core.pipeline.score import pipeline_method, score_face_set, scoring_job
+from fiqa_core.pipeline.stage_files import forget, partial_path
 
 
 def label_training_faces() -> pd.DataFrame:

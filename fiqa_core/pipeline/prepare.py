@@ -1,15 +1,34 @@
-"""Stage `prepare`: the benchmarks and the training faces of the active suite, in one form."""
+"""Stage `prepare`: the benchmarks and the training faces of the active suite, in one form.
+
+Source `official` of stage `prepare`: benchmarks in the forms in which they are given out.
+
+Section `faces` of a suite:
+    source: official
+    missing: error                   # or skip: benchmarks that are not on this machine are left out, and named
+    training: null                   # or as below, for instance {form: recordio, folder: corpora/ms1mv3}
+    benchmarks:
+      LFW: {form: lfw, folder: corpora/lfw, pairs: corpora/pairs.txt, detector: mtcnn}
+Options are those of the form's loader (`benchmarks.forms`) and four of `store`: detector, landmarks, policy,
+workers. Paths are absolute, or relative to the project's folder.
+
+Which of the training faces a network may learn from.
+"""
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import yaml
 
-from fiqa_core import project
-from fiqa_core.benchmarks import FaceSet, load_face_set
-from fiqa_core.device import default_device
-from fiqa_core.errors import FiqaError
-from fiqa_core.pipeline.settings import settings
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.faces import IMAGE_COLUMNS, FaceSet, empty_pairs, load_face_set
+from fiqa_core.base.project import settings
+from fiqa_core.benchmarks.loaders import PATH_OPTIONS, form_options, load_listing
+from fiqa_core.benchmarks.store import store
+from fiqa_core.pipeline.stage_files import partial_path
 
 
 def prepare_faces() -> pd.DataFrame:
@@ -110,7 +129,7 @@ def describe(faces: FaceSet) -> dict:
 
 def _rendered(protocols: list[str], training: str, scale: float):
     """Training faces, then the benchmarks, rendered after data/protocols/<name>.yaml."""
-    from fiqa_core.rendering.benchmarks import rendered_benchmark, rendered_training_set
+    from fiqa_core.rendering.face_sets import rendered_benchmark, rendered_training_set
     seed, device = settings("seed"), default_device()
     yield rendered_training_set(_protocol(training), seed, device, scale=scale)
     for name in protocols:
@@ -126,13 +145,13 @@ def _protocol(name: str) -> dict:
 
 def _photographs(**chosen):
     """A user's own aligned photographs: training faces, the benchmark, its cross-quality copy."""
-    from fiqa_core.benchmarks.photographs import photograph_suite
+    from fiqa_core.benchmarks.crossfit import photograph_suite
     return photograph_suite(root=project.root(), seed=settings("seed"), **chosen)
 
 
 def _official(**chosen):
     """A user's own copies of the benchmarks, in the forms in which they are given out."""
-    from fiqa_core.pipeline.official import official_faces
+    pass
     return official_faces(**chosen)
 
 
@@ -141,3 +160,132 @@ def subset_mask(faces: FaceSet, subset: bool) -> np.ndarray:
     if subset and "subset" in faces.images:
         return faces.images["subset"].to_numpy() == 1
     return np.ones(len(faces), dtype=bool)
+
+
+STORE_OPTIONS = ("detector", "landmarks", "policy", "workers")
+FINDERS = ("mtcnn", "yunet")  # detectors that are named, not given as a path
+WORK = "prepare-"  # how the folders of work in progress begin
+
+
+def official_faces(
+    benchmarks: dict, training: dict | None = None, missing: str = "error"
+) -> Iterator[FaceSet]:
+    """Training faces, then every benchmark, each stored in its folder below `build` before it is yielded.
+
+    benchmarks  name -> {form, options}; `training` likewise, None: an empty set
+    missing     "error": a path that does not exist stops before any work; "skip": its benchmark is left out
+    Work in progress is kept until all sets are done. Raises FiqaError that names the benchmark and the path.
+    """
+    wanted = {
+        name: check(name, options)
+        for name, options in {"training": training, **benchmarks}.items()
+        if name != "training" or options is not None
+    }
+    present = available(wanted, missing)
+    if not set(present) - {"training"}:
+        raise FiqaError(
+            "params.yaml, faces.benchmarks: no benchmark is left", "name one that is on this machine"
+        )
+    if "training" not in present:
+        yield empty_training()
+    for name, options in present.items():
+        yield prepare(name, options)
+    for path in (project.build() / "partial").glob(f"{WORK}*"):
+        shutil.rmtree(path)
+
+
+def check(name: str, options: dict) -> dict:
+    """The options of one set with absolute paths; FiqaError for unknown ones, before any work is done."""
+    place = f"params.yaml, faces.benchmarks.{name}" if name != "training" else "params.yaml, faces.training"
+    if Path(name).name != name:
+        raise FiqaError(f"{place}: {name!r} cannot name a folder", "leave slashes out of the name")
+    if not isinstance(options, dict) or "form" not in options:
+        raise FiqaError(f"{place} names no form", "for instance {form: lfw, folder: corpora/lfw, pairs: ...}")
+    known, needed = form_options(options["form"])
+    known = ["form", *known, *STORE_OPTIONS]
+    wrong = [f"has no option {key}" for key in options if key not in known]
+    wrong += [f"needs the option {key}" for key in needed if key not in options]
+    if wrong:
+        raise FiqaError(f"{place}: form {options['form']} {wrong[0]}", f"known are {', '.join(known)}")
+    return {key: located(value) if is_path(key, value) else value for key, value in options.items()}
+
+
+def is_path(key: str, value) -> bool:
+    """True for options that name a file or folder; a detector does unless it is one of the known names."""
+    if key == "detector":
+        return value is not None and value not in FINDERS
+    return value is not None and key in (*PATH_OPTIONS, "landmarks")
+
+
+def located(value: str) -> Path:
+    return project.root() / value
+
+
+def available(wanted: dict[str, dict], missing: str) -> dict[str, dict]:
+    """The sets all of whose paths exist; the others are an error, or are named and left out (`skip`)."""
+    if missing not in ("error", "skip"):
+        raise FiqaError(f"params.yaml, faces.missing is {missing!r}", "choose error or skip")
+    gone = {
+        name: [path for path in options.values() if isinstance(path, Path) and not path.exists()]
+        for name, options in wanted.items()
+    }
+    lines = [f"{name}: {path} is missing" for name, paths in gone.items() for path in paths]
+    if lines and missing == "error":
+        raise FiqaError(
+            "; ".join(lines),
+            'put the files there, name other places (make repro SET="faces.benchmarks.'
+            'LFW.folder=/my/lfw"), or leave out what is not here (faces.missing=skip)',
+        )
+    for line in lines:
+        print(f"left out, {line}")
+    return {name: options for name, options in wanted.items() if not gone[name]}
+
+
+def prepare(name: str, options: dict) -> FaceSet:
+    """Load the listing of one set, align it, and store it where the stages after this one look for it."""
+    build, training = project.build(), name == "training"
+    own = {key: value for key, value in options.items() if key in STORE_OPTIONS}
+    form = {key: value for key, value in options.items() if key not in STORE_OPTIONS}
+    folder = build / "training" if training else build / "benchmarks" / name
+    same = {key: value for key, value in options.items() if key != "workers"}
+    partial = partial_path(f"{WORK}{name}", "01_prepare", options=same)
+    listing = load_listing(name=name, **form)
+    return store(listing, folder, partial, crossfit=-1 if training else 0, training=training, **own)
+
+
+def empty_training() -> FaceSet:
+    """A training set without faces: a suite of official checkpoints trains nothing."""
+    kinds = {column: int if column == "crossfit" else str for column in IMAGE_COLUMNS}
+    images = pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in kinds.items()})
+    faces = FaceSet("training", np.empty((0, 112, 112, 3), np.uint8), images, empty_pairs())
+    folder = project.build() / "training"
+    faces.save(folder)
+    faces.images[["image_id"]].assign(reason="").to_csv(folder / "failures.csv", index=False)
+    return faces
+
+
+def matching(faces: FaceSet, only: dict, section: str) -> np.ndarray:
+    """Mask (N,) of the images whose columns have the values `only` names ({}: all images).
+
+    section   where `only` stands in params.yaml, for the message. Raises FiqaError if there is no such image.
+    """
+    mask = np.ones(len(faces), dtype=bool)
+    for column, value in only.items():
+        mask &= (faces.images[column] == value).to_numpy() if column in faces.images else False
+    if not mask.any():
+        raise FiqaError(f"params.yaml, {section}: no training image has {only}",
+                        "name columns and values of build/training/images.csv, or {} to use all images")
+    return mask
+
+
+def allowed(faces: FaceSet, model: int) -> np.ndarray:
+    """Mask (N,) of the images that cross-fitted model `model` may see: not those of people it will score."""
+    return (faces.images["crossfit"] != model).to_numpy()
+
+
+def chosen_faces(faces: FaceSet, mask: np.ndarray) -> FaceSet:
+    """The training set of the marked images; the set itself where all are."""
+    if mask.all():
+        return faces
+    return FaceSet(faces.name, np.asarray(faces.pixels[mask]), faces.images[mask].reset_index(drop=True),
+                   faces.pairs)

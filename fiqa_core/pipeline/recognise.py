@@ -7,20 +7,20 @@ import numpy as np
 import pandas as pd
 from numpy.lib.format import open_memmap
 
-from fiqa_core import project
-from fiqa_core.benchmarks import FaceSet
-from fiqa_core.device import default_device
-from fiqa_core.engine import Job, run_shards
-from fiqa_core.evaluation.benchmarking import verification_table
-from fiqa_core.evaluation.csv import write_csv
-from fiqa_core.evaluation.pairs import face_set_similarity
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.engine import Job, run_shards
+from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.files import write_csv
+from fiqa_core.base.project import settings
+from fiqa_core.evaluation.comparisons import face_set_similarity
+from fiqa_core.evaluation.evaluate import verification_table
 from fiqa_core.evaluation.verification import error_rates
-from fiqa_core.pipeline.partial import forget, partial_path
+from fiqa_core.loading import load_recogniser, save_recogniser
 from fiqa_core.pipeline.prepare import load_benchmarks, load_prepared, load_training
-from fiqa_core.pipeline.settings import settings
-from fiqa_core.recognisers import Recogniser, load_recogniser, save_recogniser
-from fiqa_core.recognisers.embedding import embed_batch
-from fiqa_core.recognisers.training import train_recogniser
+from fiqa_core.pipeline.stage_files import forget, partial_path
+from fiqa_core.recognisers.recogniser import Recogniser, embed_batch
+from fiqa_core.training.recogniser import train_recogniser
 from fiqa_core.weights.place import checkpoint_path
 
 SHARD_BATCHES = 8                   # batches between two savings of half-finished embeddings

@@ -4,10 +4,11 @@ import shutil
 import subprocess
 import time
 
-from fiqa_core import project
-from fiqa_core.errors import FiqaError
-from fiqa_core.pipeline.settings import settings, suite_names, write_params
-from fiqa_core.progress import clock
+from fiqa_core.base import project
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.progress import clock
+from fiqa_core.base.project import settings
+from fiqa_core.pipeline.suites import suite_names, write_params
 
 RUNNING = "Running stage '"
 
@@ -74,5 +75,3 @@ def _dvc(*arguments: str) -> str:
         raise FiqaError(f"dvc {' '.join(arguments)} failed: {result.stderr.strip().splitlines()[-1]}",
                         "check params.yaml and dvc.yaml; `python -m fiqa_core suite demo` restores the former")
     return result.stdout
-
-

@@ -6,18 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fiqa_core import project
-from fiqa_core.benchmarks import FaceSet
-from fiqa_core.device import default_device
-from fiqa_core.engine import Job
-from fiqa_core.errors import FiqaError
-from fiqa_core.names import METHODS
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.engine import Job, run_shards
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.images import to_batch
+from fiqa_core.base.project import settings
 from fiqa_core.pipeline.diffuse import diffusion_path
-from fiqa_core.pipeline.partial import forget, partial_path
 from fiqa_core.pipeline.prepare import load_benchmarks, load_prepared, subset_mask
 from fiqa_core.pipeline.recognise import pipeline_recogniser, recogniser_path
-from fiqa_core.pipeline.settings import settings
-from fiqa_core.scoring import ON_PIXELS, build_method, score_face_set, score_rows
+from fiqa_core.pipeline.stage_files import forget, partial_path
+from fiqa_core.registry import ON_PIXELS, build_method
+from fiqa_core.reporting.names import METHODS
 
 # Sections of params.yaml whose methods score with weights of their own, and those that need a recogniser.
 TRAINED = ("baselines", "distilled")
@@ -136,3 +137,29 @@ def load_scores() -> pd.DataFrame:
     """All score tables of results/scores in one: benchmark, image_id, method, score."""
     files = sorted((project.results() / "scores").glob("*.csv"))
     return pd.concat([pd.read_csv(path, dtype={"image_id": str}) for path in files], ignore_index=True)
+
+
+SHARD = 256                         # images between two savings of half-finished scores
+
+
+def score_face_set(method, faces: FaceSet, mask: np.ndarray | None = None, partial: Path | None = None,
+                   batch: int = 64, device=None, job: Job | None = None) -> np.ndarray:
+    """Scores (M,) float32 of the images of `faces` that `mask` (N,) marks (None: all), in their order.
+
+    partial   folder for finished parts: an interrupted call continues from them; None: nothing is kept
+    job       the same scoring for worker processes (see `engine.run_shards`); None: this process scores
+    """
+    rows = np.flatnonzero(mask) if mask is not None else np.arange(len(faces))
+    parts = run_shards(lambda shard: score_rows(method, faces, shard, batch, device), rows, SHARD,
+                       f"score {faces.name}", partial, job)
+    return np.concatenate([np.empty(0, dtype=np.float32), *(values for _, values in parts)])
+
+
+def score_rows(method, faces: FaceSet, rows: np.ndarray, batch: int, device) -> np.ndarray:
+    """Scores (n,) float32 of the images `rows`. Raises FiqaError for a score that is no number."""
+    scores = np.concatenate([method(to_batch(np.asarray(faces.pixels[rows[i: i + batch]]), device)).cpu().numpy()
+                             for i in range(0, len(rows), batch)])
+    if not np.isfinite(scores).all():
+        bad = faces.images["image_id"].iloc[rows[~np.isfinite(scores)][0]]
+        raise FiqaError(f"{faces.name}: the score of image {bad} is not a number", "look at the image and the networks")
+    return scores

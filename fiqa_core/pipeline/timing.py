@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fiqa_core import project
-from fiqa_core.device import default_device
-from fiqa_core.images import to_batch
-from fiqa_core.names import METHODS
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.images import to_batch
+from fiqa_core.base.progress import progress
+from fiqa_core.base.project import settings
 from fiqa_core.pipeline.prepare import load_sets
 from fiqa_core.pipeline.score import pipeline_method, pipeline_methods
-from fiqa_core.pipeline.settings import settings
-from fiqa_core.progress import progress
+from fiqa_core.reporting.names import METHODS
 
 # Where a suite may have chosen fewer repeats than the papers.
 PUBLISHED = {"faceqan": {"repeats": 10}, "diffiqa": {"repeats": 10}, "ser_fiq": {"repeats": 100}}

@@ -1,13 +1,12 @@
 """One worker process of the engine; torchrun starts it: python -m fiqa_core.pipeline.worker JOB_FILE."""
-
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 from torch import distributed
 
-from fiqa_core.engine import serve
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.engine import serve
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.pipeline.recognise import embedding_work
 from fiqa_core.pipeline.score import scoring_work
 

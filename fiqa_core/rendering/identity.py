@@ -8,7 +8,7 @@ the field or colour it moves.
 """
 import torch
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 
 SHAPE = (
     "head_width", "head_height", "head_depth", "temple_width", "forehead_slope", "brow_ridge",

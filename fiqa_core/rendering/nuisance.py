@@ -7,7 +7,7 @@ direction of motion, the noise itself. Protocol files describe the distribution 
 import numpy as np
 import pandas as pd
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 
 # column: (value that does no harm, smallest, largest, unit of `severity`)
 CAUSES = {

@@ -3,7 +3,6 @@
 Sets of different realism show what a quality method makes of faces that are recognisable but not real, as the
 generated faces of synthetic training sets are.
 """
-
 from dataclasses import dataclass
 
 import torch

@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from fiqa_core.errors import FiqaError
-from fiqa_core.progress import progress
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.progress import progress
 from fiqa_core.rendering import camera, capture, occluders, shading, texture, zbuffer
 from fiqa_core.rendering.head import COLUMNS as GRID_COLUMNS
 from fiqa_core.rendering.head import ROWS as GRID_ROWS

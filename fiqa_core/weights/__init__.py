@@ -1,1 +1,1 @@
-"""Official checkpoints: which there are, where they lie, how their files are read and fitted to a network."""
+"""Files of weights: catalogue, downloads, formats. Nothing here knows the networks that they fill."""

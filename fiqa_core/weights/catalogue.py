@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 KINDS = ("recogniser", "quality", "diffusion", "detector")

@@ -3,7 +3,7 @@ import time
 from pathlib import Path
 from textwrap import fill
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.weights import presence
 from fiqa_core.weights.catalogue import COMMAND, KINDS, Model, find_model, models
 from fiqa_core.weights.place import weights_folder

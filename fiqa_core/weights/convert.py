@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.weights.formats.cursor import Cursor, Damaged, tensor
 from fiqa_core.weights.formats.pytorch import write_atomically
 from fiqa_core.weights.tensors import TORCH_ZIP, locate, read_tensors, recognise

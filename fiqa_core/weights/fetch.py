@@ -9,8 +9,8 @@ from typing import Protocol
 import pooch
 import requests
 
-from fiqa_core.errors import FiqaError
-from fiqa_core.progress import progress
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.progress import progress
 from fiqa_core.weights.catalogue import Model
 from fiqa_core.weights.place import weights_folder
 from fiqa_core.weights.presence import remember, verify, writing

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.weights.unwrap import unwrap
 
 SHOWN = 4                           # keys of a kind in a message
@@ -82,14 +82,14 @@ def advice(content: Mapping) -> str:
 
 def architectures() -> list[str]:
     """Names of all networks that have official weights."""
-    from fiqa_core.architectures import ARCHITECTURES
+    from fiqa_core.loading import ARCHITECTURES
     return list(ARCHITECTURES)
 
 
 @cache
 def outline(name: str) -> dict[str, torch.Tensor]:
     """Keys and shapes of an architecture, on torch's meta device, so without memory for values."""
-    from fiqa_core.architectures import ARCHITECTURES
+    from fiqa_core.loading import ARCHITECTURES
     with torch.device("meta"), Undrawn():
         return dict(ARCHITECTURES[name]().state_dict())
 

@@ -2,8 +2,8 @@
 import os
 from pathlib import Path
 
-from fiqa_core import project
-from fiqa_core.errors import FiqaError
+from fiqa_core.base import project
+from fiqa_core.base.errors import FiqaError
 
 
 def weights_folder() -> Path:

@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from glob import escape
 from pathlib import Path
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.weights.catalogue import COMMAND, Model
 from fiqa_core.weights.place import newest, weights_folder
 
@@ -87,13 +87,13 @@ def load(model: Model, path: Path) -> object:
         from fiqa_core.weights.tensors import read_tensors
         return read_tensors(path)
     if model.kind == "recogniser":
-        from fiqa_core.recognisers import load_recogniser
+        from fiqa_core.loading import load_recogniser
         return load_recogniser(model.architecture, path)
     if model.kind == "quality":
-        from fiqa_core.methods.files import load_quality
+        from fiqa_core.loading import load_quality
         return load_quality(model.architecture, path)
     if model.kind == "diffusion":
-        from fiqa_core.diffusion.model import load_diffusion
+        from fiqa_core.loading import load_diffusion
         return load_diffusion(path)
     from fiqa_core.benchmarks.detectors import load_detector
     return load_detector(path)

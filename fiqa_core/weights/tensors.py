@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.weights.formats.cursor import Damaged
 from fiqa_core.weights.place import find
 
@@ -24,7 +24,7 @@ class Format:
         return getattr(import_module(f"fiqa_core.weights.formats.{self.module}"), self.function)(path)
 
 
-TORCH_ZIP, NPZ = Format("PyTorch", "pytorch", "read_zip"), Format("numpy archive", "npz")
+TORCH_ZIP, NPZ = Format("PyTorch", "pytorch", "read_zip"), Format("numpy archive", "arrays", "read_npz")
 ONNX, KERAS = Format("ONNX", "onnx"), Format("Keras HDF5", "keras")
 TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa85019")         # first pickle of torch files before 1.6
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")                 # last bytes of a checkpoint's index
@@ -32,12 +32,12 @@ AFTER_ONNX_VERSION = b"\x12\x1a\x22\x28\x32\x3a\x42"            # the field that
 # how a file's head and tail look -> its format; zip archives are told apart by what is in them
 SIGNATURES = (
     (lambda head, tail: TORCH_MAGIC in head[:32], Format("PyTorch before 1.6", "pytorch")),
-    (lambda head, tail: head[8:9] == b"{" and not any(head[5:8]), Format("safetensors", "safe_tensors")),
+    (lambda head, tail: head[8:9] == b"{" and not any(head[5:8]), Format("safetensors", "arrays", "read_safetensors")),
     (lambda head, tail: head.startswith(b"\x89HDF\r\n\x1a\n"), KERAS),
     (lambda head, tail: head.startswith(b"\x12\x01" + bytes(6)), Format("MXNet parameters", "mxnet")),
-    (lambda head, tail: tail == TABLE_MAGIC, Format("TensorFlow checkpoint", "tensorflow_checkpoint")),
+    (lambda head, tail: tail == TABLE_MAGIC, Format("TensorFlow checkpoint", "tensorflow", "read_checkpoint")),
     (lambda head, tail: head[:1] == b"\n" and b"\n" in head[2:5],
-     Format("TensorFlow graph", "tensorflow_graph")),
+     Format("TensorFlow graph", "tensorflow", "read_graph")),
     (lambda head, tail: head[:1] == b"\x08" and 0 < head[1] < 32 and head[2] in AFTER_ONNX_VERSION, ONNX),
 )
 WHENCE = "give the path of a file; `python -m fiqa_core weights list` tells where each comes from"

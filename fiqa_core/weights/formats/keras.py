@@ -2,7 +2,7 @@
 
 Each layer's group names its arrays in the attribute `weight_names`, in the order in which the layer takes
 them. How the layers are joined stands as JSON in the file's attribute `model_config`, which a file of weights
-alone lacks; `fiqa_core.weights.keras_models` makes a network of it.
+alone lacks; `fiqa_core.weights.keras_network` makes a network of it.
 """
 import json
 from pathlib import Path

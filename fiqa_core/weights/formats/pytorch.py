@@ -10,7 +10,7 @@ from pickle import UnpicklingError
 
 import torch
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.weights.formats.cursor import Damaged
 
 REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)|unsupported class (\S+)"

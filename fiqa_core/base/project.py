@@ -1,0 +1,64 @@
+"""Where things are: the project root, and the folders below it that stages write.
+
+Notebooks run from `notebooks/`, the command line from anywhere; both resolve every path here.
+"""
+import os
+from pathlib import Path
+
+import yaml
+
+from fiqa_core.base.errors import FiqaError
+
+
+def root() -> Path:
+    """Folder that holds `dvc.yaml`: `FIQA_ROOT` if set, else the nearest parent of the working folder.
+
+    Raises FiqaError if there is none.
+    """
+    if os.environ.get("FIQA_ROOT"):
+        return Path(os.environ["FIQA_ROOT"]).resolve()
+    here = Path.cwd().resolve()
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").is_file():
+            return folder
+    raise FiqaError(f"no dvc.yaml in {here} or above it",
+                    "run from inside the workbook's folder, or set FIQA_ROOT to it")
+
+
+def data() -> Path:
+    """Versioned inputs (`data.dvc`): published tables, rendered protocols, sample faces."""
+    return root() / "data"
+
+
+def build() -> Path:
+    """Heavy stage outputs: packed images, weights, embeddings."""
+    return root() / "build"
+
+
+def results() -> Path:
+    """Light stage outputs: CSV, JSON and figures, the numbers everything else reads."""
+    return root() / "results"
+
+
+def settings(section: str | None = None) -> dict:
+    """The whole of params.yaml, or one section of it ("methods.faceqan").
+
+    Raises FiqaError if the file is missing or has no such section.
+    """
+    path = root() / "params.yaml"
+    if not path.is_file():
+        raise FiqaError(f"{path} is missing", "restore it with: python -m fiqa_core suite demo")
+    value = _read(path)
+    for key in section.split(".") if section else ():
+        if not isinstance(value, dict) or key not in value:
+            raise FiqaError(f"{path} has no section {section}",
+                            f"known here: {', '.join(value) if isinstance(value, dict) else 'nothing'}")
+        value = value[key]
+    return value
+
+
+def _read(path: Path) -> dict:
+    try:
+        return yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise FiqaError(f"{path} is not valid YAML: {error}", "correct it, or: python -m fiqa_core suite demo") from None

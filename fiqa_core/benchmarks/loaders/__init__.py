@@ -1,0 +1,63 @@
+"""Benchmarks and training sets in the forms in which they are given out, one loader per form.
+
+Every loader takes the set's name and its paths, checks what it finds against what was published, and
+returns a `Listing`: which images there are, how each is read, which are compared.
+"""
+import inspect
+from collections.abc import Callable
+
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.benchmarks.loaders.adience import adience
+from fiqa_core.benchmarks.loaders.calfw import calfw
+from fiqa_core.benchmarks.loaders.cfp import cfp
+from fiqa_core.benchmarks.loaders.cplfw import cplfw
+from fiqa_core.benchmarks.loaders.folders import folders
+from fiqa_core.benchmarks.loaders.ijbc import ijbc
+from fiqa_core.benchmarks.loaders.ijbc_nist import ijbc_nist
+from fiqa_core.benchmarks.loaders.insightface_bin import insightface_bin
+from fiqa_core.benchmarks.loaders.lfw import lfw
+from fiqa_core.benchmarks.loaders.listing import Listing
+from fiqa_core.benchmarks.loaders.recordio import recordio
+from fiqa_core.benchmarks.loaders.xqlfw import xqlfw
+from fiqa_core.benchmarks.loaders.ytf import ytf
+
+__all__ = ["FORMS", "PATH_OPTIONS", "form_options", "load_listing"]
+
+FORMS: dict[str, Callable[..., Listing]] = {
+    "lfw": lfw,
+    "xqlfw": xqlfw,
+    "calfw": calfw,
+    "cplfw": cplfw,
+    "cfp": cfp,
+    "insightface_bin": insightface_bin,
+    "folders": folders,
+    "adience": adience,
+    "ytf": ytf,
+    "ijbc": ijbc,
+    "ijbc_nist": ijbc_nist,
+    "recordio": recordio,
+}
+# those that suites give relative to the project
+PATH_OPTIONS = ("folder", "file", "pairs", "images", "scores", "meta", "splits")
+
+
+def load_listing(form: str, name: str, **options) -> Listing:
+    """The benchmark `name` ("CFP-FP"), or "training", read by the loader of `form` with its options.
+
+    Raises FiqaError for an unknown form, an option that it lacks or needs, and whatever the loader finds.
+    """
+    known, needed = form_options(form)
+    wrong = [option for option in options if option not in known]
+    absent = [option for option in needed if option not in options]
+    if wrong or absent:
+        what = f"has no option {', '.join(wrong)}" if wrong else f"needs the option {', '.join(absent)}"
+        raise FiqaError(f"{name}: form {form} {what}", f"its options are {', '.join(known)}")
+    return FORMS[form](name, **options)
+
+
+def form_options(form: str) -> tuple[list[str], list[str]]:
+    """All options of a form, and those without a default. Raises FiqaError for an unknown form."""
+    if form not in FORMS:
+        raise FiqaError(f"no form is called {form!r}", f"choose from {', '.join(FORMS)}")
+    parameters = list(inspect.signature(FORMS[form]).parameters.values())[1:]
+    return [p.name for p in parameters], [p.name for p in parameters if p.default is p.empty]

@@ -1,0 +1,1 @@
+"""The open challenges, a file per notebook."""

@@ -1,0 +1,149 @@
+"""Challenge: a vector of component measures beside the scalar score (notebook 43)."""
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.images import to_batch
+from fiqa_core.base.progress import progress
+from fiqa_core.base.project import settings
+from fiqa_core.challenges.chosen_faces import chosen_recognisers, pair_subset, saved_scores, with_settings
+from fiqa_core.challenges.component_measures import COMPONENTS, OCCLUSION, FaceSpace
+from fiqa_core.challenges.component_statistics import (
+    explained,
+    harm,
+    mean_pauc,
+    percentiles,
+    rank_correlations,
+    ranking_pauc,
+    target_table,
+    with_fusions,
+)
+from fiqa_core.evaluation.comparisons import benchmark_pairs
+from fiqa_core.pipeline.embed import load_embeddings
+from fiqa_core.pipeline.prepare import load_benchmarks, load_sets
+from fiqa_core.pipeline.score import load_scores
+from fiqa_core.reporting.figure_faces import benchmark_faces, choose_benchmark, pictures, spread_of_quality
+
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class VectorQuality:
+    """What notebook 43 shows.
+
+    truth       component, cause, spearman, ...: each component and the causes it is meant to see
+    causes      x (component), y (cause), spearman, low, high, images: every component with every cause
+    methods     the same with y a method; explained: method, r2, images
+    discarding  ranking, pauc, low, high, benchmarks: discarding by a component, by their fusions, by a method
+    faces       benchmark, image_id and percentiles of every component and method, one row per image
+    """
+
+    truth: pd.DataFrame
+    causes: pd.DataFrame
+    methods: pd.DataFrame
+    explained: pd.DataFrame
+    discarding: pd.DataFrame
+    faces: pd.DataFrame
+
+
+def measure_vector() -> VectorQuality:
+    """All tables, from the images of `challenges.vector.comparisons` pairs of each kind of every
+    benchmark."""
+    return with_settings(_measure, "challenges.vector")
+
+
+def _measure(comparisons: int, recogniser: str, space: dict, limit: float) -> VectorQuality:
+    sets = {name: pair_subset(faces, comparisons, settings("seed"))
+            for name, faces in load_benchmarks().items()}
+    measures = dict(COMPONENTS) | face_space(**space)
+    scores = load_scores()
+    components = {name: component_table(faces, measures) for name, faces in sets.items()}
+    methods = {name: saved_scores(faces, scores) for name, faces in sets.items()}
+    images = pd.concat([faces.images for faces in sets.values()], ignore_index=True)
+    vector = pd.concat(components.values(), ignore_index=True)
+    scalars = pd.concat(methods.values(), ignore_index=True).replace(-np.inf, np.nan)
+    who, resamples = pd.factorize(images["identity"])[0], settings("evaluation.resamples")
+    seed = settings("seed")
+    magnitudes = harm(images)
+    causes = rank_correlations(vector, magnitudes, who, resamples, seed)
+    benchmark = np.repeat(list(sets), [len(faces) for faces in sets.values()])
+    r2 = [(m, explained(vector, scalars[m].to_numpy(), who, seed), int(scalars[m].notna().sum()))
+          for m in scalars]
+    return VectorQuality(
+        target_table(vector, magnitudes, causes), causes, rank_correlations(vector, scalars, who, resamples,
+                                                                            seed),
+        pd.DataFrame(r2, columns=["method", "r2", "images"]),
+        _discarding(sets, components, methods, recogniser, limit),
+        pd.concat([pd.DataFrame({"benchmark": benchmark, "image_id": images["image_id"]}),
+                   percentiles(vector),
+                   scalars.rank(pct=True)], axis=1))
+
+
+def component_table(faces: FaceSet, measures: dict) -> pd.DataFrame:
+    """One column per measure, one row per image of `faces`; measures: name -> function of (B, 3, 112,
+    112)."""
+    parts = {name: [] for name in measures}
+    starts = range(0, len(faces), BATCH)
+    for start in progress(starts, f"components of {faces.name}", len(faces), "images",
+                          weight=lambda first: min(BATCH, len(faces) - first)):
+        batch = to_batch(faces.pixels[start:start + BATCH], default_device())
+        for name, measure in measures.items():
+            parts[name].append(measure(batch).cpu().numpy())
+    return pd.DataFrame({name: np.concatenate(values) for name, values in parts.items()})
+
+
+def face_space(faces: int, components: int) -> dict[str, FaceSpace]:
+    """The occlusion measure, fitted to `faces` unspoilt training faces; nothing where a suite has no training
+    faces.
+
+    Unspoilt: without occlusion where that is known, else any (photographs are rarely occluded).
+    """
+    if not (project.build() / "training" / "images.csv").is_file():
+        return {}
+    training = load_sets().get("training")
+    if training is None:
+        return {}
+    usable = training.images["occlusion"] == 0 if "occlusion" in training.images else np.ones(len(training),
+                                                                                              bool)
+    rows = np.random.default_rng(settings("seed")).permutation(np.flatnonzero(usable))[:faces]
+    batch = to_batch(np.asarray(training.pixels[np.sort(rows)]), default_device())
+    return {OCCLUSION: FaceSpace(batch, components)}
+
+
+def _discarding(sets: dict, components: dict, methods: dict, recogniser: str, limit: float) -> pd.DataFrame:
+    """Mean pAUC over benchmarks of every component, fusion and method that scored all images."""
+    slug = next(iter(chosen_recognisers([recogniser])))
+    full = load_benchmarks()
+    found = {}
+    for name, faces in sets.items():
+        rows = pd.Index(full[name].images["image_id"]).get_indexer(faces.images["image_id"])
+        pairs = benchmark_pairs(faces)
+        scores = pd.concat([with_fusions(components[name]), methods[name].dropna(axis=1)], axis=1)
+        found[name] = ranking_pauc(pairs, pairs.similarity(load_embeddings(slug, name)[rows]), scores,
+                                   settings("evaluation.fmr"), limit, settings("evaluation.resamples"),
+                                   settings("evaluation.seed"))
+    return mean_pauc(found)
+
+
+def explained_faces(ranks: pd.DataFrame, method: str = "", count: int = 8) -> tuple[dict, pd.DataFrame,
+                                                                                    pd.DataFrame]:
+    """Pictures of `count` faces from worst to best by `method` ("" for the first), of one benchmark, and the
+    percentiles of that method and all components, twice: as `figure_faces.score_table` takes them.
+
+    ranks  `VectorQuality.faces`. Raises FiqaError if no face has that method's score.
+    """
+    components = [c for c in ranks if c in COMPONENTS or c == OCCLUSION]
+    methods = [c for c in ranks if c not in ("benchmark", "image_id", *components)]
+    method = method or methods[0]
+    if method not in methods:
+        raise FiqaError(f"explained_by is {method!r}, which has no scores",
+                        f"choose one of {', '.join(methods)}")
+    name = choose_benchmark(ranks.loc[ranks[method].notna(), "benchmark"])
+    own = ranks[(ranks["benchmark"] == name)].set_index("image_id")[[method, *components]].dropna()
+    chosen = spread_of_quality(own, method, count)
+    return pictures(benchmark_faces(name), chosen), own.loc[chosen], own.loc[chosen]

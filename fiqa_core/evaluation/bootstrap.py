@@ -1,0 +1,283 @@
+"""Confidence intervals by resampling identities with replacement.
+
+Pairs are not independent: one hard face appears in many of them. So identities are drawn, a genuine pair
+counts as often as its identity was drawn and an impostor pair as often as both were (product). A resample
+is thus a column of whole-number weights, and every statistic is computed for all columns at once:
+weights have the shape (pairs, resamples), row-major, so that reordering pairs copies contiguous rows.
+
+The threshold stays that of the full sample (per grid level under `paper`); `reestimated_pauc` is the slow
+alternative that finds it anew in every resample.
+
+Error rates with intervals in which the decision threshold is found anew in every resample of identities.
+
+Two systems (a clip's best frame, the mean of its frames) have different similarities, so each needs its own
+threshold at the same FMR, and that threshold is as uncertain as the few impostors it rests on. Drawing
+identities moves genuine and impostor pairs together; only the strongest impostors are looked at resample by
+resample, so that millions of them cost no more memory than thousands.
+"""
+import numpy as np
+
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.evaluation.edc import LEVELS, check_limit, edc, tie_starts
+from fiqa_core.evaluation.thresholds import ROUNDING
+
+
+def multiplicities(identities: int, resamples: int, seed) -> np.ndarray:
+    """How often each identity is drawn in each resample: (identities, resamples) float32, columns sum to
+    `identities`. `seed` is anything numpy.random.default_rng takes."""
+    if identities < 1 or resamples < 1:
+        raise FiqaError(f"{identities} identities and {resamples} resamples", "give at least one of each")
+    drawn = np.random.default_rng(seed).integers(identities, size=(identities, resamples))
+    flat = drawn * resamples + np.arange(resamples)
+    counts = np.bincount(flat.ravel(), minlength=identities * resamples)
+    return counts.reshape(identities, resamples).astype(np.float32)
+
+
+def pair_weights(drawn: np.ndarray, identity_a: np.ndarray, identity_b: np.ndarray) -> np.ndarray:
+    """Weight of every pair in every resample (P, R): the identity's multiplicity where a and b share one,
+    else the product. identity_a, identity_b are (P,) row indices of `drawn` (identities, R)."""
+    weights = drawn[identity_a]
+    other = identity_a != identity_b
+    weights[other] *= drawn[identity_b[other]]
+    return weights
+
+
+def percentile_interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """2.5 and 97.5 percentiles along the last axis, linear between neighbours.
+
+    Undefined replicates (NaN: no error was drawn) are left out; NaN where none is defined.
+    """
+    ascending = np.sort(replicates, axis=-1)                   # NaN goes last
+    last = np.sum(~np.isnan(ascending), axis=-1, keepdims=True) - 1
+    bounds = []
+    for share in (0.025, 0.975):
+        place = np.maximum(last, 0) * share
+        below = np.floor(place).astype(int)
+        low, high = (np.take_along_axis(ascending, at, axis=-1)
+                     for at in (below, np.minimum(below + 1, last)))
+        value = low + (place - below) * (np.where(place > below, high, low) - low)
+        bounds.append(np.where(last >= 0, value, np.nan)[..., 0])
+    return bounds[0], bounds[1]
+
+
+class DiscardWeights:
+    """Preset `iso` on all resamples: the part that depends on quality only, shared by all recognisers.
+
+    quality  (G,) of the genuine pairs, weights (G, R) their multiplicities
+    """
+
+    def __init__(self, quality: np.ndarray, weights: np.ndarray):
+        self.order = np.argsort(quality, kind="stable")
+        self.weights = weights[self.order]
+        self.starts = tie_starts(quality[self.order])
+        inclusive = running_sum(self.weights)
+        self.total = inclusive[-1].copy()
+        inclusive -= self.weights                              # exact: whole numbers below 2**24
+        self.before = inclusive if len(self.starts) == len(quality) else inclusive[self.starts]
+
+    def pauc(self, errors: np.ndarray, limit: float) -> np.ndarray:
+        """Normalised pAUC (M, R) of M error indicators (M, G), in the pairs' original order.
+
+        A pair lends its error to every step it survives. With x the discard fraction where a step begins
+        and w its width inside the limit, the area of the curve is the sum over pairs of weight * error * S,
+        where S adds w / (1 - x) over the steps up to the one at which the pair leaves. Beyond the limit S
+        is constant, so only the steps that begin below it in some resample are worked out.
+        """
+        check_limit(limit)
+        steps = int(np.searchsorted((self.before / self.total).min(axis=1), limit))
+        begin = self.before[:steps + 1] / self.total
+        width = np.diff(np.minimum(begin, np.float32(limit)), axis=0, append=np.float32(limit))[:steps]
+        share = running_sum(width / np.maximum(1 - begin[:steps], np.float32(1e-7)))
+        pairs = int(np.append(self.starts, len(self.order))[steps])
+        step = np.searchsorted(self.starts, np.arange(pairs), side="right") - 1
+        errors = errors[:, self.order]
+        late = row_sums(errors[:, pairs:], self.weights[pairs:])
+        area = row_sums(errors[:, :pairs], self.weights[:pairs] * share[step]) + late * share[-1]
+        return divided(area, limit * (row_sums(errors[:, :pairs], self.weights[:pairs]) + late))
+
+    def fnmr(self, errors: np.ndarray, grid: np.ndarray) -> np.ndarray:
+        """FNMR (M, X, R) at the discard fractions `grid` (X,) of M error indicators (M, G)."""
+        place = last_at_most(self.before, np.floor(grid[:, None] * self.total + ROUNDING).astype(np.float32))
+        columns = np.arange(len(self.total))
+        kept = self.total - self.before[place, columns]
+        result = np.empty((len(errors), *place.shape), dtype=np.float32)
+        for i, wrong in enumerate(errors[:, self.order]):
+            rows = np.flatnonzero(wrong)
+            left = running_sum(np.vstack([np.zeros_like(self.weights[:1]), self.weights[rows]]))
+            gone = np.append(0, np.cumsum(wrong))[self.starts[place]]
+            result[i] = divided(left[-1] - left[gone, columns], kept)
+        return result
+
+
+class JointWeights:
+    """Preset `paper` on all resamples: pairs of both kinds leave jointly in steps of 5 %.
+
+    quality (P,), genuine (P,) bool, weights (P, R) of all pairs. A resample is the list in which each pair
+    is repeated by its weight, so a level may cut through the copies of one pair.
+    """
+
+    def __init__(self, quality: np.ndarray, genuine: np.ndarray, weights: np.ndarray):
+        order = np.argsort(quality, kind="stable")
+        self.mated = order[genuine[order]]                     # genuine pairs in the order they leave
+        inclusive = running_sum(weights[order])
+        cut = np.floor(LEVELS[:, None] * inclusive[-1] + ROUNDING).astype(np.float32)
+        place = last_at_most(inclusive, cut) + 1               # the first pair that is not gone entirely
+        columns = np.arange(weights.shape[1])
+        before = np.where(place > 0, inclusive[place - 1, columns], 0)
+        self.first = np.append(0, np.cumsum(genuine[order]))[place]
+        self.gone = np.where(genuine[order][place], cut - before, 0).astype(np.float32)
+        self.weights = weights[self.mated]
+        left = running_sum(np.vstack([np.zeros_like(self.weights[:1]), self.weights]))
+        self.kept = left[-1] - left[self.first, columns] - self.gone
+
+    def fnmr(self, errors: np.ndarray) -> np.ndarray:
+        """FNMR (20, R) at the grid levels; errors (20, P) bool, by the threshold of each level."""
+        wrong = errors[:, self.mated]
+        at_cut = np.append(wrong, np.zeros((len(wrong), 1), dtype=bool), axis=1)
+        lost = self.gone * np.take_along_axis(at_cut, self.first, axis=1)
+        return divided(kept_weight(self.weights, wrong, self.first) - lost, self.kept)
+
+
+def grid_pauc(fnmr: np.ndarray, limit: float) -> np.ndarray:
+    """`paper` pAUC (R,) from FNMR (20, R): mean over the defined levels below `limit` of FNMR(u)/FNMR(0)."""
+    levels = fnmr[LEVELS <= max(limit - 0.025, 0) + ROUNDING]
+    defined = ~np.isnan(levels)
+    return divided(np.where(defined, levels, 0).sum(axis=0), defined.sum(axis=0) * fnmr[0])
+
+
+def row_sums(chosen: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Sum (M, R) of the rows (G, R) that each of the M masks `chosen` (M, G) picks.
+
+    Not a matrix product on purpose: masks are sparse, and the threads of BLAS stall each other where
+    several benchmarks are measured side by side.
+    """
+    return np.stack([rows[np.flatnonzero(mask)].sum(axis=0) for mask in chosen])
+
+
+def running_sum(rows: np.ndarray) -> np.ndarray:
+    """Cumulative sum of (K, R) along the first axis; row by row it is ten times faster than numpy.cumsum."""
+    total = rows.copy()
+    for i in range(1, len(total)):
+        np.add(total[i - 1], total[i], out=total[i])
+    return total
+
+
+def last_at_most(ascending: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Per column the last row of `ascending` (K, R) that is at most `values` (X, R); -1 if none: (X, R).
+
+    Bisection of all columns together, without a transposed copy.
+    """
+    columns = np.arange(values.shape[1])
+    low = np.full(values.shape, -1)
+    high = np.full(values.shape, len(ascending))
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        below = ascending[np.maximum(middle, 0), columns] <= values
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return low
+
+
+def kept_weight(weights: np.ndarray, chosen: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Weight (X, R) of the rows `chosen` (X, G) of weights (G, R) from row `first` (X, R) of each column on.
+
+    Rows that are kept in every resample are simply added; only the rows in between the earliest and the
+    latest `first` of a level are looked at resample by resample.
+    """
+    early, late = first.min(axis=1), first.max(axis=1)
+    rows = np.arange(len(weights))
+    kept = row_sums(chosen & (rows >= late[:, None]), weights)
+    for i, level in enumerate(first):
+        between = early[i] + np.flatnonzero(chosen[i, early[i]:late[i]])
+        if len(between):
+            kept[i] += np.einsum("kr,kr->r", weights[between], between[:, None] >= level, dtype=weights.dtype)
+    return kept
+
+
+def divided(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, NaN where whole is 0."""
+    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan, dtype=np.float32),
+                     where=np.asarray(whole) > 0)
+
+
+def reestimated_pauc(similarity: np.ndarray, genuine: np.ndarray, quality: np.ndarray, weights: np.ndarray,
+                     limit: float, preset: str = "iso", fmr: float = 1e-3) -> np.ndarray:
+    """pAUC (R,) of every resample with the threshold found anew in it: one whole curve per column.
+
+    A few milliseconds per resample; NaN where a resample has no genuine pair or too few impostors.
+    """
+    genuine = np.asarray(genuine).astype(bool)
+    result = np.full(weights.shape[1], np.nan)
+    for r, column in enumerate(weights.T.astype(np.int64)):
+        chosen = np.repeat(np.arange(len(column)), column)
+        try:
+            result[r] = edc(similarity[chosen], genuine[chosen], quality[chosen], preset, fmr).pauc(limit)
+        except FiqaError:
+            continue
+    return result
+
+
+class ResampledPairs:
+    """Comparisons and what `resamples` draws of identities with replacement make of them.
+
+    genuine                  (P,) bool
+    identity_a, identity_b   (P,) identity codes in [0, identities); identities: None for the largest code +
+                             1. Those without a comparison (all discarded) still take part in the draw.
+    All methods take values of all P pairs, in this order. Raises FiqaError where one kind is missing.
+    """
+
+    def __init__(self, genuine: np.ndarray, identity_a: np.ndarray, identity_b: np.ndarray, resamples: int,
+                 seed,
+                 identities: int | None = None):
+        genuine = np.asarray(genuine, dtype=bool)
+        if genuine.all() or not genuine.any():
+            raise FiqaError("comparisons of one kind only", "error rates need genuine and impostor pairs")
+        self.genuine = genuine
+        self.identities = identities or int(max(identity_a.max(), identity_b.max())) + 1
+        self.drawn = multiplicities(self.identities, resamples, seed)
+        self.mated = pair_weights(self.drawn, identity_a[genuine], identity_b[genuine])
+        self.first, self.second = identity_a[~genuine], identity_b[~genuine]
+        self.impostors = self._impostor_totals()
+
+    def _impostor_totals(self) -> np.ndarray:
+        """Number of impostor pairs (R,) float64 in each resample: the sum over pairs of both
+        multiplicities."""
+        from scipy.sparse import coo_matrix
+        shape = (self.identities, self.identities)
+        counts = coo_matrix((np.ones(len(self.first)), (self.first, self.second)), shape=shape).tocsr()
+        return np.einsum("ir,ir->r", self.drawn, counts @ self.drawn.astype(np.float64))
+
+    def thresholds(self, similarity: np.ndarray, fmr: float) -> np.ndarray:
+        """Thresholds (R,) by the rule of `threshold_at_fmr`, applied to each resample's impostors.
+
+        A resample with fewer than 1 / fmr of them lets none pass; NaN where it has none at all.
+        """
+        impostor = np.asarray(similarity, dtype=np.float64)[~self.genuine]
+        allowed = np.floor(fmr * self.impostors + ROUNDING)
+        count = min(len(impostor), 4 * int(fmr * len(impostor)) + 64)
+        while True:
+            passed, order = self._strongest(impostor, count)
+            if count == len(impostor) or (passed[-1] > allowed).all():
+                break
+            count = min(2 * count, len(impostor))
+        beyond = passed > allowed
+        threshold = np.nextafter(impostor[order][np.argmax(beyond, axis=0)], np.inf)
+        return np.where(beyond.any(axis=0), threshold, np.nan)
+
+    def _strongest(self, impostor: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Running sums (count, R) of the weights of the `count` highest impostors, and their indices."""
+        top = np.argpartition(-impostor, count - 1)[:count]
+        order = top[np.lexsort((top, -impostor[top]))]
+        return np.cumsum(pair_weights(self.drawn, self.first[order], self.second[order]), axis=0), order
+
+    def fnmr(self, similarity: np.ndarray, threshold) -> np.ndarray:
+        """FNMR (R,) at a `threshold` for all resamples, or one each (R,); NaN without genuine pairs."""
+        errors = np.asarray(similarity, dtype=np.float64)[self.genuine, None] < np.atleast_1d(threshold)
+        wrong = np.einsum("gr,gr->r", self.mated, np.broadcast_to(errors, self.mated.shape))
+        rate = divided(wrong, self.mated.sum(axis=0))
+        return np.where(np.isnan(np.broadcast_to(threshold, rate.shape)), np.nan, rate)
+
+    def fmr(self, similarity: np.ndarray, threshold: float) -> np.ndarray:
+        """FMR (R,) at one fixed threshold."""
+        accepted = np.asarray(similarity, dtype=np.float64)[~self.genuine] >= threshold
+        weights = pair_weights(self.drawn, self.first[accepted], self.second[accepted])
+        return divided(weights.sum(axis=0), self.impostors)

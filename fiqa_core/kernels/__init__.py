@@ -1,0 +1,1 @@
+"""The three papers: FaceQAN, DifFIQA with its diffusion model, and eDifFIQA."""

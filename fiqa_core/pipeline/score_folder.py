@@ -1,0 +1,244 @@
+"""`python -m fiqa_core score`: quality scores of the images in a folder, one CSV row per image.
+
+Rows are appended batch by batch, so a killed run goes on where it stopped. A file beside the CSV keeps
+the settings: scores of different methods or networks have different scales and are never mixed.
+"""
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections import Counter
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.images import find_images, to_batch
+from fiqa_core.base.progress import progress
+from fiqa_core.benchmarks.alignment import OK
+from fiqa_core.benchmarks.enrolment import face_reader
+from fiqa_core.loading import ONE_PASS, load_recogniser
+from fiqa_core.pipeline.suites import key_and_value
+from fiqa_core.registry import ON_PIXELS, ON_RECOGNISER, SLUGS, build_method
+from fiqa_core.reporting.names import METHODS
+from fiqa_core.weights.place import find
+from fiqa_core.weights.tensors import locate
+
+COLUMNS = ["image", "score", "percentile", "status"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Images are taken as 112 x 112 crops aligned to the ArcFace template, unless --landmarks or "
+        "--detector says where the faces are. Scores are higher for better images; their scale is the "
+        "method's own. The percentile is the image's rank within this folder."
+    )
+    parser.add_argument("folder", type=Path, help="folder of images, searched with its subfolders")
+    parser.add_argument("--method", required=True, choices=SLUGS)
+    parser.add_argument(
+        "--recogniser",
+        help="architecture, or name of a recogniser that `make repro` trained; for diffiqa, "
+        + ", ".join(ON_RECOGNISER),
+    )
+    parser.add_argument(
+        "--weights", type=Path, help="the recogniser's checkpoint; default: as `make repro` trained it"
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="diffusion model of diffiqa, or weights of a one-pass method; "
+        "default: as `make repro` trained it",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="CSV to write: image, score, percentile, status"
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--aligned", action="store_true", help="images are aligned 112 x 112 crops (default)")
+    where.add_argument("--landmarks", type=Path, help="CSV: path and five points of each image")
+    where.add_argument(
+        "--detector", help='"mtcnn", "yunet" or the path of a YuNet ONNX file; the largest face counts'
+    )
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the method's class, may be repeated; for instance dropout=0.4 of ser_fiq, repeats=4 of faceqan",
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: FIQA_DEVICE, else the first GPU)")
+    parser.add_argument("--batch", type=int, default=32, help="images per step; does not change the scores")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score what is not scored yet; 0 if every image has a score, 1 if some have an error instead."""
+    if args.batch < 1:
+        raise FiqaError(f"--batch {args.batch}", "give a number from 1")
+    if args.device:
+        os.environ["FIQA_DEVICE"] = args.device
+    device = default_device()
+    names = [path.relative_to(args.folder).as_posix() for path in find_images(args.folder)]
+    read = face_reader(args.landmarks, args.detector)
+    weights, model = files(args)
+    method = make_method(args, weights, model, device)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    finished = begin(args.out, settings_of(args, weights, model, device))
+    left = [name for name in names if name not in finished]
+    if finished:
+        print(
+            f"{args.out}: {len(names) - len(left)} images are scored already, {len(left)} are left",
+            file=sys.stderr,
+        )
+    batches = [left[first : first + args.batch] for first in range(0, len(left), args.batch)]
+    title = f"score {METHODS.get(args.method, args.method)}"
+    for batch in progress(batches, title, len(left), "images", weight=len):
+        append(args.out, score_batch(method, read, args.folder, batch, device))
+    return finish(args.out, names)
+
+
+def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
+    """Checkpoint of the recogniser and of the model, given or as the pipeline wrote them; None: not used.
+
+    Raises FiqaError for an option that the method does not use, or where one is missing.
+    """
+    needed = args.method in ON_RECOGNISER or args.method == "diffiqa"
+    for option, value, unused in (
+        ("--recogniser", args.recogniser, not needed),
+        ("--weights", args.weights, not needed),
+        ("--model", args.model, args.method in ON_RECOGNISER or args.method in ON_PIXELS),
+        ("--option", args.option or None, not needed),
+    ):
+        if unused and value is not None:
+            raise FiqaError(f"{option} has no use with --method {args.method}", "leave it out")
+    if args.method in ON_PIXELS:
+        return None, None
+    if args.method in ONE_PASS:
+        return None, find(args.model or project.build() / "quality" / args.method / "0.pt")
+    if args.recogniser is None:
+        raise FiqaError(
+            f"--method {args.method} needs --recogniser",
+            "name an architecture, for instance iresnet100, "
+            "with --weights, or a recogniser that `make repro` trained, for instance cosface",
+        )
+    diffusion = args.model or project.build() / "diffusion" / "0.pt"
+    model = None if args.method in ON_RECOGNISER else find(diffusion)
+    return find(args.weights or project.build() / "recognisers" / f"{args.recogniser}.pt"), model
+
+
+def make_method(args: argparse.Namespace, weights: Path | None, model: Path | None, device):
+    """The method the arguments describe, with networks from the two files."""
+    if weights is None:
+        return build_method(args.method, model_path=model, device=device)
+    options = dict(key_and_value(text) for text in args.option)
+    return build_method(
+        args.method, load_recogniser(args.recogniser, weights), diffusion_path=model, device=device, **options
+    )
+
+
+def score_batch(method, read, folder: Path, names: list[str], device) -> pd.DataFrame:
+    """Rows image, score, percentile (empty until the end), status; NaN where no face was extracted."""
+    faces = [read(folder / name, name) for name in names]
+    good = np.array([status == OK for _, status in faces])
+    scores = np.full(len(names), np.nan)
+    if good.any():
+        scores[good] = method(to_batch(np.stack([crop for crop, _ in faces])[good], device)).cpu().numpy()
+    return pd.DataFrame(
+        {"image": names, "score": scores, "percentile": np.nan, "status": [status for _, status in faces]}
+    )
+
+
+def settings_of(args: argparse.Namespace, weights: Path | None, model: Path | None, device) -> dict:
+    """What makes two scores comparable; batch size and place of the output do not matter."""
+    return {
+        "folder": str(args.folder.resolve()),
+        "method": args.method,
+        "recogniser": args.recogniser,
+        "weights": _digest(weights),
+        "model": _digest(model),
+        "landmarks": _digest(args.landmarks),
+        "detector": args.detector,
+        "options": sorted(args.option),
+        "device": device.type,
+    }
+
+
+def _digest(path: Path | None) -> str | None:
+    return None if path is None else hashlib.sha256(locate(path).read_bytes()).hexdigest()
+
+
+def begin(out: Path, settings: dict) -> set[str]:
+    """Open or continue `out`; returns the images that have a score. Images with an error are tried again.
+
+    Raises FiqaError if `out` holds scores of other settings, or is not this command's file.
+    """
+    sidecar = out.with_name(out.name + ".json")
+    if not out.is_file():
+        sidecar.write_text(json.dumps(settings, indent=1) + "\n")
+        out.write_text(",".join(COLUMNS) + "\n")
+        return set()
+    if not sidecar.is_file():
+        raise FiqaError(
+            f"{out} exists, but {sidecar.name} with its settings does not", "name another --out, or delete it"
+        )
+    other = json.loads(sidecar.read_text())
+    differing = [key for key in settings if settings[key] != other.get(key)]
+    if differing:
+        key = differing[0]
+        raise FiqaError(
+            f"{out} was scored with {key} = {other.get(key)}, now {key} = {settings[key]}",
+            "name another --out, or delete it",
+        )
+    text = out.read_text(encoding="utf-8")
+    rows = _rows(out, text[: text.rfind("\n") + 1])
+    rows = rows[rows["status"] == OK]
+    _replace(out, rows)
+    return set(rows["image"])
+
+
+def _rows(out: Path, text: str) -> pd.DataFrame:
+    """Whole lines of the file; a kill in the middle of a line leaves half a line, which is not among them."""
+    try:
+        rows = pd.read_csv(
+            StringIO(text),
+            dtype={"image": str, "status": str},
+            keep_default_na=False,
+            na_values={"score": [""], "percentile": [""]},
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError):
+        rows = pd.DataFrame()
+    if list(rows) != COLUMNS:
+        raise FiqaError(f"{out} is not a table of {', '.join(COLUMNS)}", "name another --out, or delete it")
+    return rows
+
+
+def append(out: Path, rows: pd.DataFrame) -> None:
+    with open(out, "a", encoding="utf-8", newline="") as file:
+        rows.to_csv(file, header=False, index=False, float_format="%.9g", lineterminator="\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def finish(out: Path, names: list[str]) -> int:
+    """Sort the rows by image, add percentiles, say what failed; the exit code."""
+    rows = _rows(out, out.read_text(encoding="utf-8"))
+    rows = rows[rows["image"].isin(names)].sort_values("image").reset_index(drop=True)
+    rows["percentile"] = (100 * (rows["score"].rank() - 0.5) / rows["score"].count()).round(2)
+    _replace(out, rows)
+    failed = Counter(rows.loc[rows["status"] != OK, "status"])
+    print(
+        f"{out}: {len(rows) - failed.total()} images scored, {failed.total()} without a score",
+        file=sys.stderr,
+    )
+    for status, count in failed.most_common(5):
+        print(f"  {count} x {status}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _replace(out: Path, rows: pd.DataFrame) -> None:
+    part = out.with_name(out.name + ".part")
+    rows.to_csv(part, index=False, float_format="%.9g", lineterminator="\n")
+    os.replace(part, out)

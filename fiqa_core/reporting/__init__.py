@@ -1,0 +1,1 @@
+"""All that is printed beside the papers: tables, figures, the report."""

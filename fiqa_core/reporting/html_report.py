@@ -1,0 +1,136 @@
+"""The last stage: `results/summary.json` (metrics) and one HTML page that links every executed notebook."""
+import html
+import json
+import shutil
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+
+from fiqa_core.base import project
+from fiqa_core.base.progress import progress
+from fiqa_core.base.project import settings
+from fiqa_core.reporting.beside import order_methods
+
+MAIN = {"preset": "iso", "discard_limit": 0.3}
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }
+table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .25rem .8rem; text-align: right }
+th { border-bottom: 2px solid #888 } tr:nth-child(even) { background: #f4f4f4 }
+td:first-child, th:first-child { text-align: left } img { max-width: 100%; border: 1px solid #ddd }
+.note { background: #fff6d6; padding: .6rem 1rem; border-left: 4px solid #d9a400 } code { background: #f0f0f0 }
+"""
+
+
+def add_arguments(parser) -> None:
+    pass
+
+
+def run(args) -> int:
+    print(f"report: {build_report()}")
+    return 0
+
+
+def build_report() -> Path:
+    """Write results/summary.json and report/; returns the page to open."""
+    means = pd.read_csv(project.results() / "evaluation" / "means.csv")
+    pauc = pd.read_csv(project.results() / "evaluation" / "pauc.csv")
+    (project.results() / "summary.json").write_text(json.dumps(summary(means, pauc), indent=2) + "\n")
+    folder = project.root() / "report"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    pages = convert_notebooks(folder)
+    figures = copy_figures(folder)
+    shutil.copy(project.root() / "params.yaml", folder / "params.yaml")
+    (folder / "index.html").write_text(index_page(means, pauc, pages, figures))
+    return folder / "index.html"
+
+
+def summary(means: pd.DataFrame, pauc: pd.DataFrame) -> dict:
+    """The metrics of `dvc metrics show`: mean pAUC of each method, FNMR without discard of each benchmark."""
+    result = {"suite": settings("suite")}
+    for preset, limit in (("iso", 0.2), ("iso", 0.3), ("paper", 0.2), ("paper", 0.3)):
+        rows = means[(means.recogniser == "all") & (means.preset == preset) & (means.discard_limit == limit)]
+        result[f"pauc_{limit}_{preset}"] = {
+            row.method: {"mean": round(row.pauc, 4), "low": round(row.low, 4), "high": round(row.high, 4)}
+            for row in rows.itertuples()}
+    fnmr0 = pauc[pauc.preset == "iso"].groupby("benchmark").fnmr0.mean()
+    result["fnmr0_mean_over_recognisers"] = {name: round(value, 4) for name, value in fnmr0.items()}
+    return result
+
+
+def convert_notebooks(folder: Path) -> list[tuple[str, str]]:
+    """Every executed notebook as HTML below `folder`; returns (file name, title) in order."""
+    from nbconvert import HTMLExporter
+    exporter = HTMLExporter(mathjax_url="", require_js_url="", exclude_input_prompt=True)
+    sources = sorted((project.build() / "notebooks").glob("*.ipynb"))
+    pages = []
+    for source in progress(sources, "report", unit="notebooks"):
+        notebook = nbformat.read(source, as_version=4)
+        body, _ = exporter.from_notebook_node(notebook)
+        (folder / f"{source.stem}.html").write_text(body)
+        pages.append((f"{source.stem}.html", title(notebook, source.stem)))
+    return pages
+
+
+def title(notebook, stem: str) -> str:
+    """First heading of a notebook, with the parameter values that its file name carries."""
+    heading = next((line.lstrip("# ") for cell in notebook.cells if cell.cell_type == "markdown"
+                    for line in cell.source.splitlines() if line.startswith("#")), stem)
+    _, _, values = stem.partition("-")
+    return f"{heading} ({values})" if values else heading
+
+
+def copy_figures(folder: Path) -> list[tuple[str, str]]:
+    """Figures of the artefact notebooks with their alternative texts; returns (file name, text)."""
+    figures = []
+    for source in sorted((project.results() / "artefacts").glob("*/*.png")):
+        shutil.copy(source, folder / source.name)
+        text = source.with_suffix(".txt")
+        figures.append((source.name, text.read_text().strip() if text.is_file() else source.stem))
+    return figures
+
+
+def index_page(means, pauc, pages, figures) -> str:
+    """The page: what was run, the main table, FNMR without discard, links, figures."""
+    suite = settings("suite")
+    links = "\n".join(f'<li><a href="{name}">{html.escape(text)}</a></li>' for name, text in pages)
+    pictures = "\n".join(f'<p><img src="{name}" alt="{html.escape(text)}"><br><small>{html.escape(text)} '
+                         f'<code>{name}</code></small></p>' for name, text in figures)
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>FIQA Workbook: suite {suite}</title>
+<style>{STYLE}</style>
+<h1>FIQA Workbook: suite {html.escape(suite)}</h1>
+<p class="note">{html.escape(settings("about"))}</p>
+<p>Parameters and seeds of every number on this page: <a href="params.yaml">params.yaml</a>;
+stages: <code>dvc dag</code>. Presets are defined in <code>fiqa_core/evaluation/edc.py</code>.</p>
+<h2>Mean pAUC over benchmarks and recognisers</h2>
+<p>1 is no better than discarding at random; intervals resample identities (2.5 to 97.5 %). FMR 1e-3.</p>
+{means_table(means)}
+<h2>FNMR without discard at FMR 1e-3, pAUC(0.3), preset iso, mean over recognisers</h2>
+{benchmarks_table(pauc)}
+<h2>Notebooks, executed</h2>
+<ul>{links}</ul>
+<h2>Figures</h2>
+{pictures}
+</html>
+"""
+
+
+def means_table(means: pd.DataFrame) -> str:
+    rows = means[means.recogniser == "all"].copy()
+    rows["cell"] = [f"{r.pauc:.3f} [{r.low:.3f}, {r.high:.3f}]" for r in rows.itertuples()]
+    table = rows.pivot(index="method", columns=["preset", "discard_limit"], values="cell")
+    order = rows[(rows.preset == MAIN["preset"]) & (rows.discard_limit == MAIN["discard_limit"])].sort_values("pauc")
+    table = table.reindex(order.method)
+    table.columns = [f"{preset}, discard {limit}" for preset, limit in table.columns]
+    return table.reset_index().to_html(index=False, border=0, na_rep="")
+
+
+def benchmarks_table(pauc: pd.DataFrame) -> str:
+    rows = pauc[(pauc.preset == MAIN["preset"]) & (pauc.discard_limit == MAIN["discard_limit"])]
+    table = rows.pivot_table(index="method", columns="benchmark", values="pauc", aggfunc="mean").round(3)
+    table = table.loc[order_methods(table.index), sorted(table.columns, key=str.lower)]
+    fnmr0 = rows.groupby("benchmark").fnmr0.mean().round(4).rename("FNMR(0) of the recognisers")
+    table = pd.concat([fnmr0.to_frame().T, table]).rename_axis(index="method", columns=None)
+    return table.reset_index().to_html(index=False, border=0, na_rep="")

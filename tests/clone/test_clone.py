@@ -1,0 +1,135 @@
+"""The whole pipeline for real: a fresh clone, the ci suite, one bare `dvc repro`, then what must not run again."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+METHODS = {"FaceQnet", "SDD-FIQA", "PFE", "PCNet", "MagFace", "LightQNet", "SER-FIQ", "FaceQAN", "CR-FIQA",
+           "FaceQgen (re-interpretation)", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)", "eDifFIQA(L)", "FROQ",
+           "GraFIQs", "PreFIQs", "Sharpness", "Illumination", "Symmetry", "random", "oracle"}
+
+pytestmark = pytest.mark.pipeline
+
+
+def run(folder, *command, check=True):
+    # One thread: networks this small gain nothing from two, which wait for each other on a busy machine.
+    environment = {**os.environ, "PYTHONPATH": str(folder), "FIQA_ROOT": str(folder), "OMP_NUM_THREADS": "1",
+                   "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    result = subprocess.run(command, cwd=folder, env=environment, text=True, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert not check or result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-6000:]}"
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A clone without cache, remote or data, with the ci suite reproduced in it."""
+    folder = tmp_path_factory.mktemp("fresh") / "workbook"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    run(folder, sys.executable, "-m", "fiqa_core", "suite", "ci")
+    start = time.monotonic()
+    run(folder, "dvc", "repro")
+    print(f"\nci suite from nothing: {time.monotonic() - start:.0f} s")
+    return folder
+
+
+def table(clone, name):
+    return pd.read_csv(clone / "results" / name)
+
+
+def test_every_table_and_the_report_are_there(clone):
+    report = (clone / "report" / "index.html").read_text()
+    for notebook in sorted((clone / "notebooks").glob("*.ipynb")):
+        if notebook.stem != "00_start_here":
+            assert f'href="{notebook.stem}' in report, f"{notebook.stem} is not linked from the report"
+    for stem in (path.stem for path in (clone / "notebooks").glob("[1-9]*.ipynb")):
+        assert list((clone / "results" / "artefacts" / stem).glob("*.csv")), stem
+
+
+def test_tables_hold_every_method_benchmark_and_recogniser(clone):
+    pauc = table(clone, "evaluation/pauc.csv")
+    assert set(pauc.method) == METHODS
+    assert pauc.benchmark.nunique() == 8 and pauc.recogniser.nunique() == 8
+    assert set(pauc.preset) == {"iso", "paper"}
+    iso = pauc[(pauc.preset == "iso") & pauc.pauc.notna()]
+    assert (iso.low <= iso.high).all()
+    oracle = iso[iso.method == "oracle"].groupby(["benchmark", "recogniser", "discard_limit"]).pauc.first()
+    for row in iso[iso.method == "FaceQAN"].itertuples():
+        assert row.pauc >= oracle[row.benchmark, row.recogniser, row.discard_limit] - 1e-9
+
+
+def test_scores_are_finite_and_one_per_image(clone):
+    for path in sorted((clone / "results" / "scores").glob("*.csv")):
+        scores = pd.read_csv(path)
+        assert scores.score.notna().all() and not scores.duplicated(["benchmark", "image_id"]).any()
+        assert scores.score.nunique() > len(scores) / 2, f"{path.stem} hardly tells images apart"
+
+
+def test_the_start_notebook_runs(clone):
+    run(clone, sys.executable, "-m", "fiqa_core", "run", "00_start_here")
+
+
+def test_second_repro_does_nothing_and_status_is_clean(clone):
+    start = time.monotonic()
+    output = run(clone, "dvc", "repro")
+    assert time.monotonic() - start < 15
+    assert "Running stage" not in output
+    assert "up to date" in run(clone, "dvc", "status")
+
+
+def test_git_sees_only_what_the_user_changed(clone):
+    changed = run(clone, "git", "status", "--porcelain").split()[1::2]
+    assert set(changed) <= {"params.yaml", "dvc.lock"}, changed
+
+
+def test_metrics_and_plots_work(clone):
+    assert "FaceQAN" in run(clone, "dvc", "metrics", "show")
+    assert "index.html" in run(clone, "dvc", "plots", "show")
+
+
+def test_an_opened_notebook_and_new_prose_run_nothing_but_the_digest(clone):
+    path = clone / "notebooks" / "05_score.ipynb"
+    content = json.loads(path.read_text())
+    content["cells"][0]["source"].append("\nMore prose.")
+    content["cells"][2]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "left by JupyterLab"}]
+    path.write_text(json.dumps(content))
+    output = run(clone, "dvc", "repro")
+    assert output.count("Running stage") == 1 and "'code'" in output
+
+
+def test_forced_stages_give_identical_csv_files(clone):
+    """Everything that draws random numbers runs again; only run times may differ."""
+    def tables():
+        found = (path for path in (clone / "results").rglob("*.csv")
+                 if path.relative_to(clone).parts[1] not in ("runtime", "artefacts"))
+        return {str(path.relative_to(clone)): path.read_bytes() for path in found}
+
+    before = tables()
+    run(clone, "dvc", "repro", "--force", "--single-item", "prepare", "recogniser@cosface", "embed", "diffusion",
+        "score@faceqan", "score@diffiqa", "label", "distil@diffiqa_r", "distil@ediffiqa_l",
+        "score_distilled@diffiqa_r", "score_distilled@ediffiqa_l", "score_training_free@ser_fiq",
+        *(f"{stage}@{slug}" for slug in ("faceqnet", "sdd_fiqa", "lightqnet", "cr_fiqa", "faceqgen", "froq")
+          for stage in ("baseline", "score_baseline")), "evaluate", "ablate")
+    assert len(before) > 20 and tables() == before
+
+
+def test_one_parameter_runs_only_what_depends_on_it(clone):
+    text = (clone / "params.yaml").read_text()
+    run(clone, sys.executable, "-m", "fiqa_core", "suite", "ci", "--set", "ablation.images=45")
+    names = run(clone, "dvc", "status", "--json")
+    (clone / "params.yaml").write_text(text)
+    assert "ablate" in names and "score@faceqan" not in names
+
+
+def test_lost_results_come_back_from_the_cache(clone):
+    shutil.rmtree(clone / "results" / "evaluation")
+    output = run(clone, "dvc", "repro")
+    assert "Running stage 'evaluate'" not in output
+    assert (clone / "results" / "evaluation" / "means.csv").is_file()

@@ -1,0 +1,287 @@
+"""EDC and pAUC: the golden fixture, closed forms, and a brute-force reading of the definitions."""
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.evaluation.edc import (
+    LEVELS,
+    discard_steps,
+    edc,
+    flat_curve,
+    oracle_curve,
+    oracle_pauc_raw,
+    random_curves,
+    step_area,
+)
+from fiqa_core.evaluation.thresholds import match_rate, paper_index, threshold_at_fmr
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "edc"
+JOINT = "grid05_joint_"
+
+
+@pytest.fixture(scope="module")
+def golden():
+    pairs = pd.read_csv(GOLDEN / "pairs.csv.gz")
+    quality = pd.read_csv(GOLDEN / "quality.csv.gz").set_index("img")
+    expected = json.loads((GOLDEN / "expected.json").read_text())
+    columns = {name: np.minimum(*(quality.loc[pairs[side], name].to_numpy() for side in ("img1", "img2")))
+               for name in ("quality", "quality_int")}
+    return pairs["similarity"].to_numpy(), pairs["is_genuine"].to_numpy(), columns, expected
+
+
+@pytest.fixture
+def synthetic():
+    """3000 genuine and 3000 impostor similarities, genuine ones the lower the lower their quality."""
+    generator = np.random.default_rng(7)
+    genuine = np.arange(6000) < 3000
+    quality = generator.random(6000)
+    similarity = np.where(genuine, 0.2 + 0.5 * quality, 0.0) + 0.12 * generator.standard_normal(6000)
+    return similarity, genuine, quality
+
+
+@pytest.mark.parametrize("column", ["quality", "quality_int"])
+def test_iso_matches_golden(golden, column):
+    similarity, genuine, qualities, expected = golden
+    want = expected[column]["exact_mated_fixed"]
+    curve = edc(similarity, genuine, qualities[column])
+    assert curve.threshold == want["threshold_similarity"]
+    assert (curve.fmr, curve.fnmr0) == (want["fmr_at_threshold"], pytest.approx(want["fnmr0"], abs=1e-9))
+    assert len(curve.discard) == want["n_distinct"]
+    assert np.allclose(np.c_[curve.discard, curve.fnmr][:6], want["first_points"], rtol=0, atol=1e-9)
+    for limit, name in ((0.2, "02"), (0.3, "03")):
+        assert curve.pauc_raw(limit) == pytest.approx(want[f"pauc{name}"], abs=1e-9)
+        assert curve.pauc(limit) == pytest.approx(want[f"npauc{name}"], abs=1e-9)
+        assert curve.best(limit) == pytest.approx(want[f"best{name}_exact"], abs=1e-9)
+        assert curve.best(limit, linear=True) == pytest.approx(want[f"best{name}"], abs=1e-9)
+    assert curve.pauc_raw(1.0) == pytest.approx(want["auc1"], abs=1e-9)
+
+
+@pytest.mark.parametrize("column", ["quality", "quality_int"])
+def test_paper_matches_golden(golden, column):
+    similarity, genuine, qualities, expected = golden
+    want = expected[column][JOINT + "divide10_recomputed"]
+    curve = edc(similarity, genuine, qualities[column], "paper")
+    assert np.allclose(curve.fnmr, want["fnmr"], rtol=0, atol=1e-9)
+    assert np.allclose(np.arccos(curve.thresholds) / np.pi, want["threshold_distance"], rtol=0, atol=1e-9)
+    assert curve.pauc(0.2) == pytest.approx(want["npauc02_left"], abs=1e-9)
+    assert curve.pauc(0.3) == pytest.approx(want["npauc03_left"], abs=1e-9)
+
+
+@pytest.mark.parametrize("column", ["quality", "quality_int"])
+def test_nearest_matches_golden(golden, column):
+    similarity, genuine, qualities, expected = golden
+    want = expected[column][JOINT + "closest_recomputed"]
+    curve = edc(similarity, genuine, qualities[column], "nearest")
+    assert np.allclose(curve.fnmr, want["fnmr"], rtol=0, atol=1e-9)
+    assert curve.pauc(0.3) == pytest.approx(want["npauc03_trapz"], abs=1e-9)
+    assert curve.pauc_raw(0.95) == pytest.approx(want["auc095_trapz"], abs=1e-9)
+
+
+def test_ties_leave_together():
+    similarity = np.array([.9, .1, .8, .2, .7, .3, .6, .95])
+    discard, fnmr = discard_steps(similarity < .5, np.array([1, 1, 2, 2, 2, 3, 4, 4]))
+    assert discard.tolist() == [0, .25, .625, .75]
+    assert np.allclose(fnmr, [.375, 1 / 3, 1 / 3, 0])
+    for limit, area in ((.2, .075), (.3, .1104166666666667), (.5, .1770833333333333), (1, .2604166666666667)):
+        assert step_area(discard, fnmr, limit) == pytest.approx(area, abs=1e-12)
+
+
+@pytest.mark.parametrize("preset", ["iso", "paper"])
+def test_monotone_map_of_quality_changes_nothing(synthetic, preset):
+    similarity, genuine, quality = synthetic
+    first, mapped = (edc(similarity, genuine, q, preset) for q in (quality, np.exp(3 * quality) - 40))
+    assert np.array_equal(first.fnmr, mapped.fnmr) and np.array_equal(first.discard, mapped.discard)
+
+
+def test_constant_quality_is_one(synthetic):
+    similarity, genuine, quality = synthetic
+    curve = edc(similarity, genuine, np.ones_like(quality))
+    assert len(curve.discard) == 1
+    assert [curve.pauc(limit) for limit in (.1, .3, 1)] == [1, 1, 1]
+
+
+def test_oracle_is_the_discrete_sum_and_beats_the_linear_bound(synthetic):
+    similarity, genuine, quality = synthetic
+    curve = edc(similarity, genuine, quality)
+    perfect = edc(similarity, genuine, np.where(similarity < curve.threshold, np.arange(6000) / 6000, 2))
+    left = np.arange(curve.genuine)
+    summands = np.maximum(curve.errors - left, 0) / (curve.genuine - left) / curve.genuine
+    oracle = oracle_curve(curve)
+    assert oracle.pauc_raw(1) == pytest.approx(summands.sum(), abs=1e-12)
+    assert oracle.pauc_raw(.3) == pytest.approx(perfect.pauc_raw(.3), abs=1e-12)
+    for limit in (.01, .1234, .3, 1):
+        closed = oracle_pauc_raw(curve.errors, curve.genuine, limit)
+        assert closed == pytest.approx(oracle.pauc_raw(limit), abs=1e-12)
+        assert abs(curve.best(limit) - oracle.pauc_raw(limit)) < 1 / curve.genuine
+        assert oracle.pauc_raw(limit) > curve.best(limit, linear=True)
+    assert oracle.relative(.3) == pytest.approx(0, abs=.01)
+    assert flat_curve(curve).relative(.3) == pytest.approx(1)
+
+
+def test_oracle_under_paper(synthetic):
+    similarity, genuine, quality = synthetic
+    curve = edc(similarity, genuine, quality, "paper")
+    wrong = genuine & (similarity < curve.threshold)
+    perfect = edc(similarity, genuine, np.where(wrong, 0, np.where(genuine, 1, 2)), "paper")
+    kept = ~np.isnan(perfect.fnmr)
+    assert np.allclose(oracle_curve(curve).fnmr[kept], perfect.fnmr[kept])
+
+
+def test_random_order_is_one_on_average(synthetic):
+    similarity, genuine, _ = synthetic
+    areas = np.array([curve.pauc(.3) for curve in random_curves(similarity, genuine)])
+    assert abs(areas.mean() - 1) < 3 * areas.std(ddof=1) / np.sqrt(len(areas))
+
+
+def test_random_order_gains_from_the_moving_threshold_of_paper(synthetic):
+    """Chance alone is rewarded as soon as it discards one of the few impostors that set the threshold."""
+    similarity, genuine, _ = synthetic
+    assert np.mean([curve.pauc(.3) for curve in random_curves(similarity, genuine, "paper")]) < .95
+    assert flat_curve(edc(similarity, genuine, genuine, "paper")).pauc(.3) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("preset", ["iso", "paper"])
+def test_reversed_quality_is_worse_than_none(synthetic, preset):
+    similarity, genuine, quality = synthetic
+    right, reversed_ = (edc(similarity, genuine, sign * quality, preset) for sign in (1, -1))
+    assert right.pauc(.3) < 1 < reversed_.pauc(.3)
+
+
+def test_impostor_outlier_moves_the_threshold_by_one_rank(synthetic):
+    similarity, genuine, quality = synthetic
+    ranked = np.sort(similarity[~genuine])[::-1]
+    assert edc(similarity, genuine, quality).threshold == np.nextafter(ranked[3], np.inf)
+    similarity[np.flatnonzero(~genuine)[np.argmin(similarity[~genuine])]] = .99      # one mislabelled pair
+    assert edc(similarity, genuine, quality).threshold == np.nextafter(ranked[2], np.inf)
+
+
+def test_failures_to_extract_leave_first(synthetic):
+    similarity, genuine, quality = synthetic
+    lost = np.flatnonzero(genuine)[:30]
+    quality[lost], similarity[lost] = -np.inf, .99
+    curve = edc(similarity, genuine, quality)
+    assert curve.failures == 30 and curve.discard[1] == 30 / 3000
+    assert curve.errors == 30 + np.sum(similarity[genuine][30:] < curve.threshold)
+    assert edc(similarity, genuine, quality, "paper").failures == 30
+
+
+def test_impostor_quality_is_not_needed_under_iso(synthetic):
+    similarity, genuine, quality = synthetic
+    whole = edc(similarity, genuine, quality)
+    half = edc(similarity, genuine, np.where(genuine, quality, np.nan))
+    assert np.array_equal(whole.fnmr, half.fnmr)
+    with pytest.raises(FiqaError, match="NaN for 3000 pairs"):
+        edc(similarity, genuine, np.where(genuine, quality, np.nan), "paper")
+
+
+def test_bad_input_is_named(synthetic):
+    similarity, genuine, quality = synthetic
+    with pytest.raises(FiqaError, match="pair_quality is NaN"):
+        edc(similarity, genuine, np.where(np.arange(6000) == 5, np.nan, quality))
+    with pytest.raises(FiqaError, match="similarity is NaN"):
+        edc(np.where(np.arange(6000) == 5, np.nan, similarity), genuine, quality)
+    with pytest.raises(FiqaError, match="do not match"):
+        edc(similarity, genuine, quality[:-1])
+    with pytest.raises(FiqaError, match="no pair as genuine"):
+        edc(similarity, np.zeros(6000), quality)
+    with pytest.raises(FiqaError, match="preset 'erc'"):
+        edc(similarity, genuine, quality, "erc")
+    with pytest.raises(FiqaError, match="at least 1000"):
+        edc(similarity[:3999], genuine[:3999], quality[:3999])
+    with pytest.raises(FiqaError, match="too few"):
+        edc(similarity[:3100], genuine[:3100], quality[:3100], "paper")
+    with pytest.raises(FiqaError, match="divides by ten"):
+        edc(similarity, genuine, quality, "paper", fmr=.002)
+    with pytest.raises(FiqaError, match="discard limit"):
+        edc(similarity, genuine, quality).pauc(0)
+
+
+def test_without_errors_the_area_is_zero_and_the_ratio_undefined(synthetic):
+    similarity, genuine, quality = synthetic
+    for preset in ("iso", "paper"):
+        curve = edc(np.where(genuine, .999, similarity), genuine, quality, preset)
+        assert curve.errors == 0 and curve.pauc_raw(.3) == 0 and np.isnan(curve.pauc(.3))
+
+
+def test_paper_floor_is_the_first_level_alone():
+    generator = np.random.default_rng(3)
+    genuine = np.arange(6000) < 3000
+    similarity = np.where(genuine, .9, 0) + .01 * generator.standard_normal(6000)
+    similarity[:20] = -.5
+    curve = edc(similarity, genuine, np.arange(6000), "paper")
+    assert curve.pauc(.2) == pytest.approx(1 / 4) and curve.pauc(.3) == pytest.approx(1 / 6)
+
+
+@pytest.mark.parametrize("count, index", [(4000, 3), (3001, 3), (3000, 2), (2001, 2), (2000, 1), (1001, 1),
+                                          (1000, 0), (101, 0), (100, None), (0, None)])
+def test_paper_threshold_rank(count, index):
+    assert paper_index(count) == index
+
+
+def test_grid_levels_without_genuine_pairs_are_undefined():
+    genuine = np.arange(4000) < 1000
+    curve = edc(np.linspace(-1, 1, 4000), genuine, np.arange(4000), "paper")
+    assert np.array_equal(np.isnan(curve.fnmr), LEVELS * 4000 > 999)
+
+
+def test_curve_holds_its_value(synthetic):
+    curve = edc(*synthetic)
+    assert curve.at(0) == curve.fnmr0 and curve.at(.3) == curve.fnmr[900]
+    assert np.array_equal(curve.at(curve.discard), curve.fnmr)
+    assert [part[-1] for part in curve.steps()] == [1, 0]
+
+
+values = st.integers(-5, 5).map(float)          # few values, so that similarities and qualities tie
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(10, 30).flatmap(lambda count: st.tuples(arrays(float, count, elements=values),
+                                                           arrays(float, count, elements=values))),
+       arrays(float, st.integers(4, 40), elements=values), st.floats(.05, 1))
+def test_iso_against_brute_force(mated, impostor, limit):
+    similarity, quality = mated
+    fmr = .25
+    candidates = np.append(np.unique(impostor), np.inf)
+    threshold = min(t for t in np.nextafter(candidates, np.inf) if np.mean(impostor >= t) <= fmr)
+    curve = edc(np.append(similarity, impostor), np.arange(len(similarity) + len(impostor)) < len(similarity),
+                np.append(quality, np.full(len(impostor), np.nan)), fmr=fmr)
+    assert curve.threshold == threshold == threshold_at_fmr(impostor, fmr)
+    assert match_rate(impostor, threshold) <= fmr
+    wrong, area, previous = similarity < threshold, 0., 0.
+    for value in np.unique(quality):
+        kept = quality >= value
+        x = 1 - kept.mean()
+        assert curve.at(x) == pytest.approx(wrong[kept].mean())
+        beyond = np.mean(quality <= value)
+        area += wrong[kept].mean() * max(min(beyond, limit) - min(previous, limit), 0)
+        previous = beyond
+    assert curve.pauc_raw(limit) == pytest.approx(area)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2 ** 32 - 1), st.integers(300, 500), st.booleans())
+def test_paper_against_brute_force(seed, count, tied):
+    generator = np.random.default_rng(seed)
+    genuine = generator.random(count) < .5
+    similarity = generator.uniform(-1, 1, count) + np.where(genuine, .5, 0)
+    quality = generator.integers(0, 9, count) if tied else generator.random(count)
+    curve = edc(similarity, genuine, quality, "paper", fmr=1e-2)
+    distance = np.arccos(np.clip(similarity, -1, 1)) / np.pi
+    listing = sorted(range(count), key=lambda i: (quality[i], i))
+    for level, value in zip(range(20), curve.fnmr):
+        kept = listing[level * count // 20:]
+        impostors = sorted(distance[i] for i in kept if not genuine[i])
+        index = len(impostors) - 1
+        if index < 10:
+            assert np.isnan(value)
+            continue
+        threshold = impostors[index // 10 // 10]
+        rejected = [distance[i] >= threshold for i in kept if genuine[i]]
+        assert value == pytest.approx(np.mean(rejected)) if rejected else np.isnan(value)

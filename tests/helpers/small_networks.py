@@ -1,0 +1,67 @@
+"""Small networks with fixed random weights for the tests of the methods, and random faces to feed them."""
+import torch
+
+from fiqa_core.kernels.diffusion import Diffusion
+from fiqa_core.loading import KINDS
+from fiqa_core.recognisers.zoo import recogniser_from_config
+
+# The smallest recogniser that can be saved, and arguments of the methods on it.
+NETWORK = {"network": "iresnet", "blocks": [1], "widths": [16], "size": 56, "embedding": 16, "stem_stride": 2}
+ARGUMENTS = {"FaceQnet": {"hidden": 8}, "PFE": {"hidden": 8, "start": -3.0}, "FROQ": {"layers": ["conv1", "layer1.0.bn1"]},
+             "LightQNet": {"width": "dm025", "colour": "rgb"},
+             "FaceQgen": {"size": 32, "widths": (8, 8), "critic": (8, 8), "measure": "discriminator"}}
+
+torch.set_num_threads(1)  # small networks gain nothing from more, and suffer from busy cores
+
+
+def faces(count: int, seed: int = 0) -> torch.Tensor:
+    """Smooth random pictures (count, 3, 112, 112) in [0, 1]."""
+    coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(coarse, (112, 112), mode="bilinear").contiguous()
+
+
+def recogniser(widths=(8, 8, 16, 16), embedding=32, seed=0):
+    torch.manual_seed(seed)
+    return recogniser_from_config(
+        dict(
+            network="iresnet",
+            name="small",
+            blocks=[1, 1, 1, 1],
+            widths=list(widths),
+            size=56,
+            embedding=embedding,
+            stem_stride=2,
+        )
+    ).freeze()
+
+
+def diffusion(seed=0, **sizes) -> Diffusion:
+    torch.manual_seed(seed)
+    return (
+        Diffusion(**{**dict(dim=8, multipliers=(1, 2), size=28, heads=2, head_dim=4), **sizes})
+        .eval()
+        .requires_grad_(False)
+    )
+
+
+class LimitedMemory(torch.nn.Module):
+    """Runs out of GPU memory above `limit` images; `seen` lists the batch sizes it was given."""
+
+    def __init__(self, network, limit):
+        super().__init__()
+        self.network, self.limit, self.seen = network, limit, []
+
+    def forward(self, images):
+        self.seen.append(len(images))
+        if len(images) > self.limit:
+            raise torch.cuda.OutOfMemoryError("simulated")
+        return self.network(images)
+
+
+def trained(kind: str):
+    """A method of random weights on a small recogniser, and that recogniser."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        recogniser = recogniser_from_config(NETWORK).freeze()
+        backbone = (recogniser,) if KINDS[kind].backbone else ()
+        return KINDS[kind].build(*backbone, **ARGUMENTS.get(kind, {})).eval(), recogniser

@@ -1,0 +1,124 @@
+"""The suites of the workbook: they load, nothing in them is misspelt, and they say what they are."""
+import pytest
+
+from fiqa_core.doctor.facts import forms
+from fiqa_core.loading import SLUGS_OF_ARCHITECTURES
+from fiqa_core.pipeline import suites
+from fiqa_core.pipeline.suites import unknown_keys
+from fiqa_core.weights.catalogue import models
+
+PAPER = suites.load_suite("paper")
+OPEN = ("open", "faces")
+
+
+def test_the_suites_are_those_the_readme_names():
+    assert suites.suite_names() == ["ci", "demo", "faces", "lfw", "open", "paper"]
+
+
+@pytest.mark.parametrize("name", suites.suite_names())
+def test_every_key_of_a_suite_is_one_that_some_function_takes(name):
+    suite = suites.load_suite(name)
+    assert unknown_keys(suite) == []
+    assert suite["suite"] == name and suite["about"]
+
+
+@pytest.mark.parametrize(
+    "override, named",
+    [
+        ("methods.faceqan.repeat=3", "methods.faceqan.repeat"),
+        ("recognisers.arcface.epoch=3", "recognisers.arcface.epoch"),
+        ("faces.protocol=[lfw]", "faces.protocol"),
+        ("faces.source=Official", "faces.source"),
+        ("evaluation.fnmr=0.1", "evaluation.fnmr"),
+        ("faces={source: official, benchmarks: {A: {form: lfw, pair: x}, B: {form: lfv}}}", "faces.A.pair"),
+        ("faces={source: official, benchmarks: {A: {form: lfw, pair: x}, B: {form: lfv}}}", "faces.B.form"),
+        ("labels.image=3", "labels.image"),
+        ("distilled.ediffiqa_s.epochz=3", "distilled.ediffiqa_s.epochz"),
+    ],
+)
+def test_a_misspelt_key_is_named(override, named):
+    assert named in unknown_keys(suites.chosen_suite("demo", [override]))
+
+
+def test_a_misspelt_section_and_an_unknown_method_are_named():
+    suite = {**suites.load_suite("paper"), "recogniser": {}}
+    suite["training_free"] = {"serfiq": {"repeats": 10}, "ser_fiq": {"repeats": 10, "T": 100}}
+    suite["analytical"] = ["sharpnes"]
+    assert set(unknown_keys(suite)) == {
+        "training_free.serfiq",
+        "training_free.ser_fiq.T",
+        "recogniser",
+        "analytical.sharpnes",
+    }
+
+
+def test_null_leaves_a_whole_entry_out_and_stays_a_value_elsewhere():
+    suite = suites.chosen_suite(
+        "paper", ["faces.benchmarks.YTF=null", "faces.benchmarks.LFW.detector=null"]
+    )
+    assert (
+        "YTF" not in suite["faces"]["benchmarks"] and suite["faces"]["benchmarks"]["LFW"]["detector"] is None
+    )
+
+
+def test_a_replaced_section_keeps_nothing_of_the_base():
+    assert set(PAPER["faces"]) == {"source", "training", "benchmarks"}
+    assert "elasticface" not in PAPER["recognisers"] and "replaces" not in PAPER
+    assert PAPER["evaluation"] == suites.load_suite("demo")["evaluation"]
+
+
+def test_the_paper_suite_has_the_papers_benchmarks_recognisers_and_settings():
+    assert list(PAPER["faces"]["benchmarks"]) == [
+        "LFW",
+        "CALFW",
+        "CPLFW",
+        "CFP-FP",
+        "XQLFW",
+        "Adience",
+        "IJB-C",
+        "YTF",
+    ]
+    compared = [row["name"] for row in PAPER["recognisers"].values() if row.get("compare", True)]
+    assert compared == ["AdaFace", "ArcFace", "CosFace", "CurricularFace", "SwinFace", "TransFace"]
+    assert PAPER["methods"]["faceqan"] == {"epsilon": 0.001, "iterations": 5, "repeats": 10, "exponent": 5}
+    assert PAPER["methods"]["diffiqa"] == {"timestep": 5, "repeats": 10, "eta": 1.0}
+
+
+@pytest.mark.parametrize("name", ["paper", *OPEN])
+def test_every_checkpoint_is_an_official_file_of_its_architecture(name):
+    files = {model.file: model for model in models().values()}
+    suite = suites.load_suite(name)
+    for section in ("recognisers", "baselines", "distilled"):
+        for slug, entry in suite[section].items():
+            if "checkpoint" in entry:
+                named = entry.get("architecture") or entry.get("model", slug)
+                assert known(files[entry["checkpoint"]]) in (named.lower(), slug)
+
+
+def known(model) -> str:
+    """The slug or architecture that loads a model of the catalogue."""
+    architecture = (model.architecture or model.slug).lower()
+    return {names.lower(): slug for names, slug in SLUGS_OF_ARCHITECTURES.items()}.get(
+        architecture, architecture
+    )
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_what_is_open_is_fetched_automatically(name):
+    files = {model.file: model for model in models().values()}
+    suite = suites.load_suite(name)
+    named = [
+        entry["checkpoint"]
+        for section in ("recognisers", "baselines", "distilled")
+        for entry in suite[section].values()
+    ]
+    assert all(files[file].url and len(files[file].sha256) == 64 for file in named)
+    assert not suite["faces"]["training"] and not suite["methods"]
+
+
+@pytest.mark.parametrize("name", ["paper", *OPEN])
+def test_every_form_is_known_and_every_method_scores_with_a_recogniser_of_the_suite(name):
+    suite = suites.load_suite(name)
+    assert {entry["form"] for entry in suite["faces"]["benchmarks"].values()} <= set(forms())
+    used = {entry["recogniser"] for entry in suite["training_free"].values() if "recogniser" in entry}
+    assert used | {suite["scoring"]["recogniser"]} <= set(suite["recognisers"])

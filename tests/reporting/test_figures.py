@@ -1,0 +1,344 @@
+"""Figures: every one draws, says what it shows, and is the same file when drawn again."""
+import numpy as np
+import pandas as pd
+import pytest
+
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.evaluation import ranks
+from fiqa_core.reporting import (
+    figure_agreement,
+    figure_curves,
+    figure_faces,
+    figure_runtime,
+    figure_style,
+    figure_tables,
+)
+from fiqa_core.reporting.figure_style import (
+    FAMILIES,
+    LOOKS,
+    REFERENCES_GREY,
+    canvas,
+    empty_figure,
+    label_ends,
+    look,
+    save_figure,
+    spread,
+)
+from fiqa_core.reporting.names import METHODS
+
+OWN = [name for name in METHODS.values() if name in LOOKS]
+RNG = np.random.default_rng(0)
+
+
+def edc_table(benchmarks=("LFW", "CPLFW"), methods=(*OWN, "oracle", "random")):
+    grid = np.linspace(0, 0.95, 20)
+    rows = [
+        (b, m, x, 0.2 * (1 - x) ** (1 + i)) for b in benchmarks for i, m in enumerate(methods) for x in grid
+    ]
+    table = pd.DataFrame(rows, columns=["benchmark", "method", "discard", "fnmr"])
+    return table.assign(low=table["fnmr"] * 0.9, high=table["fnmr"] * 1.1)
+
+
+def beside_table():
+    return pd.DataFrame(
+        {
+            "method": [*OWN, "CR-FIQA", "random"],
+            "published": [*np.linspace(0.6, 0.8, len(OWN)), 0.7, np.nan],
+            "measured": [*np.linspace(0.9, 0.5, len(OWN)), np.nan, 1.0],
+            "low": 0.4,
+            "high": 1.0,
+        }
+    )
+
+
+def runtime_table():
+    return pd.DataFrame(
+        {
+            "method": OWN,
+            "published": np.nan,
+            "measured": 2.0,
+            "parameters_published": 60.0,
+            "parameters_measured": np.linspace(0.1, 9, len(OWN)),
+        }
+    )
+
+
+def repeats_table():
+    return pd.DataFrame(
+        {
+            "repeats": [2, 10, 50],
+            "published": [1.0, 2, 3],
+            "measured": [1.0, 5, 25],
+            "published_relative": [0.5, 1, 1.5],
+            "measured_relative": [np.nan] * 3,
+        }
+    )
+
+
+def scores_table():
+    return pd.DataFrame(
+        [(b, str(i), m, RNG.uniform()) for b in ("LFW", "YTF") for i in range(30) for m in OWN],
+        columns=["benchmark", "image_id", "method", "score"],
+    )
+
+
+def square(rows, columns):
+    return pd.DataFrame(RNG.uniform(-1, 1, (len(rows), len(columns))), index=rows, columns=columns)
+
+
+def rank_table():
+    return pd.DataFrame(
+        {
+            "recogniser": ["ArcFace", "ArcFace", "all"],
+            "benchmark": ["LFW", "mean", "mean"],
+            "spearman": [0.5, -0.2, 0.1],
+            "low": [0.2, -0.6, np.nan],
+            "high": [0.8, -0.1, np.nan],
+        }
+    )
+
+
+def fnmr_table():
+    return pd.DataFrame(
+        {
+            "recogniser": ["ArcFace", "CosFace", "ArcFace"],
+            "benchmark": ["LFW", "LFW", "XQLFW"],
+            "published": [0.008, 0.009, 0.4],
+            "measured": [0.01, 0.02, 0.3],
+            "low": 0.005,
+            "high": 0.5,
+        }
+    )
+
+
+def shape_table():
+    rows = [
+        (s, r, b, u, 1 - u)
+        for s in ("published", "measured")
+        for r in ("ArcFace", "CosFace")
+        for b in ("LFW", "XQLFW")
+        for u in (0, 0.05)
+    ]
+    return pd.DataFrame(rows, columns=["side", "recogniser", "benchmark", "discard", "ratio"])
+
+
+def cross_table():
+    return pd.DataFrame(
+        {
+            "method": OWN,
+            "scored_with": "CosFace",
+            "same": 0.7,
+            "cross": 0.75,
+            "cross_low": 0.72,
+            "cross_high": 0.8,
+            "verdict": "best with its own recogniser",
+        }
+    )
+
+
+def set_table():
+    rows = [(m, s, RNG.uniform(), 0.1) for m in ("CR-FIQA", "Sharpness") for s in ("full renderer", "clay")]
+    return pd.DataFrame(rows, columns=["method", "set", "mean", "sd"])
+
+
+FIGURES = {
+    "edc": lambda: figure_curves.edc_panels(edc_table(), "FaceQAN"),
+    "edc of one benchmark, logarithmic": lambda: figure_curves.edc_panels(
+        edc_table(("LFW",)), logarithmic=True
+    ),
+    "edc, few in colour": lambda: figure_curves.edc_panels(edc_table(), "FaceQAN", shown=["CR-FIQA"]),
+    "edc by family": lambda: figure_curves.edc_families(edc_table(("LFW",))),
+    "order": lambda: figure_agreement.rank_correlation_dots(rank_table()),
+    "no order": lambda: figure_agreement.rank_correlation_dots(rank_table().iloc[:0]),
+    "FNMR(0) apart": lambda: figure_agreement.fnmr_dots(fnmr_table(), together=False),
+    "FNMR(0) together": lambda: figure_agreement.fnmr_dots(fnmr_table(), together=True),
+    "no FNMR(0)": lambda: figure_agreement.fnmr_dots(fnmr_table().iloc[:0], together=True),
+    "shapes": lambda: figure_agreement.curve_shapes(shape_table()),
+    "no shapes": lambda: figure_agreement.curve_shapes(shape_table().iloc[:0]),
+    "same and cross": lambda: figure_agreement.same_and_cross(cross_table()),
+    "no same model": lambda: figure_agreement.same_and_cross(cross_table().iloc[:0]),
+    "sets": lambda: figure_agreement.set_means(set_table(), "method"),
+    "heat-map": lambda: figure_tables.pauc_heatmap(
+        square(OWN, ["LFW", "YTF"]), "title that is longer than the table is wide"
+    ),
+    "beside": lambda: figure_tables.published_and_measured(beside_table(), "pAUC"),
+    "intervals": lambda: figure_tables.intervals(
+        pd.DataFrame(
+            {"benchmark": "LFW", "setting": ["full", "k=2"], "value": [0.5, 0.6], "low": 0.4, "high": 0.7}
+        ),
+        "pAUC",
+        reference=1,
+    ),
+    "repeats": lambda: figure_runtime.repeats_runtime(repeats_table()),
+    "run time": lambda: figure_runtime.method_runtime(runtime_table()),
+    "distributions": lambda: figure_tables.score_distributions(scores_table()),
+    "rank matrix": lambda: figure_tables.rank_matrix(square(OWN, OWN)),
+    "training": lambda: figure_runtime.training_curve(
+        pd.DataFrame({"step": [1, 2], "loss": [3.0, np.nan]}), ["loss"]
+    ),
+    "det": lambda: figure_runtime.verification_curves(
+        {"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}
+    ),
+    "roc": lambda: figure_runtime.verification_curves(
+        {"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}, "roc"
+    ),
+    "empty": lambda: empty_figure("Nothing to show."),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_draws_and_says_what_it_shows(name):
+    figure = FIGURES[name]()
+    figure.draw_without_rendering()
+    assert len(figure.get_label()) > 10
+
+
+def test_saved_figure_is_the_same_file_again_with_alt_text_beside(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
+    shown = save_figure(FIGURES["edc"](), "11_test", "edc")
+    path = tmp_path / "results" / "artefacts" / "11_test" / "11_test_edc.png"
+    first = path.read_bytes()
+    save_figure(FIGURES["edc"](), "11_test", "edc")
+    assert path.read_bytes() == first and first.startswith(b"\x89PNG")
+    assert path.with_suffix(".txt").read_text().strip() == shown.alt
+    assert b"matplotlib" not in first.lower()[:400]
+
+
+def test_every_method_has_a_look_of_its_own():
+    looks = [(value.colour, str(value.dash), value.marker) for value in LOOKS.values()]
+    assert len(set(looks)) == len(looks)
+    assert set(METHODS.values()) <= set(LOOKS)
+    assert {look("oracle").colour, look("random").colour} == {REFERENCES_GREY}
+    assert look("a method of tomorrow") not in LOOKS.values()
+
+
+def test_all_but_the_shown_methods_are_grey_and_without_a_name():
+    figure = figure_curves.edc_panels(
+        edc_table(("LFW",), ("FaceQAN", "CR-FIQA", "FROQ", "random")), shown=["FROQ"]
+    )
+    colours = [line.get_color() for line in figure.axes[0].get_lines()]
+    assert colours.count(figure_style.BACKGROUND["color"]) == 2
+    assert {text.get_text() for text in figure.axes[0].texts} == {"FROQ", "random"}
+    assert "in grey: FaceQAN, CR-FIQA" in figure.get_label()
+
+
+def test_every_family_has_its_panel_and_all_curves_are_in_each():
+    figure = figure_curves.edc_families(edc_table(("LFW",), ("FaceQAN", "SER-FIQ", "FROQ", "random")))
+    shown = {axis.get_title(): len(axis.get_lines()) for axis in figure.axes if axis.get_title()}
+    assert shown == {"reaction of the recogniser": 4, "newer, without training": 4}
+
+
+def test_values_that_may_not_be_compared_have_no_common_axis():
+    apart = figure_agreement.fnmr_dots(fnmr_table(), together=False).axes
+    assert len(apart) == 2 and not apart[0].get_shared_x_axes().joined(*apart)
+    assert len(figure_agreement.fnmr_dots(fnmr_table(), together=True).axes) == 1
+
+
+def test_signs_stand_behind_the_values():
+    table = pd.DataFrame({"XQLFW": [0.676]}, index=["SER-FIQ"])
+    figure = figure_tables.pauc_heatmap(
+        table, signs=pd.DataFrame({"XQLFW": ["\u2020"]}, index=["SER-FIQ"]), note="why"
+    )
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0.676\u2020"]
+    assert figure.get_label().endswith("why.")
+
+
+def test_families_name_every_method_once():
+    named = [method for family in FAMILIES.values() for method in family]
+    assert len(named) == len(set(named)) == len(LOOKS)
+
+
+def test_edc_is_drawn_as_steps_of_the_given_values():
+    figure = figure_curves.edc_panels(edc_table(("LFW",), ("FaceQAN",)), limit=0.2)
+    (line,) = figure.axes[0].get_lines()
+    assert line.get_drawstyle() == "steps-post"
+    assert line.get_ydata() == pytest.approx(0.2 * (1 - np.linspace(0, 0.2, 5)))
+
+
+def test_published_and_measured_stay_in_their_panels():
+    table = beside_table()
+    left, right = figure_tables.published_and_measured(table, "pAUC").axes
+    drawn = [
+        [x for line in axis.get_lines() for x in line.get_xdata() if np.isfinite(x)] for axis in (left, right)
+    ]
+    assert sorted(drawn[0]) == sorted(table["published"].dropna())
+    assert sorted(drawn[1]) == sorted(table["measured"].dropna())
+
+
+@pytest.mark.parametrize("wanted", [[0.5, 0.5, 0.5], [0.99, 0.98, 0.1], list(np.linspace(0, 1, 40)), []])
+def test_spread_keeps_order_and_distance(wanted):
+    placed = spread(np.array(wanted, float), 0.1, 0.0, 1.0)
+    gaps = np.diff(placed[np.argsort(wanted, kind="stable")])
+    assert (gaps >= min(0.1, 1 / max(len(wanted) - 1, 1)) - 1e-9).all()
+    assert ((placed > -1e-9) & (placed < 1 + 1e-9)).all()
+
+
+def test_no_label_for_no_line():
+    _, axes = canvas()
+    label_ends(axes[0, 0], [])
+    assert not axes[0, 0].texts
+
+
+def test_faces_are_chosen_evenly_from_worst_to_best():
+    table = pd.DataFrame({"FaceQAN": np.arange(101.0)[::-1]}, index=[f"i{n:03d}" for n in range(101)])
+    table.loc["i050"] = np.nan
+    chosen = figure_faces.spread_of_quality(table, "FaceQAN", 3)
+    assert chosen[0] == "i100" and chosen[-1] == "i000" and len(chosen) == 3
+    with pytest.raises(FiqaError, match="100 images"):
+        figure_faces.spread_of_quality(table, "FaceQAN", 500)
+
+
+def test_strips_and_table_of_faces():
+    images = {name: RNG.integers(0, 255, (112, 112, 3), dtype=np.uint8) for name in "xyz"}
+    scores = pd.DataFrame({"FaceQAN": [0.3, 0.1, 0.2], "DifFIQA": [0.1, 0.2, 0.3]}, index=list("xyz"))
+    strips = figure_faces.ordered_strips(images, scores)
+    assert "FaceQAN: BCA; DifFIQA: ABC" in strips.get_label()
+    table = figure_faces.score_table(images, scores, scores.rank(pct=True))
+    table.draw_without_rendering()
+    assert "0.300" in [text.get_text() for text in table.axes[1].texts]
+
+
+def test_benchmark_of_the_visual_comparison():
+    assert figure_faces.choose_benchmark(["LFW", "XQLFW"]) == "XQLFW"
+    assert figure_faces.choose_benchmark(["LFW", "LFW-XQ"]) == "LFW-XQ"
+    assert figure_faces.choose_benchmark(["Mine"]) == "Mine"
+    with pytest.raises(FiqaError, match="no scores"):
+        figure_faces.choose_benchmark(["LFW"], "YTF")
+
+
+def test_binned_scores_fall_with_severity():
+    scores = pd.DataFrame(
+        {
+            "benchmark": "LFW",
+            "image_id": [str(i) for i in range(60)],
+            "method": "FaceQAN",
+            "score": np.linspace(1, 0, 60),
+        }
+    )
+    truth = pd.DataFrame(
+        {
+            "benchmark": "LFW",
+            "image_id": [str(i) for i in range(60)],
+            "cause": "blur",
+            "magnitude": np.linspace(0, 2, 60),
+        }
+    )
+    binned = ranks.binned_scores(scores, truth, bins=6)
+    assert binned["images"].tolist() == [10] * 6
+    assert binned["score"].is_monotonic_decreasing and (binned["low"] <= binned["score"]).all()
+    assert ranks.binned_scores(scores, truth.iloc[:0]).empty
+    figure_curves.severity(binned).draw_without_rendering()
+
+
+def test_cause_table_weighs_benchmarks_by_images():
+    table = pd.DataFrame(
+        {
+            "benchmark": ["a", "b"],
+            "method": "FaceQAN",
+            "cause": "blur",
+            "spearman": [-1.0, 0.0],
+            "images": [300, 100],
+        }
+    )
+    assert ranks.cause_table(table, ["blur", "yaw"]).loc["FaceQAN", "blur"] == -0.75
+    assert ranks.cause_table(table.iloc[:0], ["blur"]).empty

@@ -1,0 +1,319 @@
+"""Official files into our networks: wrappers, foreign names, strict keys, and what a wrong file is told."""
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import fiqa_core.loading
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.images import read_image, to_batch
+from fiqa_core.cli import main
+from fiqa_core.recognisers.recogniser import cosine, embed
+from fiqa_core.weights.fit import Undrawn, architectures, load_strictly, outline
+from fiqa_core.weights.tensors import read_tensors
+from fiqa_core.weights.unwrap import iresnet_of_mxnet, unwrap
+from tests.helpers import weights_writers as writers
+from tests.helpers.shared import shared_path
+
+FEW = ("iresnet18", "iresnet50", "elasticface_iresnet50", "magface_iresnet50", "adaface_ir50",
+       "swinface_backbone", "swinface_full",
+       "mobilefacenet_xiaoccer", "mobilefacenet_foamliu", "ediffiqa_T", "lightqnet_dm025")
+KEYS = ("conv1.weight", "layer1.0.bn1.weight", "fc.weight", "fc.bias", "features.weight", "features.bias")
+STATE = {key: torch.full((number + 1,), float(number)) for number, key in enumerate(KEYS)}
+HEAD = torch.zeros(9, 4)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Only some architectures, so that advice about a wrong file does not build all of them."""
+    monkeypatch.setattr(fiqa_core.loading, "ARCHITECTURES",
+                        {name: fiqa_core.loading.ARCHITECTURES[name] for name in FEW})
+
+
+def prefixed(prefix, state=STATE):
+    return {prefix + key: value for key, value in state.items()}
+
+
+@pytest.mark.parametrize("content", [
+    STATE,
+    {"epoch": 68, "net_state_dict": STATE},
+    {"state_dict": {**prefixed("model."), "head.kernel": HEAD, "head.t": HEAD, "head.batch_mean": HEAD,
+                    "head.batch_std": HEAD}, "optimizer_states": [], "hyper_parameters": {"lr": 0.1}},
+    {"epoch": 25, "arch": "iresnet100", "optimizer": {},
+     "state_dict": {**prefixed("features.module."), "parallel_fc.weight": HEAD}},
+    {"state_dict": {**prefixed("module.features."), "module.fc.weight": HEAD}},
+    {"state_dict": {**prefixed("features."), "fc.weight": HEAD}},
+    prefixed("module."),
+    prefixed("backbone."),
+    {**prefixed("base_model."), "mlp.l1.weight": HEAD, "mlp.l1.bias": HEAD, "mlp.l2.weight": HEAD,
+     "mlp.l2.bias": HEAD},
+    {"step": 3, "model": prefixed("module."), "ema": prefixed("ema_model."), "opt": {}, "scaler": None},
+    {"state_dict_backbone": STATE, "state_dict_fam": {"a": HEAD}, "state_dict_tss": {"b": HEAD},
+     "state_dict_om": {"c": HEAD}}])
+def test_wrappers_and_prefixes_of_the_official_files(content):
+    found = unwrap(content, STATE)
+    assert found.keys() == STATE.keys() and all(found[key] is STATE[key] for key in KEYS)
+
+
+def without_memory(name):
+    """The network of an architecture on torch's meta device."""
+    with torch.device("meta"):
+        return fiqa_core.build_model(name)
+
+
+@pytest.mark.parametrize("name", ["swinface_full", "swinface_backbone"])
+def test_swinfaces_four_dicts_make_the_full_model_and_the_recogniser(name, few):
+    full = outline("swinface_full")
+    parts = {f"state_dict_{part}": {key.removeprefix(f"{part}."): value for key, value in full.items()
+                                    if key.startswith(f"{part}.")}
+             for part in ("backbone", "fam", "tss", "om")}
+    assert sum(map(len, parts.values())) == 473
+    load_strictly(without_memory(name), {"epoch": 3, **parts}, "checkpoint_step_79999_gpu_0.pt")
+
+
+@pytest.mark.parametrize("name, wrap", [
+    ("adaface_ir50", lambda keys: {"state_dict": {**prefixed("model.", keys), "head.kernel": HEAD}}),
+    ("magface_iresnet50", lambda keys: {"state_dict": {**prefixed("features.module.", keys),
+                                                       "parallel_fc.weight": HEAD}}),
+    ("magface_iresnet50", lambda keys: {"state_dict": {**prefixed("module.features.", keys),
+                                                       "module.fc.weight": HEAD}}),
+    ("ediffiqa_T", lambda keys: prefixed("module.", keys))])
+def test_wrappers_around_the_real_keys(name, wrap, few):
+    """MagFace's last batch norm is itself called `features`, eDifFIQA's backbone keeps its `base_model.`."""
+    load_strictly(without_memory(name), wrap(outline(name)), name)
+
+
+def test_what_lies_beside_a_prefix_and_is_no_known_head_is_reported():
+    found = unwrap({**prefixed("module."), "strange.weight": HEAD}, STATE)
+    assert found.keys() == {*STATE, "strange.weight"}
+
+
+def xiaoccer(**changes):
+    return {**fiqa_core.build_model("mobilefacenet_xiaoccer").state_dict(), **changes}
+
+
+def message(file, name="mobilefacenet_xiaoccer"):
+    with pytest.raises(FiqaError) as caught:
+        fiqa_core.load_recogniser(name, file)
+    return str(caught.value)
+
+
+def test_a_file_of_another_architecture_is_told_which(tmp_path, few):
+    torch.save(fiqa_core.build_model("mobilefacenet_foamliu").state_dict(), tmp_path / "a.pth")
+    assert message(tmp_path / "a.pth") == (
+        f"{tmp_path}/a.pth as mobilefacenet_xiaoccer: "
+        "333 missing of 333: conv1.conv.weight, conv1.bn.weight, conv1.bn.bias, conv1.bn.running_mean, ...; "
+        "307 unexpected of 307: conv1.0.weight, conv1.1.weight, conv1.1.bias, conv1.1.running_mean, ...\n"
+        "  remedy: the file fits: mobilefacenet_foamliu; load it under that name")
+
+
+def test_a_wrapped_file_of_another_architecture_is_told_which(tmp_path, few):
+    state = fiqa_core.build_model("mobilefacenet_foamliu").state_dict()
+    torch.save({"epoch": 1, "state_dict": prefixed("module.", state)}, tmp_path / "a.pth")
+    found = message(tmp_path / "a.pth")
+    assert "; 307 unexpected of 307: module.conv1.0.weight, " in found
+    assert found.endswith("remedy: the file fits: mobilefacenet_foamliu; load it under that name")
+
+
+def test_a_file_with_wrong_keys_and_shapes_is_told_which(tmp_path, few):
+    state = xiaoccer(extra=torch.zeros(1), **{"conv2.conv.weight": torch.zeros(512, 64, 1, 1)})
+    del state["linear1.bn.bias"]
+    torch.save({"net_state_dict": state}, tmp_path / "a.ckpt")
+    assert message(tmp_path / "a.ckpt") == (
+        f"{tmp_path}/a.ckpt as mobilefacenet_xiaoccer: 1 missing of 333: linear1.bn.bias; "
+        "1 unexpected of 333: extra; "
+        "1 mis-shaped of 333: conv2.conv.weight (512, 64, 1, 1) instead of (512, 128, 1, 1)\n"
+        "  remedy: it fits no known architecture; nearest: mobilefacenet_xiaoccer, with 99% of the keys")
+
+
+def test_a_file_that_was_cut_short(tmp_path):
+    torch.save(xiaoccer(), tmp_path / "a.pth")
+    (tmp_path / "a.pth").write_bytes((tmp_path / "a.pth").read_bytes()[:1_000_000])
+    assert message(tmp_path / "a.pth") == (
+        f"{tmp_path}/a.pth is damaged or cut short (zip archive): File is not a zip file\n"
+        "  remedy: fetch the file again and compare its size")
+
+
+def test_a_file_that_holds_more_than_tensors(tmp_path):
+    torch.save({"state_dict": xiaoccer(), "hyper_parameters": tmp_path}, tmp_path / "a.ckpt")
+    assert message(tmp_path / "a.ckpt") == (
+        f"{tmp_path}/a.ckpt holds more than plain tensors, and loading it whole could run code: "
+        f"{type(tmp_path).__module__}.PosixPath\n"
+        "  remedy: rewrite it once without running anything: python -m fiqa_core weights convert "
+        f"{tmp_path}/a.ckpt {tmp_path}/a.tensors.pth")
+
+
+def test_a_download_that_is_a_web_page(tmp_path):
+    (tmp_path / "a.pth").write_text("<!DOCTYPE html><html><head><title>Google Drive</title>")
+    assert message(tmp_path / "a.pth") == (
+        f"{tmp_path}/a.pth is a web page, no weights\n"
+        "  remedy: download the file itself; Google Drive first wants its warning about size confirmed")
+
+
+def test_a_file_of_nothing_like_a_network(tmp_path, few):
+    torch.save({"a": torch.zeros(2), "b": torch.zeros(3)}, tmp_path / "a.pth")
+    assert message(tmp_path / "a.pth").endswith(
+        "2 unexpected of 2: a, b\n"
+        "  remedy: it fits no known architecture; check that it holds the network itself")
+    torch.save({"epoch": 3}, tmp_path / "a.pth")
+    assert message(tmp_path / "a.pth") == (
+        f"{tmp_path}/a.pth as mobilefacenet_xiaoccer: there is no tensor in it\n"
+        "  remedy: give the file of the weights themselves")
+
+
+def test_twins_are_named_together(few):
+    """IResNets of three papers share keys and shapes; only the name can tell them apart."""
+    twins = "iresnet50, elasticface_iresnet50, magface_iresnet50"
+    with pytest.raises(FiqaError, match=f"the file fits: {twins}; load it under that name"):
+        load_strictly(without_memory("adaface_ir50"), outline("iresnet50"), "backbone.pth as adaface_ir50")
+
+
+@pytest.mark.slow
+def test_every_architecture_recognises_its_own_file():
+    for name in architectures():
+        load_strictly(without_memory(name), {"state_dict": prefixed("module.", outline(name))}, name)
+
+
+@pytest.mark.slow
+def test_a_wrong_file_is_compared_with_every_architecture():
+    assert len(architectures()) >= 41
+    with pytest.raises(FiqaError, match="the file fits: ediffiqa_L, iresnet100, elasticface_iresnet100"):
+        load_strictly(torch.nn.Linear(2, 2), {"model": outline("ediffiqa_L")}, "ediffiqaL.pth")
+
+
+def test_loading_draws_no_initial_weights_and_keeps_none(tmp_path):
+    state = xiaoccer()
+    torch.save(state, tmp_path / "a.pth")
+    before = torch.get_rng_state()
+    loaded = fiqa_core.load_recogniser("mobilefacenet_xiaoccer", tmp_path / "a.pth").network.state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(loaded[key], value) for key, value in state.items())
+    with Undrawn():
+        assert fiqa_core.build_model("lightqnet_dm025").state_dict()["blocks.1.expand.bn.weight"].eq(1).all()
+
+
+def test_undrawn_weights_are_zero_even_where_memory_is_not():
+    """A truncated normal on memory full of something else would draw for ever."""
+    weight = torch.nn.Parameter(torch.full((4, 4), 1e9))
+    with Undrawn():
+        torch.nn.init.trunc_normal_(weight, std=0.02)
+    assert weight.eq(0).all()
+
+
+def test_a_network_stays_as_it_was_where_the_file_does_not_fit(few):
+    network = torch.nn.Linear(2, 2)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(FiqaError):
+        load_strictly(network, {"weight": torch.ones(2, 2), "bias": torch.ones(3)}, "file")
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_relative_paths_are_looked_up_in_the_weights_folder(tmp_path, monkeypatch):
+    (tmp_path / "some").mkdir()
+    torch.save(xiaoccer(), tmp_path / "some" / "net.pth")
+    monkeypatch.setenv("FIQA_WEIGHTS", str(tmp_path))
+    assert fiqa_core.load_recogniser("mobilefacenet_xiaoccer", "some/net.pth").embedding_size == 128
+
+
+def mxnet_names(state):
+    """IResNet's state under MXNet's names, by the table of the insightface symbol."""
+    leaves = {"running_mean": "moving_mean", "running_var": "moving_var"}
+    found = {}
+    for key, value in state.items():
+        layer, leaf = key.rsplit(".", 1)
+        if leaf == "num_batches_tracked":
+            continue
+        norm = layer.endswith(("bn1", "bn2", "bn3", "features", "downsample.1"))
+        leaf = leaves.get(leaf) or {"weight": "gamma" if norm or "prelu" in layer else "weight",
+                                    "bias": "beta" if norm else "bias"}[leaf]
+        if layer.startswith("layer"):
+            stage, unit, inner = layer[5:].split(".", 2)
+            inner = {"prelu": "relu1", "downsample.0": "conv1sc", "downsample.1": "sc"}.get(inner, inner)
+            layer = f"stage{stage}_unit{int(unit) + 1}_{inner}"
+        else:
+            layer = {"conv1": "conv0", "bn1": "bn0", "prelu": "relu0", "bn2": "bn1", "fc": "pre_fc1",
+                     "features": "fc1"}[layer]
+        found[f"{'aux' if 'moving' in leaf else 'arg'}:{layer}_{leaf}"] = value
+    return found
+
+
+def small_iresnet():
+    from fiqa_core.recognisers.iresnet import IResNet
+    torch.manual_seed(0)
+    network = IResNet((1, 2), widths=(16, 32), size=16, embedding=8, stem_stride=2, eps=2e-5)
+    for value in network.state_dict().values():
+        if value.is_floating_point():
+            value.uniform_(0.5, 1.5)
+    return network.eval()
+
+
+def test_mxnets_parameters_fill_an_iresnet(tmp_path):
+    network, empty = small_iresnet(), small_iresnet()
+    with torch.no_grad():
+        network.features.weight.fill_(1)
+    names = mxnet_names(network.state_dict())
+    names["arg:fc1_gamma"] = torch.full((8,), 5.0)          # the symbol fixes it at 1, whatever the file says
+    writers.mxnet(tmp_path / "net-0000.params", names)
+    load_strictly(empty, read_tensors(tmp_path / "net-0000.params"), "net-0000.params")
+    images = torch.rand(2, 3, 16, 16)
+    assert torch.equal(empty(images), network(images))
+    assert iresnet_of_mxnet({"arg:stage1_unit1_se_weight": HEAD}).keys() == {"layer1.0.se.weight"}
+
+
+MOBILEFACENETS = {"foamliu": "mobilefacenet_foamliu_ms1m.pth",
+                  "xiaoccer": "mobilefacenet_xiaoccer_casia_112x96.pth",
+                  "mxnet": "mobilefacenet_insightface_mxnet.pth"}
+SLUGS = {"mxnet": "mobilefacenet_insightface_mxnet"}
+QUALITY = ("025", "050", "100")
+
+
+def reference():
+    """The reference values and their 20 faces, uint8 (20, 112, 112, 3)."""
+    golden = np.load(shared_path("faces/reference_golden.npz"))
+    return golden, np.stack([read_image(shared_path(f"faces/{path}")) for path in golden["paths"]])
+
+
+@pytest.mark.parametrize("name", MOBILEFACENETS)
+def test_trained_recognisers_give_the_reference_embeddings(name):
+    golden, pixels = reference()
+    slug = SLUGS.get(name, f"mobilefacenet_{name}")
+    recogniser = fiqa_core.load_recogniser(slug, shared_path(f"weights/{MOBILEFACENETS[name]}"))
+    found, wanted = embed(recogniser, pixels, "cpu", batch=20, flip=False), golden[f"emb_{name}"]
+    assert found.shape == (20, 128)
+    assert cosine(torch.from_numpy(found), torch.from_numpy(wanted)).min() > 0.999999
+
+
+@pytest.mark.parametrize("width", QUALITY)
+def test_trained_lightqnets_give_the_golden_scores_in_every_format(tmp_path, width):
+    file = shared_path(f"weights/lightqnet/lightqnet_dm{width}.pth")
+    tensors = read_tensors(file)
+    constants = {**tensors, "UncertaintyModule/MobilenetV3/AvgPool/shape": torch.tensor([1, 6])}
+    short = {name.removeprefix("UncertaintyModule/MobilenetV3/"): value for name, value in tensors.items()}
+    writers.tensorflow_graph(tmp_path / "a.pb", constants)
+    writers.npz(tmp_path / "a.npz", short)
+    golden, pixels = reference()
+    scores = []
+    for path in (file, tmp_path / "a.pb", tmp_path / "a.npz"):
+        method = fiqa_core.load_quality(f"lightqnet_dm{width}", path)
+        images = np.random.default_rng(7).uniform(-1, 1, (2, 96, 96, 3)).astype(np.float32)
+        with torch.no_grad():
+            found = method.network(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
+        wanted = np.load(shared_path("golden/realweights.npz"))[f"lightqnet/dm{width}/random"]
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+        scores.append(method(to_batch(pixels)))
+    np.testing.assert_allclose(scores[0].numpy(), golden[f"lightqnet_{width}"], atol=1e-5)
+    assert torch.equal(scores[0], scores[1]) and torch.equal(scores[0], scores[2])
+
+
+def test_a_folder_is_scored_with_the_authors_graph(tmp_path):
+    tensors = read_tensors(shared_path("weights/lightqnet/lightqnet_dm025.pth"))
+    golden, _ = reference()
+    (tmp_path / "faces").mkdir()
+    for number in range(3):
+        shutil.copy(shared_path(f"faces/{golden['paths'][number]}"), tmp_path / "faces" / f"{number}.jpg")
+    writers.tensorflow_graph(tmp_path / "lightqnet-dm025.pb", tensors)
+    assert main(["score", str(tmp_path / "faces"), "--method", "lightqnet_dm025", "--model",
+                 str(tmp_path / "lightqnet-dm025.pb"), "--out", str(tmp_path / "scores.csv")]) == 0
+    scores = [float(line.split(",")[1]) for line in (tmp_path / "scores.csv").read_text().splitlines()[1:]]
+    np.testing.assert_allclose(scores, golden["lightqnet_025"][:3], atol=1e-3)

@@ -89,14 +89,8 @@ class Job:
     arguments: dict
 
 
-def run_shards(
-    work: Callable[[np.ndarray], np.ndarray],
-    rows: np.ndarray,
-    size: int,
-    label: str,
-    folder: Path | None = None,
-    job: Job | None = None,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def run_shards(work: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, size: int, label: str,
+               folder: Path | None = None, job: Job | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (rows (n,), values (n, ...)) of every shard of `size` rows, in order.
 
     work    rows (n,) -> values (n, ...), one of them per row
@@ -107,9 +101,8 @@ def run_shards(
     shards = [rows[first : first + size] for first in range(0, len(rows), size)]
     if folder is not None:
         claim(folder, rows, size)
-        waiting = [
-            number for number, shard in enumerate(shards) if read_part(folder, number, len(shard)) is None
-        ]
+        waiting = [number for number, shard in enumerate(shards)
+                   if read_part(folder, number, len(shard)) is None]
         if job is not None and len(waiting) > 1 and engine() == "torchrun":
             _run_workers(shards, waiting, size, folder, label, job)
     for number, shard in enumerate(progress(shards, label, len(rows), "images", weight=len)):
@@ -152,31 +145,17 @@ def _run_workers(shards: list, waiting: list[int], size: int, folder: Path, labe
         )
     )
     options = shlex.split(os.environ.get("FIQA_TORCHRUN", "--standalone"))
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        *options,
-        f"--nproc-per-node={workers()}",
-        "-m",
-        WORKER,
-        str(path),
-    ]
+    command = [sys.executable, "-m", "torch.distributed.run", *options, f"--nproc-per-node={workers()}", "-m",
+               WORKER, str(path)]
     if "--standalone" not in options:
-        print(
-            f"on each other machine, in the same folder: {shlex.join(command)}", file=sys.stderr, flush=True
-        )
+        print(f"on each other machine, in the same folder: {shlex.join(command)}", file=sys.stderr,
+              flush=True)
     log = folder / "workers.log"
     with open(log, "wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=_environment())
     try:
-        for _ in progress(
-            _arriving(process, shards, waiting, folder),
-            f"{label}, {workers()} workers",
-            sum(len(shards[number]) for number in waiting),
-            "images",
-            weight=len,
-        ):
+        for _ in progress(_arriving(process, shards, waiting, folder), f"{label}, {workers()} workers",
+                          sum(len(shards[number]) for number in waiting), "images", weight=len):
             pass
     finally:
         process.terminate()
@@ -188,12 +167,8 @@ def _environment() -> dict[str, str]:
     """The workers': this package and project, and no more threads in all than there are cores."""
     package = str(Path(__file__).resolve().parents[2])
     threads = max(1, (os.cpu_count() or 1) // workers())
-    return {
-        "OMP_NUM_THREADS": str(threads),
-        **os.environ,
-        "FIQA_ROOT": str(project.root()),
-        "PYTHONPATH": os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH")))),
-    }
+    return {"OMP_NUM_THREADS": str(threads), **os.environ, "FIQA_ROOT": str(project.root()),
+            "PYTHONPATH": os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))}
 
 
 def _arriving(process, shards: list, waiting: list[int], folder: Path) -> Iterator[np.ndarray]:
@@ -216,10 +191,8 @@ def _check_workers(folder: Path, waiting: list[int], log: Path) -> None:
         return
     if (folder / "error.json").is_file():
         raise FiqaError(*json.loads((folder / "error.json").read_text()))
-    raise FiqaError(
-        f"the workers ended with {len(missing)} of {len(waiting)} shards unfinished: see {log}",
-        "run the same command again to go on; FIQA_ENGINE=inline does without workers",
-    )
+    raise FiqaError(f"the workers ended with {len(missing)} of {len(waiting)} shards unfinished: see {log}",
+                    "run the same command again to go on; FIQA_ENGINE=inline does without workers")
 
 
 def serve(path: Path, jobs: dict[str, Callable]) -> None:

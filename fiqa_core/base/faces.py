@@ -39,14 +39,9 @@ def write_pairs(pairs: pd.DataFrame, folder: Path, limit: int = TEXT_LIMIT) -> P
     else:
         names = used_templates(pairs)
         with open(part, "wb") as file:
-            np.savez(
-                file,
-                templates=names.to_numpy().astype(str),
-                a=template_codes(pairs["a"], names),
-                b=template_codes(pairs["b"], names),
-                genuine=pairs["genuine"].to_numpy(np.uint8),
-                fold=pairs["fold"].to_numpy(np.int32),
-            )
+            np.savez(file, templates=names.to_numpy().astype(str), a=template_codes(pairs["a"], names),
+                     b=template_codes(pairs["b"], names), genuine=pairs["genuine"].to_numpy(np.uint8),
+                     fold=pairs["fold"].to_numpy(np.int32))
     os.replace(part, folder / chosen)
     (folder / other).unlink(missing_ok=True)
     return folder / chosen
@@ -68,11 +63,8 @@ def read_pairs(folder: Path) -> pd.DataFrame:
             names, a, b, genuine, fold = (file[name] for name in ARRAYS)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise FiqaError(f"{path} is damaged: {error}", "prepare the faces again: dvc repro prepare") from None
-    bad = [
-        name
-        for name, codes in (("a", a), ("b", b))
-        if len(codes) and not 0 <= codes.min() <= codes.max() < len(names)
-    ]
+    bad = [name for name, codes in (("a", a), ("b", b))
+           if len(codes) and not 0 <= codes.min() <= codes.max() < len(names)]
     if bad or not len(a) == len(b) == len(genuine) == len(fold):
         raise FiqaError(
             f"{path} is damaged: {bad[0] if bad else 'columns'} of wrong "

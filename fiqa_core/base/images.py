@@ -26,9 +26,8 @@ def read_image(path: Path) -> np.ndarray:
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise FiqaError(
-            f"{path} cannot be read: {error.strerror}", "check the path and its permissions"
-        ) from None
+        raise FiqaError(f"{path} cannot be read: {error.strerror}",
+                        "check the path and its permissions") from None
     return decode_image(data, str(path))
 
 
@@ -40,10 +39,8 @@ def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
     data = np.frombuffer(data, np.uint8)
     pixels = _decode(data)
     if pixels is None:
-        raise FiqaError(
-            f"{name} is not a complete image ({data.size} bytes)",
-            "replace the file by an intact copy; JPEG, PNG, BMP, WebP, TIFF and PNM are read",
-        )
+        raise FiqaError(f"{name} is not a complete image ({data.size} bytes)",
+                        "replace the file by an intact copy; JPEG, PNG, BMP, WebP, TIFF and PNM are read")
     return pixels
 
 
@@ -80,18 +77,16 @@ def write_image(path: Path, pixels: np.ndarray, quality: int = 95) -> None:
     try:
         _, data = cv2.imencode(path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
     except cv2.error:
-        raise FiqaError(
-            f"{path}: OpenCV writes no {path.suffix or 'files without a suffix'}", "use .png or .jpg"
-        ) from None
+        raise FiqaError(f"{path}: OpenCV writes no {path.suffix or 'files without a suffix'}",
+                        "use .png or .jpg") from None
     path.parent.mkdir(parents=True, exist_ok=True)
     data.tofile(path)
 
 
 def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
     """What JPEG of `quality` (1 to 100) leaves of uint8 (H, W, 3) RGB pixels; same shape and type."""
-    _, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR),
+                           [cv2.IMWRITE_JPEG_QUALITY, quality])
     return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
 
 
@@ -112,9 +107,8 @@ def find_images(folder: Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FiqaError(f"{folder} is not a folder", "name the folder that holds the images")
-    found = sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    )
+    found = sorted(path for path in folder.rglob("*")
+                   if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
     if not found:
         raise FiqaError(f"{folder} holds no image", f"images are files ending in {', '.join(IMAGE_SUFFIXES)}")
     return found

@@ -26,9 +26,8 @@ def template(size: int = 112) -> np.ndarray:
         return ARCFACE_TEMPLATE * (size / 112)
     if size > 0 and size % 128 == 0:
         return (ARCFACE_TEMPLATE + (8, 0)) * (size / 128)
-    raise FiqaError(
-        f"size = {size}: the ArcFace template is defined for multiples of 112 or 128", "use size=112"
-    )
+    raise FiqaError(f"size = {size}: the ArcFace template is defined for multiples of 112 or 128",
+                    "use size=112")
 
 
 def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -40,9 +39,8 @@ def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """
     source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
     if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
-        raise FiqaError(
-            f"landmarks of shapes {source.shape} and {target.shape}", "give two (N, 2) arrays, N >= 2"
-        )
+        raise FiqaError(f"landmarks of shapes {source.shape} and {target.shape}",
+                        "give two (N, 2) arrays, N >= 2")
     if not (np.isfinite(source).all() and np.isfinite(target).all()):
         raise FiqaError("landmarks hold values that are not finite", "correct the landmark file")
     centre, goal = source.mean(axis=0), target.mean(axis=0)
@@ -52,10 +50,8 @@ def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     strength = (sigma * sign).sum()
     extent = np.abs(source).max() ** 2 + 1e-12
     if spread < 1e-10 * extent or strength < 1e-10 * np.sqrt(extent * (np.abs(target).max() ** 2 + 1e-12)):
-        raise FiqaError(
-            "landmarks lie all in one place, or do not resemble the target at all",
-            "correct the landmark file",
-        )
+        raise FiqaError("landmarks lie all in one place, or do not resemble the target at all",
+                        "correct the landmark file")
     matrix = strength / spread * (u * sign) @ vt
     return np.column_stack([matrix, goal - matrix @ centre])
 
@@ -69,9 +65,8 @@ def align(image: np.ndarray, landmarks: np.ndarray, size: int = 112) -> np.ndarr
     if np.shape(landmarks) != (5, 2):
         raise FiqaError(f"landmarks of shape {np.shape(landmarks)}", "alignment takes five points, (5, 2)")
     matrix = similarity_transform(landmarks, template(size))
-    return cv2.warpAffine(
-        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
-    )
+    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
+                          borderValue=0)
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:

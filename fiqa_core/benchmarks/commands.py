@@ -19,13 +19,11 @@ def add_arguments(parser) -> None:
     drawn = actions.add_parser("pairs", help="draw comparisons of a folder of faces into its pairs.csv")
     drawn.add_argument("folder", type=Path, help="one folder per person")
     drawn.add_argument("--genuine", type=int, default=3000, help="comparisons of one person (default: 3000)")
-    drawn.add_argument(
-        "--impostor", type=int, default=10000, help="comparisons of two people (default: 10000)"
-    )
+    drawn.add_argument("--impostor", type=int, default=10000,
+                       help="comparisons of two people (default: 10000)")
     drawn.add_argument("--per-identity", type=int, default=200, help="of each person at most (default: 200)")
-    drawn.add_argument(
-        "--seed", type=int, default=1, help="another seed draws other comparisons (default: 1)"
-    )
+    drawn.add_argument("--seed", type=int, default=1,
+                       help="another seed draws other comparisons (default: 1)")
     drawn.set_defaults(act=pairs)
 
 
@@ -65,7 +63,6 @@ def drawn_pairs(folder: Path, genuine: int, impostor: int, per_identity: int, se
     table = draw_pairs(named_by_path(paths_below(folder), folder), genuine, impostor, per_identity, seed)
     if table["genuine"].nunique() < 2:
         missing = "two people" if len(table) and table["genuine"].all() else "a person with two images"
-        raise FiqaError(
-            f"{folder} has not {missing}", "make one folder per person, with several images of each"
-        )
+        raise FiqaError(f"{folder} has not {missing}",
+                        "make one folder per person, with several images of each")
     return table

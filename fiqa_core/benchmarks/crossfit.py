@@ -46,25 +46,17 @@ def photograph_suite(
     place = Path(root) / folder
     read = face_reader(landmarks and Path(root) / landmarks, detector, policy="central")
     listed = read_pair_list(Path(root) / pairs, place)
-    yield photograph_training_set(
-        place, listed, parts, exclude, aliases and Path(root) / aliases, read, degraded_training, seed
-    )
+    yield photograph_training_set(place, listed, parts, exclude, aliases and Path(root) / aliases, read,
+                                  degraded_training, seed)
     benchmark = photograph_benchmark(name, place, listed, parts, subset, subset_impostors, read, seed)
     yield benchmark
     if cross_quality is not None:
         yield cross_quality_benchmark(cross_quality, benchmark, seed)
 
 
-def photograph_benchmark(
-    name: str,
-    folder: Path,
-    pairs: Path | pd.DataFrame,
-    parts: int = 2,
-    subset: int | None = None,
-    subset_impostors: int = 0,
-    read: Reader | None = None,
-    seed: int = 0,
-) -> FaceSet:
+def photograph_benchmark(name: str, folder: Path, pairs: Path | pd.DataFrame, parts: int = 2,
+                         subset: int | None = None, subset_impostors: int = 0, read: Reader | None = None,
+                         seed: int = 0) -> FaceSet:
     """The benchmark of a pair list: its images once each, aligned, `crossfit` by fold, the comparisons.
 
     pairs   file, or table of `read_pair_list`
@@ -91,16 +83,9 @@ def photograph_benchmark(
     return FaceSet(name, pixels, images, table)
 
 
-def photograph_training_set(
-    folder: Path,
-    pairs: Path | pd.DataFrame,
-    parts: int = 2,
-    exclude: tuple[str, ...] = (),
-    aliases: Path | None = None,
-    read: Reader | None = None,
-    degraded: float = 0.0,
-    seed: int = 0,
-) -> FaceSet:
+def photograph_training_set(folder: Path, pairs: Path | pd.DataFrame, parts: int = 2,
+                            exclude: tuple[str, ...] = (), aliases: Path | None = None,
+                            read: Reader | None = None, degraded: float = 0.0, seed: int = 0) -> FaceSet:
     """All photographs below `folder` that have a face, for training what scores the benchmark of `pairs`.
 
     exclude   patterns of identities or relative paths to leave out ("yaleb__*", "raw/*")
@@ -112,9 +97,8 @@ def photograph_training_set(
     folder = Path(folder)
     listed = pairs if isinstance(pairs, pd.DataFrame) else read_pair_list(Path(pairs), folder)
     names = [path.relative_to(folder).as_posix() for path in find_images(folder)]
-    names = [
-        name for name in names if not any(fnmatch(name, p) or fnmatch(_identity(name), p) for p in exclude)
-    ]
+    names = [name for name in names
+             if not any(fnmatch(name, p) or fnmatch(_identity(name), p) for p in exclude)]
     part = _with_aliases(identity_parts(listed, parts), aliases)
     names = [name for name in names if part.get(_identity(name), -1) is not None]
     pixels, images = read_faces(folder, names, read, "training")
@@ -124,9 +108,8 @@ def photograph_training_set(
     return degraded_copies(faces, degraded, seed) if degraded else faces
 
 
-def read_faces(
-    folder: Path, names: list[str], read: Reader | None, label: str
-) -> tuple[np.ndarray, pd.DataFrame]:
+def read_faces(folder: Path, names: list[str], read: Reader | None,
+               label: str) -> tuple[np.ndarray, pd.DataFrame]:
     """Crops (N, 112, 112, 3) and images table of files below `folder`; failures are kept and printed."""
     if not names:
         raise FiqaError(f"{label}: no image is left", "loosen `exclude`, or check the face folder")

@@ -23,16 +23,8 @@ CAUSES = {
     "occlusion": ("occlusion", 0.0, 0.5, "linear"),  # covered share of the crop
     "darkness": ("light_level", 1.0, 0.06, "log"),  # exposure
 }
-CLEAN = {
-    "cause": "none",
-    "severity": 0.0,
-    "defocus": 0.0,
-    "resolution": 112.0,
-    "noise": 0.0,
-    "jpeg": 100.0,
-    "occlusion": 0.0,
-    "light_level": 1.0,
-}
+CLEAN = {"cause": "none", "severity": 0.0, "defocus": 0.0, "resolution": 112.0, "noise": 0.0, "jpeg": 100.0,
+         "occlusion": 0.0, "light_level": 1.0}
 SUFFIX = "#degraded"
 
 
@@ -43,18 +35,14 @@ def cross_quality_benchmark(name: str, clean: FaceSet, seed: int = 0) -> FaceSet
     evenly, severity uniformly from [0, 1]. `clean` must hold single images, not templates.
     """
     if not (clean.images["template_id"] == clean.images["image_id"]).all():
-        raise FiqaError(
-            f"{clean.name} compares templates of several images", "make the copy of a set of stills"
-        )
+        raise FiqaError(f"{clean.name} compares templates of several images",
+                        "make the copy of a set of stills")
     keep = clean.images["image_id"].isin(clean.pairs["a"]).to_numpy()
     spoil = clean.images["image_id"].isin(clean.pairs["b"]).to_numpy()
     pixels, images = degrade_rows(clean, spoil, seed)
-    return FaceSet(
-        name,
-        np.concatenate([clean.pixels[keep], pixels]),
-        pd.concat([clean.images[keep].assign(**CLEAN), images], ignore_index=True),
-        clean.pairs.assign(b=clean.pairs["b"] + SUFFIX),
-    )
+    return FaceSet(name, np.concatenate([clean.pixels[keep], pixels]),
+                   pd.concat([clean.images[keep].assign(**CLEAN), images], ignore_index=True),
+                   clean.pairs.assign(b=clean.pairs["b"] + SUFFIX))
 
 
 def degraded_copies(faces: FaceSet, share: float, seed: int = 0) -> FaceSet:
@@ -64,23 +52,17 @@ def degraded_copies(faces: FaceSet, share: float, seed: int = 0) -> FaceSet:
     chosen = np.zeros(len(faces), bool)
     chosen[np.random.default_rng(seed).permutation(len(faces))[: round(share * len(faces))]] = True
     pixels, images = degrade_rows(faces, chosen, seed)
-    return FaceSet(
-        faces.name,
-        np.concatenate([faces.pixels, pixels]),
-        pd.concat([faces.images.assign(**CLEAN), images], ignore_index=True),
-        faces.pairs,
-    )
+    return FaceSet(faces.name, np.concatenate([faces.pixels, pixels]),
+                   pd.concat([faces.images.assign(**CLEAN), images], ignore_index=True), faces.pairs)
 
 
 def degrade_rows(faces: FaceSet, chosen: np.ndarray, seed: int) -> tuple[np.ndarray, pd.DataFrame]:
     """Degraded pixels and their images table for the rows `chosen` (N,) bool."""
     images = faces.images[chosen].reset_index(drop=True)
-    truth = pd.DataFrame(
-        [draw_cause(image_id, seed) for image_id in images["image_id"]], columns=["cause", "severity"]
-    )
-    values = pd.DataFrame(
-        [truth_of(cause, severity) for cause, severity in truth.itertuples(index=False)], columns=list(CLEAN)
-    )
+    truth = pd.DataFrame([draw_cause(image_id, seed) for image_id in images["image_id"]],
+                         columns=["cause", "severity"])
+    values = pd.DataFrame([truth_of(cause, severity) for cause, severity in truth.itertuples(index=False)],
+                          columns=list(CLEAN))
     pixels = [
         degrade(picture, cause, severity, _stream(image_id, seed, "pixels"))
         for picture, cause, severity, image_id in zip(

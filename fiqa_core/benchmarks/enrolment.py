@@ -29,9 +29,8 @@ from fiqa_core.benchmarks.detectors import Faces, load_detector
 Reader = Callable[[Path, str], tuple[np.ndarray, str]]
 
 
-def face_reader(
-    landmarks: Path | None = None, detector: str | Path | None = None, policy: str = "largest"
-) -> Reader:
+def face_reader(landmarks: Path | None = None, detector: str | Path | None = None,
+                policy: str = "largest") -> Reader:
     """The reader for aligned images (neither option), given `landmarks` or a `detector`'s landmarks.
 
     landmarks  CSV with a column `path` (the image's name in the set) and either a column `landmarks` of
@@ -60,10 +59,8 @@ def read_landmarks(path: Path) -> dict[str, np.ndarray]:
         texts = table["landmarks"].fillna("").astype(str).str.split()
         wrong = table["path"][texts.str.len() != 10]
         if len(wrong):
-            raise FiqaError(
-                f"{path}: {len(wrong)} rows without ten landmark numbers, {wrong.iloc[0]} first",
-                "write x and y of five points, separated by spaces, or leave the row out",
-            )
+            raise FiqaError(f"{path}: {len(wrong)} rows without ten landmark numbers, {wrong.iloc[0]} first",
+                            "write x and y of five points, separated by spaces, or leave the row out")
         points = np.array(texts.tolist(), float)
     elif table is not None and set(POINT_COLUMNS) <= set(table):
         points = table[list(POINT_COLUMNS)].to_numpy(float)
@@ -127,14 +124,8 @@ class Enrolment:
     attempt: int = 0
 
 
-def enrol(
-    read,
-    row: int,
-    points: np.ndarray | None = None,
-    find=None,
-    policy: str = "central",
-    aligned: bool = False,
-) -> Enrolment:
+def enrol(read, row: int, points: np.ndarray | None = None, find=None, policy: str = "central",
+          aligned: bool = False) -> Enrolment:
     """Picture `row` of a listing as an aligned crop; a bad picture is an answer, never an exception.
 
     read      row number -> uint8 (H, W, 3) RGB, as `Listing.read`

@@ -78,15 +78,9 @@ def summary(name: str, images: pd.DataFrame) -> dict:
     failed = images["fte"] if "fte" in images else pd.Series(0, images.index)
     again = images["attempt"] == 2 if "attempt" in images else pd.Series(False, images.index)
     medians = {column: known[column].median() for column in ("eye_distance", "misfit", "detector_score")}
-    return {
-        "benchmark": name,
-        "images": len(images),
-        "failures": int(failed.sum()),
-        "share": float(failed.mean()),
-        "second_attempt": int(again.sum()),
-        "landmarks": int(known["misfit"].notna().sum()),
-        **medians,
-    }
+    return {"benchmark": name, "images": len(images), "failures": int(failed.sum()),
+            "share": float(failed.mean()), "second_attempt": int(again.sum()),
+            "landmarks": int(known["misfit"].notna().sum()), **medians}
 
 
 def failures(names: list[str]) -> pd.DataFrame:
@@ -111,9 +105,8 @@ def found_again(faces: FaceSet, rows: np.ndarray, find) -> np.ndarray:
     """(M, 5, 2) landmarks that the detector `find` sees in the crops of `rows`, NaN if it sees none."""
     points = np.full((len(rows), 5, 2), np.nan)
     for i, row in enumerate(rows):
-        image = cv2.copyMakeBorder(
-            np.array(faces.pixels[row]), *[MARGIN] * 4, cv2.BORDER_CONSTANT, value=[GREY] * 3
-        )
+        image = cv2.copyMakeBorder(np.array(faces.pixels[row]), *[MARGIN] * 4, cv2.BORDER_CONSTANT,
+                                   value=[GREY] * 3)
         seen = find(image)
         if len(seen.scores):
             points[i] = seen.landmarks[choose_face(seen.boxes, image.shape, "central")] - MARGIN

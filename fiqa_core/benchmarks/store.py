@@ -61,23 +61,16 @@ def work_identity(listing: Listing, points: np.ndarray | None, options: dict) ->
     return json.dumps(known | options, sort_keys=True) + "\n"
 
 
-def align_shards(
-    listing: Listing,
-    points: np.ndarray | None,
-    detector: str | Path | None,
-    policy: str,
-    partial: Path,
-    workers: int | None,
-) -> None:
+def align_shards(listing: Listing, points: np.ndarray | None, detector: str | Path | None, policy: str,
+                 partial: Path, workers: int | None) -> None:
     """Align what no finished shard of `partial` holds; arguments as in `store`, points (N, 5, 2) or None."""
     shards = [range(start, min(start + SHARD, len(listing))) for start in range(0, len(listing), SHARD)]
     waiting = [rows for rows in shards if not outcome_path(partial, rows.start).is_file()]
     find = None if detector is None else per_thread(detector)
 
     def one(row: int) -> Enrolment:
-        return enrol(
-            listing.read, row, None if points is None else points[row], find, policy, listing.aligned
-        )
+        return enrol(listing.read, row, None if points is None else points[row], find, policy,
+                     listing.aligned)
 
     with threads(workers) as pool:
         steps = align_rows(one, waiting, pool, partial)
@@ -118,13 +111,9 @@ def outcome_path(partial: Path, start: int) -> Path:
 def write_outcome(path: Path, done: list[Enrolment]) -> None:
     """What became of a shard's pictures, in one step: the file is there completely or not at all."""
     unfinished = path.with_name("unfinished.npz")
-    np.savez(
-        unfinished,
-        points=np.stack([item.points for item in done]),
-        score=np.array([item.score for item in done]),
-        attempt=np.array([item.attempt for item in done]),
-        failure=np.array([item.failure for item in done], dtype=str),
-    )
+    np.savez(unfinished, points=np.stack([item.points for item in done]),
+             score=np.array([item.score for item in done]), attempt=np.array([item.attempt for item in done]),
+             failure=np.array([item.failure for item in done], dtype=str))
     os.replace(unfinished, path)
 
 
@@ -167,17 +156,9 @@ NAMED = 5  # failures that the printed report names
 CHUNK = 4096  # crops copied at a time: 154 MB
 
 
-def store(
-    listing: Listing,
-    folder: Path,
-    partial: Path,
-    detector: str | Path | None = None,
-    landmarks: Path | None = None,
-    policy: str = "central",
-    crossfit=0,
-    workers: int | None = None,
-    training: bool = False,
-) -> FaceSet:
+def store(listing: Listing, folder: Path, partial: Path, detector: str | Path | None = None,
+          landmarks: Path | None = None, policy: str = "central", crossfit=0, workers: int | None = None,
+          training: bool = False) -> FaceSet:
     """Align the pictures of `listing` and write them as a face set into `folder`; returns it, pixels on disk.
 
     partial    folder of the work in progress. A second call with the same listing and options goes on from
@@ -235,15 +216,11 @@ def check_options(listing: Listing, points: np.ndarray | None, detector) -> None
     if len(listing) == 0:
         raise FiqaError(f"{listing.name} lists no image", "check the folder and the lists that were given")
     if listing.aligned and (detector is not None or points is not None):
-        raise FiqaError(
-            f"{listing.name} holds aligned crops, but a detector or landmarks are given",
-            "leave them out, or give the unaligned photographs",
-        )
+        raise FiqaError(f"{listing.name} holds aligned crops, but a detector or landmarks are given",
+                        "leave them out, or give the unaligned photographs")
     if not listing.aligned and points is None and detector is None:
-        raise FiqaError(
-            f"{listing.name} holds unaligned photographs and nothing says where the faces are",
-            "give `detector: mtcnn` (or yunet), or `landmarks:` a CSV file",
-        )
+        raise FiqaError(f"{listing.name} holds unaligned photographs and nothing says where the faces are",
+                        "give `detector: mtcnn` (or yunet), or `landmarks:` a CSV file")
 
 
 def failure_table(listing: Listing, reasons: np.ndarray) -> pd.DataFrame:

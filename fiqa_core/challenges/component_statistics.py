@@ -5,13 +5,8 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from fiqa_core.base.faces import IMAGE_COLUMNS, IMAGE_MARKS
-from fiqa_core.evaluation.bootstrap import (
-    DiscardWeights,
-    divided,
-    multiplicities,
-    pair_weights,
-    percentile_interval,
-)
+from fiqa_core.evaluation.bootstrap import (DiscardWeights, divided, multiplicities, pair_weights,
+                                            percentile_interval)
 from fiqa_core.evaluation.comparisons import BenchmarkPairs
 from fiqa_core.evaluation.edc import edc
 

@@ -13,16 +13,9 @@ from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
 from fiqa_core.challenges.chosen_faces import chosen_recognisers, pair_subset, saved_scores, with_settings
 from fiqa_core.challenges.component_measures import COMPONENTS, OCCLUSION, FaceSpace
-from fiqa_core.challenges.component_statistics import (
-    explained,
-    harm,
-    mean_pauc,
-    percentiles,
-    rank_correlations,
-    ranking_pauc,
-    target_table,
-    with_fusions,
-)
+from fiqa_core.challenges.component_statistics import (explained, harm, mean_pauc, percentiles,
+                                                       rank_correlations, ranking_pauc, target_table,
+                                                       with_fusions)
 from fiqa_core.evaluation.comparisons import benchmark_pairs
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks, load_sets

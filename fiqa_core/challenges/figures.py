@@ -7,17 +7,8 @@ from fiqa_core.challenges.operating_points import CAUTIOUS, POINT
 from fiqa_core.challenges.video import STRATEGIES
 from fiqa_core.reporting.beside import order_methods
 from fiqa_core.reporting.figure_faces import show_face
-from fiqa_core.reporting.figure_style import (
-    INK,
-    MUTED,
-    canvas,
-    empty_figure,
-    finish,
-    line_style,
-    look,
-    marker_style,
-    wide_enough,
-)
+from fiqa_core.reporting.figure_style import (INK, MUTED, canvas, empty_figure, finish, line_style, look,
+                                              marker_style, wide_enough)
 
 NEUTRAL = {"landmark jitter": 0.0, "scale": 1.0, "shift down": 0.0}
 UNITS = {"landmark jitter": "landmark jitter, pixels", "scale": "scale of the face",

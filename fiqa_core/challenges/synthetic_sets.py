@@ -50,9 +50,8 @@ def rendered_sets(count: int, seed: int, group: str = "good") -> dict[str, Faces
     }
 
 
-def folder_sets(
-    folders: dict[str, str], count: int = 0, seed: int = 0, detector: str | None = None
-) -> dict[str, Faces]:
+def folder_sets(folders: dict[str, str], count: int = 0, seed: int = 0,
+                detector: str | None = None) -> dict[str, Faces]:
     """Sets from folders of images, searched with their subfolders; paths relative to the project or absolute.
 
     count     at most so many images of each, drawn with `seed`; 0: all
@@ -115,9 +114,8 @@ def score_sets(sets: dict[str, Faces], slugs: list[str], batch: int = 32) -> pd.
 def score_faces(method, faces: np.ndarray, batch: int) -> np.ndarray:
     """Scores (N,) of faces (N, 112, 112, 3) uint8, `batch` at a time."""
     device = default_device()
-    parts = [
-        method(to_batch(faces[i : i + batch], device)).cpu().numpy() for i in range(0, len(faces), batch)
-    ]
+    parts = [method(to_batch(faces[i : i + batch], device)).cpu().numpy()
+             for i in range(0, len(faces), batch)]
     return np.concatenate(parts) if parts else np.empty(0)
 
 
@@ -138,16 +136,14 @@ def summarise(scores: pd.DataFrame, reference: str = "") -> pd.DataFrame:
     if lacking:
         raise FiqaError(f"scores lack the column {lacking[0]}", f"the columns are {', '.join(SCORE_COLUMNS)}")
     if reference and reference not in set(scores["set"]):
-        raise FiqaError(
-            f"there is no set {reference!r}", f"choose among {', '.join(dict.fromkeys(scores['set']))}"
-        )
+        raise FiqaError(f"there is no set {reference!r}",
+                        f"choose among {', '.join(dict.fromkeys(scores['set']))}")
     finite = scores.assign(score=scores["score"].where(np.isfinite(scores["score"])))
     table = finite.groupby(["method", "set"], sort=False)["score"].agg(
         images="count", failed=lambda values: int(values.isna().sum()), mean="mean", sd="std"
     )
-    table = table.reset_index().sort_values(
-        "method", key=place_of(finite["method"]), kind="stable", ignore_index=True
-    )
+    table = table.reset_index().sort_values("method", key=place_of(finite["method"]), kind="stable",
+                                            ignore_index=True)
     return with_distance(table, ["method"], reference)
 
 
@@ -173,12 +169,8 @@ def published_sets() -> pd.DataFrame:
     """
     table = load_published("cr_fiqa_synthetic")
     parts = table["setting"].str.extract(r"(?P<spectrum>.*), place (?P<place>\d+)")
-    table = table.assign(
-        spectrum=parts["spectrum"],
-        place=parts["place"].astype(int),
-        set=table["benchmark"],
-        assigned=table["mark"] == "",
-    )
+    table = table.assign(spectrum=parts["spectrum"], place=parts["place"].astype(int), set=table["benchmark"],
+                         assigned=table["mark"] == "")
     keys = ["spectrum", "place", "set", "assigned"]
     wide = table.pivot(index=keys, columns="quantity", values="value").reset_index().rename_axis(columns=None)
     wide = wide.rename(columns={"quality score mean": "mean", "quality score sd": "sd"})

@@ -6,15 +6,8 @@ from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.detectors import load_detector
 from fiqa_core.doctor.copies import shown
-from fiqa_core.doctor.findings import (
-    HASH_UNKNOWN,
-    MISSING,
-    MISSIZED,
-    NO_NETWORK,
-    PRESENT,
-    UNVERIFIED,
-    Finding,
-)
+from fiqa_core.doctor.findings import (HASH_UNKNOWN, MISSING, MISSIZED, NO_NETWORK, PRESENT, UNVERIFIED,
+                                       Finding)
 from fiqa_core.loading import ONNX_RECOGNISERS
 from fiqa_core.recognisers.zoo import CATALOGUE
 from fiqa_core.weights.catalogue import COMMAND, Model, find_model, models
@@ -45,25 +38,15 @@ def checkpoint_finding(section: str, slug: str, options: dict) -> Finding:
     path = checkpoint_path(options["checkpoint"])
     architecture = options.get("architecture")
     if section == "recognisers" and architecture not in {*CATALOGUE, *ONNX_RECOGNISERS}:
-        return Finding(
-            section,
-            slug,
-            NO_NETWORK,
-            f"there is no architecture {architecture!r}",
-            remedy=f"name one of fiqa_core/recognisers/zoo.py in {section}.{slug}.architecture",
-        )
+        return Finding(section, slug, NO_NETWORK, f"there is no architecture {architecture!r}",
+                       remedy=f"name one of fiqa_core/recognisers/zoo.py in {section}.{slug}.architecture")
     model = official(path)
     if model is not None:
         return official_finding(section, slug, model)
     if path.is_file():
         return Finding(section, slug, HASH_UNKNOWN, f"{shown(path)}, not in the catalogue")
-    return Finding(
-        section,
-        slug,
-        MISSING,
-        f"no {shown(path)}",
-        remedy=f"put the file there, or name another: --set {section}.{slug}.checkpoint=PATH",
-    )
+    return Finding(section, slug, MISSING, f"no {shown(path)}",
+                   remedy=f"put the file there, or name another: --set {section}.{slug}.checkpoint=PATH")
 
 
 def official_finding(section: str, slug: str, model: Model) -> Finding:
@@ -74,20 +57,13 @@ def official_finding(section: str, slug: str, model: Model) -> Finding:
         return Finding(section, slug, MISSING, f"{shown(path)}{size}", licence, model.how_to_get())
     if state == "damaged":
         size = path.stat().st_size
-        return Finding(
-            section,
-            slug,
-            MISSIZED,
-            f"{shown(path)}: {size:,} bytes instead of {model.size:,}",
-            licence,
-            f"delete it and get it again: {model.how_to_get()}",
-        )
+        return Finding(section, slug, MISSIZED, f"{shown(path)}: {size:,} bytes instead of {model.size:,}",
+                       licence, f"delete it and get it again: {model.how_to_get()}")
     if state == "valid":
         return Finding(section, slug, PRESENT, shown(path), licence)
     known = UNVERIFIED if model.sha256 else HASH_UNKNOWN
-    return Finding(
-        section, slug, known, f"{shown(path)}, not checked yet", licence, f"{COMMAND} check {model.slug}"
-    )
+    return Finding(section, slug, known, f"{shown(path)}, not checked yet", licence,
+                   f"{COMMAND} check {model.slug}")
 
 
 def official(path: Path) -> Model | None:
@@ -109,7 +85,6 @@ def detector_finding(name: str) -> Finding:
     try:
         load_detector(name if name in ("mtcnn", "yunet") else project.root() / name)
     except FiqaError as error:
-        return Finding(
-            "detector", name, MISSING, error.problem, licence, model.how_to_get() if model else error.remedy
-        )
+        return Finding("detector", name, MISSING, error.problem, licence,
+                       model.how_to_get() if model else error.remedy)
     return Finding("detector", name, PRESENT, "loads; its digest is the published one", licence)

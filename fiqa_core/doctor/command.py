@@ -25,13 +25,8 @@ MOST = 0.95  # share of other programs that is believed
 def add_arguments(parser) -> None:
     """Options: the suite, and changes of it."""
     parser.add_argument("--suite", choices=suite_names(), help="default: the active one (params.yaml)")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="as the run would be started; may be repeated",
-    )
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
+                        help="as the run would be started; may be repeated")
 
 
 def run(args) -> int:

@@ -25,9 +25,8 @@ def benchmark_findings(faces: dict) -> list[Finding]:
     for name, options in (faces.get("benchmarks") or {}).items():
         finding = None if options is None else official_finding(name, options)
         if finding is not None and finding.state == MISSING and faces.get("missing") == "skip":
-            finding = Finding(
-                finding.section, name, LEFT_OUT, f"{finding.detail} (missing: skip)", finding.terms
-            )
+            finding = Finding(finding.section, name, LEFT_OUT, f"{finding.detail} (missing: skip)",
+                              finding.terms)
         found += [finding] if finding else []
     if faces.get("training"):
         found.append(official_finding("training", faces["training"]))
@@ -93,9 +92,8 @@ def counted(what: str, path: Path) -> int:
     if what == "lines":
         return lines(path)
     if what == "folders":  # Name/v: clips of people
-        return sum(
-            entry.is_dir() for person in os.scandir(path) if person.is_dir() for entry in os.scandir(person)
-        )
+        return sum(entry.is_dir() for person in os.scandir(path) if person.is_dir()
+                   for entry in os.scandir(person))
     names = (name for _, _, files in os.walk(path) for name in files)
     return sum(what == "files" or Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
 
@@ -118,13 +116,8 @@ def shown(path: Path) -> str:
 def _copy(key: str, path: Path) -> Finding:
     if path.exists():
         return Finding("faces", key, PRESENT, shown(path))
-    return Finding(
-        "faces",
-        key,
-        MISSING,
-        f"no {shown(path)}",
-        remedy=f"put or link your copy there, or name another place: --set faces.{key}=PATH",
-    )
+    return Finding("faces", key, MISSING, f"no {shown(path)}",
+                   remedy=f"put or link your copy there, or name another place: --set faces.{key}=PATH")
 
 
 def _again(state: str, form: Form) -> str:

@@ -58,13 +58,10 @@ class Costs:
         """Seconds per image of a method; `changes` override its options."""
         if slug in REFERENCE_LINES:
             return LINE, ASSUMED
-        found = [
-            (count, *self.machine.pass_seconds(network)) for network, count in self.passes(slug, **changes)
-        ]
-        return (
-            sum(count * seconds for count, seconds, _ in found),
-            max((basis for *_, basis in found), key=CERTAINTY.index),
-        )
+        found = [(count, *self.machine.pass_seconds(network))
+                 for network, count in self.passes(slug, **changes)]
+        return (sum(count * seconds for count, seconds, _ in found),
+                max((basis for *_, basis in found), key=CERTAINTY.index))
 
     def learner(self, slug: str) -> tuple[float, str]:
         """Seconds of a forward pass of what is trained for a method: LightQNet learns beside a teacher."""

@@ -87,10 +87,8 @@ class Machine:
         """Seconds per pair and recogniser, and per genuine pair, recogniser, method and resample."""
         faces, methods = probe_faces(), ["first", "second", "third"]
         rng = np.random.default_rng(0)
-        vectors = {
-            (recogniser, faces.name): rng.standard_normal((len(faces), 32)).astype(np.float32)
-            for recogniser in ("one", "another")
-        }
+        vectors = {(recogniser, faces.name): rng.standard_normal((len(faces), 32)).astype(np.float32)
+                   for recogniser in ("one", "another")}
         scores = pd.concat(
             [
                 pd.DataFrame(
@@ -112,10 +110,8 @@ class Machine:
 
         seconds(1)  # loads what is loaded late
         plain, full, genuine = seconds(0), seconds(RESAMPLES), int(faces.pairs["genuine"].sum())
-        return (
-            plain / (len(faces.pairs) * len(vectors)),
-            max(full - plain, 0) / (genuine * len(vectors) * (len(methods) + REFERENCES) * RESAMPLES),
-        )
+        return (plain / (len(faces.pairs) * len(vectors)),
+                max(full - plain, 0) / (genuine * len(vectors) * (len(methods) + REFERENCES) * RESAMPLES))
 
 
 def repeated(work: Callable, device: torch.device | None = None) -> float:

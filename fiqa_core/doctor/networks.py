@@ -78,9 +78,8 @@ def restorer_pass(config: dict) -> Pass:
 
 def hashable(config: dict) -> tuple:
     """A mapping of plain values as one that can be remembered."""
-    return tuple(
-        (key, tuple(value) if isinstance(value, list) else value) for key, value in sorted(config.items())
-    )
+    return tuple((key, tuple(value) if isinstance(value, list) else value)
+                 for key, value in sorted(config.items()))
 
 
 @cache
@@ -92,9 +91,8 @@ def _family_pass(config: tuple) -> Pass:
 @cache
 def _unet_pass(config: tuple) -> Pass:
     arguments = dict(config)
-    return counted(
-        "diffusion model", lambda: Diffusion(**arguments).model, (arguments.get("size", FACE),) * 2, time=True
-    )
+    return counted("diffusion model", lambda: Diffusion(**arguments).model,
+                   (arguments.get("size", FACE),) * 2, time=True)
 
 
 def counted(name: str, build, size: tuple = (FACE, FACE), time: bool = False) -> Pass:
@@ -108,15 +106,8 @@ def counted(name: str, build, size: tuple = (FACE, FACE), time: bool = False) ->
         with FlopCounterMode(display=False) as counter:
             outputs = output_bytes(network, arguments)
     family = ATTENTION if any(isinstance(layer, nn.LayerNorm) for layer in network.modules()) else CONVOLUTION
-    return Pass(
-        name,
-        counter.get_total_flops() / 2,
-        sum(p.numel() for p in network.parameters()),
-        max(outputs),
-        sum(outputs),
-        family,
-        (build, size, time),
-    )
+    return Pass(name, counter.get_total_flops() / 2, sum(p.numel() for p in network.parameters()),
+                max(outputs), sum(outputs), family, (build, size, time))
 
 
 def sample(size: tuple, time: bool, count: int = 1) -> tuple[torch.Tensor, ...]:

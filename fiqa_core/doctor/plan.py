@@ -69,12 +69,9 @@ def _prepare(suite: dict, sets: list[Faces], machine: Machine) -> Iterator[Estim
         yield Estimate("prepare", f"render {images:,} faces", START + images * machine.render, TIMED)
         return
     found = [_reading(faces, machine) for faces in sets]
-    yield Estimate(
-        "prepare",
-        f"read {images:,} pictures, find the faces where they are not aligned",
-        START + sum(faces.images * seconds for faces, (seconds, _) in zip(sets, found)),
-        _least(found),
-    )
+    yield Estimate("prepare", f"read {images:,} pictures, find the faces where they are not aligned",
+                   START + sum(faces.images * seconds for faces, (seconds, _) in zip(sets, found)),
+                   _least(found))
 
 
 def _reading(faces: Faces, machine: Machine) -> tuple[float, str]:
@@ -93,24 +90,16 @@ def _recognisers(suite: dict, sets: list[Faces], costs: Costs) -> Iterator[Estim
         if "checkpoint" not in config:
             epochs = config.get("epochs", 12)
             seconds, basis = costs.recogniser(slug)
-            yield Estimate(
-                f"recogniser {slug}",
-                f"{epochs} x {images:,} faces",
-                START + TRAINING * epochs * images * seconds,
-                basis,
-            )
+            yield Estimate(f"recogniser {slug}", f"{epochs} x {images:,} faces",
+                           START + TRAINING * epochs * images * seconds, basis)
 
 
 def _embed(suite: dict, sets: list[Faces], costs: Costs) -> Iterator[Estimate]:
     images, views = benchmark_images(sets), 2 if suite["embed"].get("flip", True) else 1
     compared = [slug for slug, config in suite["recognisers"].items() if config.get("compare", True)]
     found = [costs.recogniser(slug) for slug in compared]
-    yield Estimate(
-        "embed",
-        f"{images:,} faces x {views} views, {len(compared)} recogniser(s)",
-        START + images * views * sum(seconds for seconds, _ in found),
-        _least(found),
-    )
+    yield Estimate("embed", f"{images:,} faces x {views} views, {len(compared)} recogniser(s)",
+                   START + images * views * sum(seconds for seconds, _ in found), _least(found))
 
 
 def _diffusion(suite: dict, sets: list[Faces], costs: Costs) -> Iterator[Estimate]:
@@ -118,12 +107,8 @@ def _diffusion(suite: dict, sets: list[Faces], costs: Costs) -> Iterator[Estimat
     if config and "checkpoint" not in config:
         seconds, basis = costs.diffusion()
         steps, batch, count = config.get("steps", 100_000), config.get("batch", 64), models(suite)
-        yield Estimate(
-            "diffusion",
-            f"train {count} x {steps:,} steps of {batch}",
-            START + count * TRAINING * steps * batch * seconds,
-            basis,
-        )
+        yield Estimate("diffusion", f"train {count} x {steps:,} steps of {batch}",
+                       START + count * TRAINING * steps * batch * seconds, basis)
 
 
 def _scores(suite: dict, sets: list[Faces], costs: Costs, runtime: dict) -> Iterator[Estimate]:
@@ -147,12 +132,8 @@ def _trained(suite: dict, sets: list[Faces], costs: Costs) -> Iterator[Estimate]
     """Distilled methods learn from the labelled faces, the others from all training faces."""
     for slug, config in suite["distilled"].items():
         if "checkpoint" not in config:
-            yield _training(
-                f"distil {slug}",
-                config.get("epochs", 3),
-                suite["labels"]["images"] * models(suite),
-                costs.method(slug),
-            )
+            yield _training(f"distil {slug}", config.get("epochs", 3),
+                            suite["labels"]["images"] * models(suite), costs.method(slug))
     for slug, config in (suite.get("baselines") or {}).items():
         chosen = {**TRAINED[slug], **(config or {})}
         if "checkpoint" in chosen:
@@ -164,12 +145,8 @@ def _trained(suite: dict, sets: list[Faces], costs: Costs) -> Iterator[Estimate]
             looks = chosen["images"] * (chosen["draws"] + 1)  # labels from perturbed copies
             yield Estimate(f"train {slug}", f"{looks:,} looks", START + looks * cost[0], cost[1])
         elif frozen(slug, chosen):
-            yield Estimate(
-                f"train {slug}",
-                f"features of 2 x {images:,} faces, then a small head",
-                START + 2 * images * cost[0],
-                cost[1],
-            )
+            yield Estimate(f"train {slug}", f"features of 2 x {images:,} faces, then a small head",
+                           START + 2 * images * cost[0], cost[1])
         else:
             yield _training(f"train {slug}", chosen["epochs"], images, cost)
 
@@ -181,9 +158,8 @@ def frozen(slug: str, chosen: dict) -> bool:
 
 def _training(stage: str, epochs: int, images: int, cost: tuple[float, str]) -> Estimate:
     seconds, basis = cost
-    return Estimate(
-        stage, f"{epochs} x {images:,} faces", START + TRAINING * epochs * images * seconds, basis
-    )
+    return Estimate(stage, f"{epochs} x {images:,} faces", START + TRAINING * epochs * images * seconds,
+                    basis)
 
 
 def _evaluate(suite: dict, sets: list[Faces], machine: Machine) -> Iterator[Estimate]:
@@ -208,23 +184,13 @@ def _ablations(suite: dict, costs: Costs) -> Iterator[Estimate]:
     images = chosen.get("images", 0) * len(chosen.get("benchmarks", ()))
     if not images:
         return
-    runs = {
-        "faceqan": [{}] * (1 + len(chosen["epsilons"])),
-        "diffiqa": [{}, *({"timestep": t} for t in chosen["timesteps"])],
-    }
-    found = [
-        costs.method(slug, **changes)
-        for slug, each in runs.items()
-        if slug in suite["methods"]
-        for changes in each
-    ]
+    runs = {"faceqan": [{}] * (1 + len(chosen["epsilons"])),
+            "diffiqa": [{}, *({"timestep": t} for t in chosen["timesteps"])]}
+    found = [costs.method(slug, **changes) for slug, each in runs.items() if slug in suite["methods"]
+             for changes in each]
     if found:
-        yield Estimate(
-            "ablate",
-            f"{len(found)} settings on {images:,} faces",
-            START + images * sum(seconds for seconds, _ in found),
-            _least(found),
-        )
+        yield Estimate("ablate", f"{len(found)} settings on {images:,} faces",
+                       START + images * sum(seconds for seconds, _ in found), _least(found))
 
 
 def _timing(suite: dict, costs: Costs) -> Iterator[Estimate]:
@@ -234,16 +200,11 @@ def _timing(suite: dict, costs: Costs) -> Iterator[Estimate]:
     found = [costs.method(slug, **PUBLISHED.get(slug, {})) for slug in slugs]
     if "faceqan" in slugs:
         found += [costs.method("faceqan", repeats=k) for k in chosen["repeats"]]
-    yield Estimate(
-        "time",
-        f"{len(found)} settings on {images} faces",
-        START + images * sum(seconds for seconds, _ in found),
-        _least(found),
-    )
+    yield Estimate("time", f"{len(found)} settings on {images} faces",
+                   START + images * sum(seconds for seconds, _ in found), _least(found))
     drawn, challenges = (len(suite.get(section) or ()) for section in ("artefacts", "challenge_notebooks"))
-    yield Estimate(
-        "figures, report", f"{drawn + challenges} notebooks", drawn * START + challenges * CHALLENGE, ASSUMED
-    )
+    yield Estimate("figures, report", f"{drawn + challenges} notebooks",
+                   drawn * START + challenges * CHALLENGE, ASSUMED)
 
 
 def _per_image(slug: str, costs: Costs, runtime: dict, **changes) -> tuple[float, str]:

@@ -10,17 +10,13 @@ SHARE = 0.01  # of the whole time, from which on a stage has a line of its own
 DETAIL, TERMS = 90, 56  # characters of a cell; what is longer is cut
 BUSY = 0.3  # share of other programs that is worth a warning
 DAY, YEAR = 86_400, 365 * 86_400
-EXPLAINED = {
-    MEASURED: "stage `time` measured this method here",
-    TIMED: "this very work, tried for a moment just now",
-    SCALED: "a like network or picture, tried just now, scaled by size",
-    ASSUMED: "a rule of thumb",
-}
+EXPLAINED = {MEASURED: "stage `time` measured this method here",
+             TIMED: "this very work, tried for a moment just now",
+             SCALED: "a like network or picture, tried just now, scaled by size", ASSUMED: "a rule of thumb"}
 
 
-def report(
-    suite: dict, machine: str, findings: list[Finding], plan: list[Estimate], busy: float = 0.0
-) -> str:
+def report(suite: dict, machine: str, findings: list[Finding], plan: list[Estimate],
+           busy: float = 0.0) -> str:
     """The whole text, without a line end. busy: share of the trial's time that other programs took."""
     return "\n".join(
         [
@@ -106,9 +102,8 @@ def remedies(findings: list[Finding]) -> list[str]:
         if finding.problem:
             cures.setdefault(finding.remedy, []).append(finding.name)
     fetched = [remedy.removeprefix(FETCH) for remedy in cures if remedy.startswith(FETCH)]
-    lines = [
-        f"  {', '.join(names)}: {remedy}" for remedy, names in cures.items() if not remedy.startswith(FETCH)
-    ]
+    lines = [f"  {', '.join(names)}: {remedy}" for remedy, names in cures.items()
+             if not remedy.startswith(FETCH)]
     lines += [f"  {FETCH}{' '.join(fetched)}"] if fetched else []
     hints = {finding.remedy: finding.name for finding in findings if finding.remedy and not finding.problem}
     lines += [f"  ({name}: {remedy})" for remedy, name in hints.items() if remedy not in cures]
@@ -141,6 +136,5 @@ def cut(text: str, width: int) -> str:
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows of cells as lines, columns padded to their widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows]

@@ -47,11 +47,8 @@ def resource_findings(suite: dict, sets: list[Faces], costs: Costs) -> list[Find
     parts = ", ".join(f"{need.what} {gigabytes(need.amount)}" for need in disk)
     total = sum(need.amount for need in disk)
     remedy = "make room, or put the project on a larger disk"
-    return [
-        _compare("disk", total, free_disk(), f"with DVC's copies: {parts}", remedy),
-        _memory("memory", most.what, most.amount, free_memory()),
-        *on_device,
-    ]
+    return [_compare("disk", total, free_disk(), f"with DVC's copies: {parts}", remedy),
+            _memory("memory", most.what, most.amount, free_memory()), *on_device]
 
 
 def disk_needs(suite: dict, sets: list[Faces], costs: Costs) -> list[Need]:
@@ -82,15 +79,11 @@ def memory_needs(suite: dict, sets: list[Faces], costs: Costs) -> list[Need]:
         )
     ]
     batch = suite["embed"].get("batch", 128)
-    needs += [
-        Need(f"embed with {slug}", PROCESS, _running(network, batch)) for slug, network in passes.items()
-    ]
+    needs += [Need(f"embed with {slug}", PROCESS, _running(network, batch))
+              for slug, network in passes.items()]
     held = PROCESS + CROP * training_images(sets)
-    needs += [
-        Need(f"train {slug}", held, _learning(passes[slug], config.get("batch", 128)))
-        for slug, config in suite["recognisers"].items()
-        if "checkpoint" not in config
-    ]
+    needs += [Need(f"train {slug}", held, _learning(passes[slug], config.get("batch", 128)))
+              for slug, config in suite["recognisers"].items() if "checkpoint" not in config]
     diffusion = suite.get("diffusion") or {}
     if diffusion and "checkpoint" not in diffusion:
         batch = diffusion.get("batch", 64)
@@ -149,6 +142,5 @@ def _memory(name: str, what: str, need: float, free: int) -> Finding:
 def _compare(name: str, need: float, free: int, detail: str, remedy: str) -> Finding:
     enough = need <= free
     found = f"needs {gigabytes(need)}, {gigabytes(free)} free; {detail}"
-    return Finding(
-        "this machine", name, PRESENT if enough else TOO_LITTLE, found, remedy="" if enough else remedy
-    )
+    return Finding("this machine", name, PRESENT if enough else TOO_LITTLE, found,
+                   remedy="" if enough else remedy)

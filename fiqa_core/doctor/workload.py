@@ -41,10 +41,8 @@ def prepared(name: str) -> dict[str, Faces]:
     params, table = project.root() / "params.yaml", project.results() / "prepare" / "faces.csv"
     if not (params.is_file() and table.is_file()) or yaml.safe_load(params.read_text()).get("suite") != name:
         return {}
-    return {
-        row.name: Faces(row.name, int(row.images), int(row.genuine), int(row.impostor), basis=COUNTED)
-        for row in pd.read_csv(table).itertuples(index=False)
-    }
+    return {row.name: Faces(row.name, int(row.images), int(row.genuine), int(row.impostor), basis=COUNTED)
+            for row in pd.read_csv(table).itertuples(index=False)}
 
 
 def _rendered(faces: dict) -> list[Faces]:
@@ -70,15 +68,12 @@ def _photographs(faces: dict) -> list[Faces]:
     folder, pairs = project.root() / faces["folder"], project.root() / faces["pairs"]
     images, basis = (counted("pictures", folder), COUNTED) if folder.is_dir() else (GUESS, ASSUMED)
     comparisons = lines(pairs) if pairs.is_file() else 6000
-    options = dict(
-        genuine=comparisons // 2, impostor=comparisons // 2, detector=faces.get("detector"), basis=basis
-    )
+    options = dict(genuine=comparisons // 2, impostor=comparisons // 2, detector=faces.get("detector"),
+                   basis=basis)
     training = round(images * (1 + faces.get("degraded_training", 0)))
     names = [faces.get("name", "LFW"), faces.get("cross_quality", "LFW-XQ")]
-    return [
-        Faces("training", training, side=250, detector=faces.get("detector"), basis=basis),
-        *(Faces(name, min(images, 2 * comparisons), side=250, **options) for name in names if name),
-    ]
+    return [Faces("training", training, side=250, detector=faces.get("detector"), basis=basis),
+            *(Faces(name, min(images, 2 * comparisons), side=250, **options) for name in names if name)]
 
 
 def _official(faces: dict) -> list[Faces]:
@@ -102,6 +97,5 @@ def official(name: str, options: dict) -> Faces:
     if form.name == "folders":
         comparisons = lines(pairs) - 1 if pairs.is_file() else 6000
         genuine = impostor = comparisons // 2
-    return Faces(
-        name, images, genuine, impostor, form.side, None if form.aligned else options.get("detector"), basis
-    )
+    return Faces(name, images, genuine, impostor, form.side,
+                 None if form.aligned else options.get("detector"), basis)

@@ -8,26 +8,11 @@ from functools import cached_property
 import numpy as np
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.bootstrap import (
-    DiscardWeights,
-    JointWeights,
-    divided,
-    grid_pauc,
-    multiplicities,
-    pair_weights,
-    row_sums,
-)
+from fiqa_core.evaluation.bootstrap import (DiscardWeights, JointWeights, divided, grid_pauc, multiplicities,
+                                            pair_weights, row_sums)
 from fiqa_core.evaluation.comparisons import TEMPLATE_QUALITY, BenchmarkPairs
-from fiqa_core.evaluation.edc import (
-    LEVELS,
-    ErrorDiscardCurve,
-    checked,
-    edc,
-    mated_curve,
-    oracle_curve,
-    oracle_fnmr,
-    oracle_pauc_raw,
-)
+from fiqa_core.evaluation.edc import (LEVELS, ErrorDiscardCurve, checked, edc, mated_curve, oracle_curve,
+                                      oracle_fnmr, oracle_pauc_raw)
 from fiqa_core.evaluation.edc_large import JointDiscard, discard_levels
 from fiqa_core.evaluation.thresholds import ROUNDING, match_rate, paper_index, threshold_at_fmr
 

@@ -24,13 +24,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.thresholds import (
-    ROUNDING,
-    match_rate,
-    nearest_threshold,
-    paper_threshold,
-    threshold_at_fmr,
-)
+from fiqa_core.evaluation.thresholds import (ROUNDING, match_rate, nearest_threshold, paper_threshold,
+                                             threshold_at_fmr)
 
 PRESETS = ("iso", "paper", "nearest")
 LEVELS = np.arange(20) * 0.05        # discard fractions of the grid presets: 0, 0.05, ..., 0.95

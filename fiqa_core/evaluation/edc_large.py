@@ -68,10 +68,8 @@ class JointDiscard:
             ]
         )
         if np.isnan(thresholds[0]):
-            raise FiqaError(
-                f"{impostor[0]} impostor pairs are too few for preset paper at fmr {self.fmr:g}",
-                f"give more than {round(0.1 / self.fmr)} of them, or a larger fmr",
-            )
+            raise FiqaError(f"{impostor[0]} impostor pairs are too few for preset paper at fmr {self.fmr:g}",
+                            f"give more than {round(0.1 / self.fmr)} of them, or a larger fmr")
         wrong = np.array(
             [
                 np.count_nonzero(similarity[mated >= level] < threshold)
@@ -81,18 +79,8 @@ class JointDiscard:
         fnmr = np.where((genuine > 0) & ~np.isnan(thresholds), wrong / np.maximum(genuine, 1), np.nan)
         shown = rivals[high >= 0] if thresholds[0] > self.cut else self._kept_impostors(levels, 0)
         reached = np.count_nonzero(shown >= thresholds[0]) / impostor[0]
-        return ErrorDiscardCurve(
-            LEVELS.copy(),
-            fnmr,
-            thresholds,
-            "paper",
-            self.fmr,
-            float(reached),
-            int(genuine[0]),
-            int(impostor[0]),
-            int(wrong[0]),
-            failures,
-        )
+        return ErrorDiscardCurve(LEVELS.copy(), fnmr, thresholds, "paper", self.fmr, float(reached),
+                                 int(genuine[0]), int(impostor[0]), int(wrong[0]), failures)
 
     def _threshold(self, level: int, count: int, rivals: np.ndarray, levels: np.ndarray) -> float:
         """`thresholds.paper_threshold` of the `count` impostors kept, `rivals` the highest of them."""

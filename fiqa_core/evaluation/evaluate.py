@@ -290,12 +290,8 @@ def replicates_table(cells, limits: tuple[float, ...]) -> pd.DataFrame:
     cells  `benchmarking.Cell`s in the order of pauc.csv. References have none: the replicates of "random" are
            draws of an order, not of identities.
     """
-    rows = [
-        None if cell.method in REFERENCES else cell.result.replicates.get((recogniser, limit))
-        for cell in cells
-        for recogniser in cell.result.curves
-        for limit in limits
-    ]
+    rows = [None if cell.method in REFERENCES else cell.result.replicates.get((recogniser, limit))
+            for cell in cells for recogniser in cell.result.curves for limit in limits]
     count = min([KEPT, *(len(row) for row in rows if row is not None)])
     empty = np.full(count, np.nan)
     return pd.DataFrame([empty if row is None else row[:count] for row in rows], dtype=np.float32)

@@ -104,12 +104,8 @@ def binned_scores(scores: pd.DataFrame, truth: pd.DataFrame, bins: int = 6) -> p
     parts = []
     for (cause, method), rows in joined.groupby(["cause", "method"], sort=False):
         group = pd.qcut(rows["magnitude"], bins, labels=False, duplicates="drop")
-        means = rows.groupby(group).agg(
-            severity=("magnitude", "mean"),
-            score=("score", "mean"),
-            sd=("score", "std"),
-            images=("score", "size"),
-        )
+        means = rows.groupby(group).agg(severity=("magnitude", "mean"), score=("score", "mean"),
+                                        sd=("score", "std"), images=("score", "size"))
         half = 1.96 * means["sd"].fillna(0) / np.sqrt(means["images"])
         parts.append(
             means.assign(cause=cause, method=method, low=means["score"] - half, high=means["score"] + half)

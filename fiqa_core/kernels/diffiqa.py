@@ -12,15 +12,8 @@ from torch import nn
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.kernels import noise
-from fiqa_core.kernels.chunks import (
-    Chunks,
-    activation_bytes,
-    check_at_least,
-    check_images,
-    check_variant,
-    embed,
-    full_float32,
-)
+from fiqa_core.kernels.chunks import (Chunks, activation_bytes, check_at_least, check_images, check_variant,
+                                      embed, full_float32)
 from fiqa_core.kernels.ediffiqa import Distilled, Joined, preparation_of
 from fiqa_core.recognisers.recogniser import Recogniser
 

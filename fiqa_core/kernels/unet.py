@@ -215,15 +215,13 @@ class UNet(nn.Module):
         def attention(kind, width):
             return Residual(Normed(width, kind(width, heads, head_dim)))
 
-        self.downs = nn.ModuleList(nn.ModuleList([
-            block(a, a), block(a, a), attention(LinearAttention, a), _down(a, b, i == last),
-        ]) for i, (a, b) in enumerate(pairs))
+        self.downs = nn.ModuleList(nn.ModuleList([block(a, a), block(a, a), attention(LinearAttention, a),
+                                                  _down(a, b, i == last)]) for i, (a, b) in enumerate(pairs))
         self.mid_block1 = block(widths[-1], widths[-1])
         self.mid_attn = attention(Attention, widths[-1])
         self.mid_block2 = block(widths[-1], widths[-1])
-        self.ups = nn.ModuleList(nn.ModuleList([
-            block(b + a, b), block(b + a, b), attention(LinearAttention, b), _up(b, a, i == last),
-        ]) for i, (a, b) in enumerate(reversed(pairs)))
+        self.ups = nn.ModuleList(nn.ModuleList([block(b + a, b), block(b + a, b),
+            attention(LinearAttention, b), _up(b, a, i == last)]) for i, (a, b) in enumerate(reversed(pairs)))
         self.final_res_block = block(2 * dim, dim)
         self.final_conv = Pointwise(dim, channels)
 

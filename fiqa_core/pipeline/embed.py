@@ -7,13 +7,8 @@ import pandas as pd
 from fiqa_core.base import project
 from fiqa_core.evaluation.comparisons import face_set_similarity
 from fiqa_core.pipeline.prepare import load_benchmarks
-from fiqa_core.pipeline.recognise import (
-    compared_recognisers,
-    embed_face_set,
-    embedding_partial,
-    picture_keys,
-    pipeline_recogniser,
-)
+from fiqa_core.pipeline.recognise import (compared_recognisers, embed_face_set, embedding_partial,
+                                          picture_keys, pipeline_recogniser)
 from fiqa_core.pipeline.stage_files import forget
 
 BLOCK = 32_768                      # rows of embeddings whose lengths are taken at once

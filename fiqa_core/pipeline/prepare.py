@@ -167,25 +167,20 @@ FINDERS = ("mtcnn", "yunet")  # detectors that are named, not given as a path
 WORK = "prepare-"  # how the folders of work in progress begin
 
 
-def official_faces(
-    benchmarks: dict, training: dict | None = None, missing: str = "error"
-) -> Iterator[FaceSet]:
+def official_faces(benchmarks: dict, training: dict | None = None,
+                   missing: str = "error") -> Iterator[FaceSet]:
     """Training faces, then every benchmark, each stored in its folder below `build` before it is yielded.
 
     benchmarks  name -> {form, options}; `training` likewise, None: an empty set
     missing     "error": a path that does not exist stops before any work; "skip": its benchmark is left out
     Work in progress is kept until all sets are done. Raises FiqaError that names the benchmark and the path.
     """
-    wanted = {
-        name: check(name, options)
-        for name, options in {"training": training, **benchmarks}.items()
-        if name != "training" or options is not None
-    }
+    wanted = {name: check(name, options) for name, options in {"training": training, **benchmarks}.items()
+              if name != "training" or options is not None}
     present = available(wanted, missing)
     if not set(present) - {"training"}:
-        raise FiqaError(
-            "params.yaml, faces.benchmarks: no benchmark is left", "name one that is on this machine"
-        )
+        raise FiqaError("params.yaml, faces.benchmarks: no benchmark is left",
+                        "name one that is on this machine")
     if "training" not in present:
         yield empty_training()
     for name, options in present.items():
@@ -225,10 +220,8 @@ def available(wanted: dict[str, dict], missing: str) -> dict[str, dict]:
     """The sets all of whose paths exist; the others are an error, or are named and left out (`skip`)."""
     if missing not in ("error", "skip"):
         raise FiqaError(f"params.yaml, faces.missing is {missing!r}", "choose error or skip")
-    gone = {
-        name: [path for path in options.values() if isinstance(path, Path) and not path.exists()]
-        for name, options in wanted.items()
-    }
+    gone = {name: [path for path in options.values() if isinstance(path, Path) and not path.exists()]
+            for name, options in wanted.items()}
     lines = [f"{name}: {path} is missing" for name, paths in gone.items() for path in paths]
     if lines and missing == "error":
         raise FiqaError(

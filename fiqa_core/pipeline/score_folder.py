@@ -45,24 +45,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="architecture, or name of a recogniser that `make repro` trained; for diffiqa, "
         + ", ".join(ON_RECOGNISER),
     )
-    parser.add_argument(
-        "--weights", type=Path, help="the recogniser's checkpoint; default: as `make repro` trained it"
-    )
+    parser.add_argument("--weights", type=Path,
+                        help="the recogniser's checkpoint; default: as `make repro` trained it")
     parser.add_argument(
         "--model",
         type=Path,
         help="diffusion model of diffiqa, or weights of a one-pass method; "
         "default: as `make repro` trained it",
     )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="CSV to write: image, score, percentile, status"
-    )
+    parser.add_argument("--out", type=Path, required=True,
+                        help="CSV to write: image, score, percentile, status")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--aligned", action="store_true", help="images are aligned 112 x 112 crops (default)")
     where.add_argument("--landmarks", type=Path, help="CSV: path and five points of each image")
-    where.add_argument(
-        "--detector", help='"mtcnn", "yunet" or the path of a YuNet ONNX file; the largest face counts'
-    )
+    where.add_argument("--detector",
+                       help='"mtcnn", "yunet" or the path of a YuNet ONNX file; the largest face counts')
     parser.add_argument(
         "--option",
         action="append",
@@ -89,10 +86,8 @@ def run(args: argparse.Namespace) -> int:
     finished = begin(args.out, settings_of(args, weights, model, device))
     left = [name for name in names if name not in finished]
     if finished:
-        print(
-            f"{args.out}: {len(names) - len(left)} images are scored already, {len(left)} are left",
-            file=sys.stderr,
-        )
+        print(f"{args.out}: {len(names) - len(left)} images are scored already, {len(left)} are left",
+              file=sys.stderr)
     batches = [left[first : first + args.batch] for first in range(0, len(left), args.batch)]
     title = f"score {METHODS.get(args.method, args.method)}"
     for batch in progress(batches, title, len(left), "images", weight=len):
@@ -134,9 +129,8 @@ def make_method(args: argparse.Namespace, weights: Path | None, model: Path | No
     if weights is None:
         return build_method(args.method, model_path=model, device=device)
     options = dict(key_and_value(text) for text in args.option)
-    return build_method(
-        args.method, load_recogniser(args.recogniser, weights), diffusion_path=model, device=device, **options
-    )
+    return build_method(args.method, load_recogniser(args.recogniser, weights), diffusion_path=model,
+                        device=device, **options)
 
 
 def score_batch(method, read, folder: Path, names: list[str], device) -> pd.DataFrame:
@@ -153,17 +147,9 @@ def score_batch(method, read, folder: Path, names: list[str], device) -> pd.Data
 
 def settings_of(args: argparse.Namespace, weights: Path | None, model: Path | None, device) -> dict:
     """What makes two scores comparable; batch size and place of the output do not matter."""
-    return {
-        "folder": str(args.folder.resolve()),
-        "method": args.method,
-        "recogniser": args.recogniser,
-        "weights": _digest(weights),
-        "model": _digest(model),
-        "landmarks": _digest(args.landmarks),
-        "detector": args.detector,
-        "options": sorted(args.option),
-        "device": device.type,
-    }
+    return {"folder": str(args.folder.resolve()), "method": args.method, "recogniser": args.recogniser,
+            "weights": _digest(weights), "model": _digest(model), "landmarks": _digest(args.landmarks),
+            "detector": args.detector, "options": sorted(args.option), "device": device.type}
 
 
 def _digest(path: Path | None) -> str | None:
@@ -181,17 +167,14 @@ def begin(out: Path, settings: dict) -> set[str]:
         out.write_text(",".join(COLUMNS) + "\n")
         return set()
     if not sidecar.is_file():
-        raise FiqaError(
-            f"{out} exists, but {sidecar.name} with its settings does not", "name another --out, or delete it"
-        )
+        raise FiqaError(f"{out} exists, but {sidecar.name} with its settings does not",
+                        "name another --out, or delete it")
     other = json.loads(sidecar.read_text())
     differing = [key for key in settings if settings[key] != other.get(key)]
     if differing:
         key = differing[0]
-        raise FiqaError(
-            f"{out} was scored with {key} = {other.get(key)}, now {key} = {settings[key]}",
-            "name another --out, or delete it",
-        )
+        raise FiqaError(f"{out} was scored with {key} = {other.get(key)}, now {key} = {settings[key]}",
+                        "name another --out, or delete it")
     text = out.read_text(encoding="utf-8")
     rows = _rows(out, text[: text.rfind("\n") + 1])
     rows = rows[rows["status"] == OK]
@@ -202,12 +185,8 @@ def begin(out: Path, settings: dict) -> set[str]:
 def _rows(out: Path, text: str) -> pd.DataFrame:
     """Whole lines of the file; a kill in the middle of a line leaves half a line, which is not among them."""
     try:
-        rows = pd.read_csv(
-            StringIO(text),
-            dtype={"image": str, "status": str},
-            keep_default_na=False,
-            na_values={"score": [""], "percentile": [""]},
-        )
+        rows = pd.read_csv(StringIO(text), dtype={"image": str, "status": str}, keep_default_na=False,
+                           na_values={"score": [""], "percentile": [""]})
     except (pd.errors.ParserError, pd.errors.EmptyDataError):
         rows = pd.DataFrame()
     if list(rows) != COLUMNS:
@@ -229,10 +208,8 @@ def finish(out: Path, names: list[str]) -> int:
     rows["percentile"] = (100 * (rows["score"].rank() - 0.5) / rows["score"].count()).round(2)
     _replace(out, rows)
     failed = Counter(rows.loc[rows["status"] != OK, "status"])
-    print(
-        f"{out}: {len(rows) - failed.total()} images scored, {failed.total()} without a score",
-        file=sys.stderr,
-    )
+    print(f"{out}: {len(rows) - failed.total()} images scored, {failed.total()} without a score",
+          file=sys.stderr)
     for status, count in failed.most_common(5):
         print(f"  {count} x {status}", file=sys.stderr)
     return 1 if failed else 0

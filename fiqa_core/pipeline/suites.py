@@ -127,31 +127,16 @@ def _set(suite: dict, dotted: str, value) -> None:
         suite[last] = value
 
 
-SOURCES = {
-    "rendered": {"training", "protocols", "scale"},
-    "photographs": set(signature(photograph_suite).parameters) - {"root", "seed"},
-    "official": {"training", "benchmarks", "missing"},
-}
+SOURCES = {"rendered": {"training", "protocols", "scale"},
+           "photographs": set(signature(photograph_suite).parameters) - {"root", "seed"},
+           "official": {"training", "benchmarks", "missing"}}
 FILE = {"checkpoint", "model"}  # of a method that is loaded, not trained
 SCORED = {"recogniser", "subset"}
-CLASSES = {
-    "faceqan": FaceQAN,
-    "diffiqa": DifFIQA,
-    "magface": MagFace,
-    "ser_fiq": SERFIQ,
-    "grafiqs": GraFIQs,
-    "prefiqs": PreFIQs,
-}
-TRAINED = {
-    "faceqnet": faceqnet.DEFAULTS,
-    "sdd_fiqa": sdd_fiqa.DEFAULTS,
-    "pfe": pfe.PAPER,
-    "pcnet": pcnet.DEFAULTS,
-    "lightqnet": lightqnet.DEFAULTS,
-    "cr_fiqa": {**cr_fiqa.PAPER, **RECOGNISER},
-    "faceqgen": faceqgen.DEFAULTS,
-    "froq": froq.DEFAULTS,
-}
+CLASSES = {"faceqan": FaceQAN, "diffiqa": DifFIQA, "magface": MagFace, "ser_fiq": SERFIQ, "grafiqs": GraFIQs,
+           "prefiqs": PreFIQs}
+TRAINED = {"faceqnet": faceqnet.DEFAULTS, "sdd_fiqa": sdd_fiqa.DEFAULTS, "pfe": pfe.PAPER,
+           "pcnet": pcnet.DEFAULTS, "lightqnet": lightqnet.DEFAULTS,
+           "cr_fiqa": {**cr_fiqa.PAPER, **RECOGNISER}, "faceqgen": faceqgen.DEFAULTS, "froq": froq.DEFAULTS}
 NETWORKS = {argument for _, arguments, *_ in FAMILIES.values() for argument in arguments}
 TRAINING = {"network", "head", "name", "compare", *HEAD_OPTIONS, *RECOGNISER, *NETWORKS, *PREPARATION}
 BUILT = {"lightqnet": KINDS["LightQNet"].options}

@@ -220,12 +220,5 @@ def sine(cosine):
     return (1 - cosine.square()).clamp_min(1e-12).sqrt()
 
 
-HEADS = {
-    "arcface": ArcFace,
-    "cosface": CosFace,
-    "curricularface": CurricularFace,
-    "elasticface": ElasticFace,
-    "adaface": AdaFace,
-    "magface": MagFace,
-    "transface": TransFace,
-}
+HEADS = {"arcface": ArcFace, "cosface": CosFace, "curricularface": CurricularFace, "elasticface": ElasticFace,
+         "adaface": AdaFace, "magface": MagFace, "transface": TransFace}

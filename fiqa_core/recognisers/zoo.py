@@ -7,13 +7,9 @@ from torch import nn
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.recognisers.iresnet import DEPTHS, AdaFaceIR, CurricularFaceIR, IResNet
-from fiqa_core.recognisers.mobilefacenet import (
-    MobileFaceNet,
-    MobileFaceNetCurricularFace,
-    MobileFaceNetFoamliu,
-    MobileFaceNetInsightFace,
-    MobileFaceNetUnit,
-)
+from fiqa_core.recognisers.mobilefacenet import (MobileFaceNet, MobileFaceNetCurricularFace,
+                                                 MobileFaceNetFoamliu, MobileFaceNetInsightFace,
+                                                 MobileFaceNetUnit)
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.swin import Swin
 from fiqa_core.recognisers.vit import ViT

@@ -85,14 +85,9 @@ def _eye_fields() -> dict:
     region = both(x, y, (3.1, -0.6), (1.7, 1.5))
     narrow = both(x, y, (3.15, 0), (1.6, 0.9))
     offset_x = x - 3.15 * x.sign()
-    return {
-        "eye_spacing": (0.216 * side * region, 0, 0),
-        "eye_size": (0.101 * offset_x * narrow, 0, 0),
-        "eye_opening": (0, 0.176 * y * narrow, 0),
-        "eye_tilt": (0, -0.115 * offset_x * side * narrow, 0),
-        "eye_depth": (0, 0, -0.27 * front * region),
-        "eye_height": (0, 0.27 * front * region, 0),
-    }
+    return {"eye_spacing": (0.216 * side * region, 0, 0), "eye_size": (0.101 * offset_x * narrow, 0, 0),
+            "eye_opening": (0, 0.176 * y * narrow, 0), "eye_tilt": (0, -0.115 * offset_x * side * narrow, 0),
+            "eye_depth": (0, 0, -0.27 * front * region), "eye_height": (0, 0.27 * front * region, 0)}
 
 
 def _mouth_fields() -> dict:

@@ -26,13 +26,8 @@ class Realism:
 
 
 FULL = Realism()
-LEVELS = {
-    "full renderer": FULL,
-    "flat light": Realism(light=False),
-    "coarse mesh": Realism(facets=12),
-    "clay": Realism(skin=False),
-    "clay, coarse, flat": Realism(light=False, skin=False, facets=12),
-}
+LEVELS = {"full renderer": FULL, "flat light": Realism(light=False), "coarse mesh": Realism(facets=12),
+          "clay": Realism(skin=False), "clay, coarse, flat": Realism(light=False, skin=False, facets=12)}
 
 
 def coarse(points: torch.Tensor, facets: int) -> torch.Tensor:

@@ -7,29 +7,18 @@ from fiqa_core.evaluation.ranks import kendall, spearman
 from fiqa_core.reporting.beside import beside, comparable, load_measured, order_methods
 from fiqa_core.reporting.published import SIGNS, as_measured, load_published, pick
 
-PAUC_COLUMNS = (
-    "benchmark",
-    "recogniser",
-    "method",
-    "preset",
-    "discard_limit",
-    "pauc",
-    "low",
-    "high",
-    "fnmr0",
-)
+PAUC_COLUMNS = ("benchmark", "recogniser", "method", "preset", "discard_limit", "pauc", "low", "high",
+                "fnmr0")
 RUNTIME_COLUMNS = ("method", "images", "median_ms", "mean_ms", "sd_ms", "device", "processor", "torch")
 
 
-def choose_recogniser(
-    available, wanted: str = "", preferred: tuple[str, ...] = ("ArcFace", "CosFace")
-) -> str:
+def choose_recogniser(available, wanted: str = "",
+                      preferred: tuple[str, ...] = ("ArcFace", "CosFace")) -> str:
     """`wanted` if given, else the first of `preferred` that is available, else the first available one."""
     names = [name for name in dict.fromkeys(available) if name != "all"]
     if wanted and wanted not in names:
-        raise FiqaError(
-            f"recogniser is {wanted!r}, which is not measured", f"choose among {', '.join(names)}"
-        )
+        raise FiqaError(f"recogniser is {wanted!r}, which is not measured",
+                        f"choose among {', '.join(names)}")
     return next(name for name in (wanted, *preferred, *names) if name in names)
 
 
@@ -40,9 +29,8 @@ def faceqan_runtime() -> pd.DataFrame:
     published_relative, measured_relative (to the largest k <= 10 both have), then what it was measured on.
     """
     table = load_published("faceqan_runtime")
-    printed = table.assign(
-        repeats=table["setting"].str.removeprefix("k=").astype(int), value=1000 * table["value"]
-    )
+    printed = table.assign(repeats=table["setting"].str.removeprefix("k=").astype(int),
+                           value=1000 * table["value"])
     printed = printed.pivot(index="repeats", columns="quantity", values="value")
     printed = printed.rename(
         columns={"run time mean": "published", "run time sd": "published_sd"}
@@ -74,9 +62,8 @@ def method_runtime() -> pd.DataFrame:
     """
     table = load_published("runtime_and_parameters")
     table = table[table["source"].str.startswith("eDifFIQA")]
-    printed = table.pivot_table(
-        index="method", columns="quantity", values="value", aggfunc="sum"
-    ).reset_index()
+    printed = table.pivot_table(index="method", columns="quantity", values="value",
+                                aggfunc="sum").reset_index()
     printed = printed.rename(
         columns={
             "run time mean": "published",
@@ -192,10 +179,8 @@ def measured_signs(wide: pd.DataFrame) -> pd.DataFrame:
 def ablations(name: str, limit: float, preset: str, recogniser: str) -> pd.DataFrame:
     """Ablations of "faceqan" or "diffiqa" for one recogniser: benchmark, setting, value, low, high, fnmr0, in
     the pipeline's order (the full method first)."""
-    table = load_measured(
-        f"ablations/{name}",
-        ("ablation", "benchmark", "recogniser", "preset", "discard_limit", "pauc", "low", "high", "fnmr0"),
-    )
+    table = load_measured(f"ablations/{name}",
+        ("ablation", "benchmark", "recogniser", "preset", "discard_limit", "pauc", "low", "high", "fnmr0"))
     table = table[~table["ablation"].isin(("oracle", "random"))]
     table = pick(table, preset=preset, discard_limit=limit, recogniser=recogniser)
     table = table.sort_values("ablation", key=lambda names: names != "full", kind="stable")

@@ -20,16 +20,8 @@ from fiqa_core.reporting.published import COUNTERPARTS
 OWN_METHODS = tuple(METHODS.values())
 TRUE_FACES = ("photographs", "official")  # values of `faces.source` that stand for real photographs
 # What figures of a few methods show: the papers' own and those they are mostly compared with.
-FOCUS = (
-    "SER-FIQ",
-    "CR-FIQA",
-    "FaceQAN",
-    "DifFIQA",
-    "DifFIQA(R)",
-    "eDifFIQA(S)",
-    "eDifFIQA(M)",
-    "eDifFIQA(L)",
-)
+FOCUS = ("SER-FIQ", "CR-FIQA", "FaceQAN", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)",
+         "eDifFIQA(L)")
 
 
 def comparable() -> bool:
@@ -71,9 +63,8 @@ def load_scores(methods: list[str] | None = None) -> pd.DataFrame:
     images that failed or were not scored left out. Raises FiqaError if a wanted method has none."""
     files = sorted((project.results() / "scores").glob("*.csv"))
     if not files:
-        raise FiqaError(
-            f"{project.results() / 'scores'} holds no scores", "run the stages that make them: dvc repro"
-        )
+        raise FiqaError(f"{project.results() / 'scores'} holds no scores",
+                        "run the stages that make them: dvc repro")
     table = pd.concat([pd.read_csv(f, dtype={"image_id": str}) for f in files], ignore_index=True)
     if methods is not None:
         lacking = sorted(set(methods) - set(table["method"]))
@@ -103,9 +94,8 @@ def focus(methods, wanted=()) -> list[str]:
     return order_methods(found & set(wanted or FOCUS) or found)
 
 
-def beside(
-    published: pd.DataFrame, measured: pd.DataFrame, keys: list[str], value: str, may_subtract: bool
-) -> pd.DataFrame:
+def beside(published: pd.DataFrame, measured: pd.DataFrame, keys: list[str], value: str,
+           may_subtract: bool) -> pd.DataFrame:
     """Join published and measured values on `keys`.
 
     published  `keys` and value; measured: `keys`, the column named `value`, and low, high if it has them.
@@ -118,10 +108,8 @@ def beside(
     right = right[[*keys, "measured", "low", "high"]]
     for side, table in (("published", left), ("measured", right)):
         if table.duplicated(keys).any():
-            raise FiqaError(
-                f"the {side} table has two values for one {' and '.join(keys)}",
-                "select one preset, discard limit and recogniser first",
-            )
+            raise FiqaError(f"the {side} table has two values for one {' and '.join(keys)}",
+                            "select one preset, discard limit and recogniser first")
     joined = left.merge(right, on=keys, how="outer")
     joined["difference"] = joined["measured"] - joined["published"] if may_subtract else np.nan
     joined["verdict"] = [verdict(row, may_subtract) for row in joined.itertuples()]
@@ -146,10 +134,8 @@ def interval_text(table: pd.DataFrame, value: str = "measured", digits: int = 3)
     """Copy of `table` for reading: `value` with low and high as "0.712 [0.690, 0.735]", other numbers
     rounded, gaps as an empty cell."""
     shown = table.copy()
-    spans = [
-        f"{v:.{digits}f}" if np.isnan(lo) else f"{v:.{digits}f} [{lo:.{digits}f}, {hi:.{digits}f}]"
-        for v, lo, hi in zip(table[value], table["low"], table["high"])
-    ]
+    spans = [f"{v:.{digits}f}" if np.isnan(lo) else f"{v:.{digits}f} [{lo:.{digits}f}, {hi:.{digits}f}]"
+             for v, lo, hi in zip(table[value], table["low"], table["high"])]
     shown[value] = ["" if text == "nan" else text for text in spans]
     shown = shown.drop(columns=["low", "high"])
     if "difference" in shown and shown["difference"].isna().all():
@@ -173,9 +159,8 @@ def save_table(table: pd.DataFrame, slug: str, sort: list[str], name: str = "tab
     """
     lacking = [c for c in sort if c not in table]
     if lacking:
-        raise FiqaError(
-            f"the table of {slug} has no column {', '.join(lacking)} to sort by", "name columns it has"
-        )
+        raise FiqaError(f"the table of {slug} has no column {', '.join(lacking)} to sort by",
+                        "name columns it has")
     path = artefact(slug) / f"{name}.csv"
     write_csv(table.sort_values(sort, kind="stable"), path)
     return path

@@ -7,20 +7,8 @@ from fiqa_core.reporting.beside import order_methods
 from fiqa_core.reporting.names import METHODS
 
 OWN_NETWORK = ("cr_fiqa", "faceqgen")  # learn with a network of their own: no recogniser is theirs
-COLUMNS = [
-    "benchmark",
-    "method",
-    "scored_with",
-    "same",
-    "same_low",
-    "same_high",
-    "cross",
-    "cross_low",
-    "cross_high",
-    "others",
-    "gap",
-    "verdict",
-]
+COLUMNS = ["benchmark", "method", "scored_with", "same", "same_low", "same_high", "cross", "cross_low",
+           "cross_high", "others", "gap", "verdict"]
 
 
 def scoring_recognisers(suite: dict) -> dict[str, str]:
@@ -30,12 +18,8 @@ def scoring_recognisers(suite: dict) -> dict[str, str]:
            look at the pixels alone are not among them: for them every comparison is cross-model.
     """
     found = {}
-    for section, place in (
-        ("methods", "recogniser"),
-        ("baselines", "recogniser"),
-        ("distilled", "backbone"),
-        ("training_free", "recogniser"),
-    ):
+    for section, place in (("methods", "recogniser"), ("baselines", "recogniser"), ("distilled", "backbone"),
+                           ("training_free", "recogniser")):
         for slug, entry in (suite.get(section) or {}).items():
             entry = entry or {}
             if slug in OWN_NETWORK or slug not in METHODS or "checkpoint" in entry:
@@ -78,22 +62,10 @@ def one_row(own: pd.Series, others: pd.Series) -> tuple:
         place = "below"
     if same > others.max():
         place = "above"
-    said = {
-        "inside": "within the range of the others",
-        "below": "best with its own recogniser",
-        "above": "worst with its own recogniser",
-    }[place]
-    return (
-        same,
-        low,
-        high,
-        others.mean(),
-        others.min(),
-        others.max(),
-        len(others),
-        same - others.mean(),
-        said,
-    )
+    said = {"inside": "within the range of the others", "below": "best with its own recogniser",
+            "above": "worst with its own recogniser"}[place]
+    return (same, low, high, others.mean(), others.min(), others.max(), len(others), same - others.mean(),
+            said)
 
 
 def every_pair(areas: pd.DataFrame) -> pd.DataFrame:

@@ -4,17 +4,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from fiqa_core.reporting.figure_style import (
-    BENCHMARK_COLOURS,
-    INK,
-    MUTED,
-    PAPER,
-    canvas,
-    empty_figure,
-    finish,
-    marker_style,
-    wide_enough,
-)
+from fiqa_core.reporting.figure_style import (BENCHMARK_COLOURS, INK, MUTED, PAPER, canvas, empty_figure,
+                                              finish, marker_style, wide_enough)
 
 CLEAR, UNCLEAR = "#0072B2", "#9a9a9a"
 
@@ -39,9 +30,8 @@ def rank_correlation_dots(table: pd.DataFrame, title: str = "") -> Figure:
             colour = CLEAR if clear else UNCLEAR
             axis.hlines(row, item.low, item.high, color=colour, alpha=0.5, linewidth=2.5)
             axis.plot(item.spearman, row, "o", color=colour, markersize=6)
-        axis.set(
-            title=f"{panel}" if panel != "all" else "mean over recognisers", xlim=(-1, 1), xlabel="Spearman"
-        )
+        axis.set(title=f"{panel}" if panel != "all" else "mean over recognisers", xlim=(-1, 1),
+                 xlabel="Spearman")
     axes[0, 0].set_yticks(range(len(rows)), rows)
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     said = "; ".join(f"{i.recogniser} {i.benchmark} {i.spearman:+.2f}" for i in table.itertuples())
@@ -57,40 +47,28 @@ def fnmr_dots(table: pd.DataFrame, together: bool, title: str = "") -> Figure:
     if table.empty:
         return empty_figure("No recogniser and benchmark of the papers is measured in this suite.")
     table = table.reset_index(drop=True)
-    figure, axes = canvas(
-        1, 1 if together else 2, size=(7.0 if together else 9.5, 1.2 + 0.19 * len(table)), sharey=True
-    )
+    figure, axes = canvas(1, 1 if together else 2, size=(7.0 if together else 9.5, 1.2 + 0.19 * len(table)),
+                          sharey=True)
     left, right = axes[0, 0], axes[0, -1]
     right.hlines(table.index, table["low"], table["high"], color=CLEAR, alpha=0.5, linewidth=2.5)
     right.plot(table["measured"], table.index, "o", color=CLEAR, markersize=5, label="measured")
-    left.plot(
-        table["published"],
-        table.index,
-        "s",
-        color=INK,
-        markersize=5.5,
-        markerfacecolor=PAPER,
-        label="published, read from figures",
-    )
+    left.plot(table["published"], table.index, "s", color=INK, markersize=5.5, markerfacecolor=PAPER,
+              label="published, read from figures")
     left.set_yticks(table.index, table["benchmark"] + "   " + table["recogniser"], fontsize=8)
     left.set_ylim(len(table) - 0.5, -0.5)
     for axis in axes[0]:
         for row in table.index[1:][table["benchmark"].to_numpy()[1:] != table["benchmark"].to_numpy()[:-1]]:
             axis.axhline(row - 0.5, color="#cccccc", linewidth=0.8)
         axis.set(xscale="log", xlabel="FNMR at FMR 1e-3, nothing discarded")
-        axis.xaxis.set(
-            major_locator=LogLocator(subs=(1, 2, 5)),
-            major_formatter=StrMethodFormatter("{x:g}"),
-            minor_formatter=NullFormatter(),
-        )
+        axis.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter=StrMethodFormatter("{x:g}"),
+                       minor_formatter=NullFormatter())
     if together:
         left.legend(frameon=False, fontsize=8.5)
     else:
         left.set_title("published, read from figures")
         right.set_title("measured, with 95 % interval")
-    said = "; ".join(
-        f"{i.recogniser} on {i.benchmark} {i.published:.4f} and {i.measured:.4f}" for i in table.itertuples()
-    )
+    said = "; ".join(f"{i.recogniser} on {i.benchmark} {i.published:.4f} and {i.measured:.4f}"
+                     for i in table.itertuples())
     return finish(figure, f"FNMR without discard, published and measured: {said}.", title)
 
 
@@ -117,9 +95,8 @@ def curve_shapes(table: pd.DataFrame, title: str = "") -> Figure:
     lines = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
     figure.legend(handles=lines, loc="outside lower right", ncols=3, frameon=False, fontsize=8.5)
     said = f"{', '.join(names)} on {', '.join(benchmarks)}"
-    return finish(
-        figure, f"Shapes of error-versus-discard curves of {said}, published above, measured below.", title
-    )
+    return finish(figure,
+                  f"Shapes of error-versus-discard curves of {said}, published above, measured below.", title)
 
 
 def same_and_cross(table: pd.DataFrame, title: str = "") -> Figure:
@@ -160,12 +137,10 @@ def set_means(table: pd.DataFrame, panel: str, title: str = "", shown: str = "fi
     for axis, name in zip(axes[0], panels):
         part = table[table[panel] == name]
         places = [rows.index(value) for value in part["set"]]
-        axis.hlines(
-            places, part["mean"] - part["sd"], part["mean"] + part["sd"], color=CLEAR, alpha=0.4, linewidth=3
-        )
-        axis.plot(
-            part["mean"], places, "o", color=CLEAR, markerfacecolor=CLEAR if shown == "filled" else PAPER
-        )
+        axis.hlines(places, part["mean"] - part["sd"], part["mean"] + part["sd"], color=CLEAR, alpha=0.4,
+                    linewidth=3)
+        axis.plot(part["mean"], places, "o", color=CLEAR,
+                  markerfacecolor=CLEAR if shown == "filled" else PAPER)
         axis.set(title=name, xlabel="score, mean and sd")
     axes[0, 0].set_yticks(range(len(rows)), rows)
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)

@@ -14,11 +14,9 @@ CAPTION = 20  # characters of a caption's line
 POINT, PLACE = "#E69F00", "#56B4E9"
 UNKNOWN = "No landmarks are known: these faces came aligned, or were rendered so."
 # column of the table -> what the axis says, whether it is logarithmic
-MEASURES = {
-    "eye_distance": ("distance of the eyes in the photograph, pixels", True),
-    "misfit": ("distance of the points from the template, pixels of the crop", False),
-    "detector_score": ("the detector's score", False),
-}
+MEASURES = {"eye_distance": ("distance of the eyes in the photograph, pixels", True),
+            "misfit": ("distance of the points from the template, pixels of the crop", False),
+            "detector_score": ("the detector's score", False)}
 
 
 def aligned_sheet(pixels: np.ndarray, points: np.ndarray, columns: int = 12, title: str = "") -> Figure:
@@ -86,13 +84,8 @@ def distributions(table: pd.DataFrame, title: str = "") -> Figure:
         for i, name in enumerate(names):
             values = np.sort(table.loc[table["benchmark"] == name, measure].dropna())
             share = np.arange(1, len(values) + 1) / max(len(values), 1)
-            axis.step(
-                values,
-                share,
-                where="post",
-                color=BENCHMARK_COLOURS[i % 8],
-                label=name if len(values) else None,
-            )
+            axis.step(values, share, where="post", color=BENCHMARK_COLOURS[i % 8],
+                      label=name if len(values) else None)
         axis.set(xlabel=label, ylim=(0, 1), xscale="log" if logarithmic else "linear")
         if logarithmic:
             axis.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
@@ -100,11 +93,9 @@ def distributions(table: pd.DataFrame, title: str = "") -> Figure:
             axis.xaxis.set_minor_formatter(NullFormatter())
     axes[0, 0].set_ylabel("share of images up to here")
     axes[0, -1].legend(fontsize=8, frameon=False)
-    return finish(
-        figure,
+    return finish(figure,
         f"Cumulative distributions of {', '.join(MEASURES[m][0] for m in shown)} on {', '.join(names)}.",
-        title,
-    )
+        title)
 
 
 def second_look(found: dict[str, np.ndarray], title: str = "") -> Figure:
@@ -118,9 +109,8 @@ def second_look(found: dict[str, np.ndarray], title: str = "") -> Figure:
         seen = points[np.isfinite(points).all(axis=(1, 2))]
         axis.plot(*seen.reshape(-1, 2).T, ".", markersize=3, color=POINT)
         axis.plot(*template().T, "+", markersize=9, color="black")
-        axis.set(
-            xlim=(20, 92), ylim=(108, 36), aspect="equal", title=f"{name}: {len(seen)} of {len(points)} seen"
-        )
+        axis.set(xlim=(20, 92), ylim=(108, 36), aspect="equal",
+                 title=f"{name}: {len(seen)} of {len(points)} seen")
         axis.tick_params(colors=MUTED)
     return finish(
         figure,

@@ -8,25 +8,12 @@ from matplotlib.figure import Figure
 
 from fiqa_core.evaluation.edc import REFERENCES
 from fiqa_core.reporting.beside import order_methods
-from fiqa_core.reporting.figure_style import (
-    BACKGROUND,
-    FAMILIES,
-    canvas,
-    finish,
-    label_ends,
-    line_style,
-    look,
-)
+from fiqa_core.reporting.figure_style import (BACKGROUND, FAMILIES, canvas, finish, label_ends, line_style,
+                                              look)
 
 
-def edc_panels(
-    curves: pd.DataFrame,
-    highlight: str = "",
-    limit: float = 0.3,
-    logarithmic: bool = False,
-    title: str = "",
-    shown: list[str] | None = None,
-) -> Figure:
+def edc_panels(curves: pd.DataFrame, highlight: str = "", limit: float = 0.3, logarithmic: bool = False,
+               title: str = "", shown: list[str] | None = None) -> Figure:
     """Error-versus-discard curves, one panel per benchmark, with bootstrap bands.
 
     curves     benchmark, method, discard in [0, 1], fnmr, low, high (the band; NaN for none); methods named
@@ -55,9 +42,8 @@ def edc_panels(
     return figure
 
 
-def edc_families(
-    curves: pd.DataFrame, limit: float = 0.3, logarithmic: bool = False, title: str = ""
-) -> Figure:
+def edc_families(curves: pd.DataFrame, limit: float = 0.3, logarithmic: bool = False,
+                 title: str = "") -> Figure:
     """The curves of one benchmark, one panel per family of methods, all others in grey behind.
 
     curves  as for `edc_panels`, of one benchmark and recogniser
@@ -66,9 +52,8 @@ def edc_families(
     families = {name: found & set(looks) for name, looks in FAMILIES.items()}
     families = {name: methods for name, methods in families.items() if methods - set(REFERENCES)}
     part = visible(curves, limit)
-    figure, panels = panel_grid(
-        len(families), ("share of comparisons discarded", "FNMR of what remains"), True
-    )
+    figure, panels = panel_grid(len(families), ("share of comparisons discarded", "FNMR of what remains"),
+                                True)
     for axis, (name, methods) in zip(panels, families.items()):
         edc_panel(axis, part, methods | set(REFERENCES), "", limit, logarithmic)
         axis.set_title(name)
@@ -105,30 +90,17 @@ def visible(curves: pd.DataFrame, limit: float) -> pd.DataFrame:
     return curves[curves["discard"] <= limit + 1e-9].sort_values("discard", kind="stable")
 
 
-def edc_panel(
-    axis, curves: pd.DataFrame, chosen: set[str], highlight: str, limit: float, logarithmic: bool
-) -> None:
+def edc_panel(axis, curves: pd.DataFrame, chosen: set[str], highlight: str, limit: float,
+              logarithmic: bool) -> None:
     """Draw one benchmark's curves as steps: FNMR holds its value until the next comparison leaves."""
     for method in order_methods(curves["method"]):
         line = curves[curves["method"] == method]
         style = line_style(method) | {"zorder": 1 if method in REFERENCES else 3}
-        axis.plot(
-            line["discard"],
-            line["fnmr"],
-            drawstyle="steps-post",
-            **(style if method in chosen else BACKGROUND),
-        )
+        axis.plot(line["discard"], line["fnmr"], drawstyle="steps-post",
+                  **(style if method in chosen else BACKGROUND))
         if method in chosen and method not in REFERENCES and highlight in ("", method):
-            axis.fill_between(
-                line["discard"],
-                line["low"],
-                line["high"],
-                step="post",
-                zorder=2,
-                color=look(method).colour,
-                alpha=0.22 if highlight else 0.10,
-                linewidth=0,
-            )
+            axis.fill_between(line["discard"], line["low"], line["high"], step="post", zorder=2,
+                              color=look(method).colour, alpha=0.22 if highlight else 0.10, linewidth=0)
     axis.set_xlim(0, limit)
     if logarithmic:
         axis.set_yscale("log")
@@ -140,10 +112,8 @@ def edc_labels(axis, curves: pd.DataFrame, limit: float) -> None:
     """Name each curve at its right end; `curves` in order of discard."""
     last = curves.groupby("method").tail(1).set_index("method")
     bottom = axis.get_ylim()[0]
-    label_ends(
-        axis,
-        [(m, limit, max(last.loc[m, "fnmr"], bottom), look(m).colour) for m in order_methods(last.index)],
-    )
+    label_ends(axis,
+        [(m, limit, max(last.loc[m, "fnmr"], bottom), look(m).colour) for m in order_methods(last.index)])
 
 
 def severity(binned: pd.DataFrame, title: str = "", shown: list[str] | None = None) -> Figure:

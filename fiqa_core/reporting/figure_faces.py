@@ -38,9 +38,8 @@ def spread_of_quality(table: pd.DataFrame, by: str, count: int) -> list[str]:
     ranked = table.dropna()
     ranked = ranked.assign(name=ranked.index).sort_values([by, "name"], kind="stable")["name"]
     if len(ranked) < count:
-        raise FiqaError(
-            f"{len(ranked)} images are scored by every method, {count} are wanted", "choose a smaller count"
-        )
+        raise FiqaError(f"{len(ranked)} images are scored by every method, {count} are wanted",
+                        "choose a smaller count")
     return list(ranked.iloc[np.linspace(0, len(ranked) - 1, count).round().astype(int)])
 
 
@@ -61,16 +60,14 @@ def ordered_strips(images: dict[str, np.ndarray], scores: pd.DataFrame, title: s
     """
     methods = order_methods(scores.columns)
     letters = {name: chr(ord("A") + i) for i, name in enumerate(images)}
-    figure, axes = canvas(
-        len(methods), len(images), size=(1.6 + 0.95 * len(images), 0.3 + 1.2 * len(methods))
-    )
+    figure, axes = canvas(len(methods), len(images),
+                          size=(1.6 + 0.95 * len(images), 0.3 + 1.2 * len(methods)))
     for row, method in enumerate(methods):
         ranked = scores.loc[list(images), method].sort_values(kind="stable")
         for axis, (name, score) in zip(axes[row], ranked.items()):
             show_face(axis, images[name], f"{letters[name]}   {score:.3f}")
-        axes[row, 0].set_ylabel(
-            method, rotation=0, ha="right", va="center", color=look(method).colour, fontweight="bold"
-        )
+        axes[row, 0].set_ylabel(method, rotation=0, ha="right", va="center", color=look(method).colour,
+                                fontweight="bold")
     orders = "; ".join(
         f"{m}: {''.join(letters[n] for n in scores.loc[list(images), m].sort_values(kind='stable').index)}"
         for m in methods
@@ -83,9 +80,8 @@ def ordered_strips(images: dict[str, np.ndarray], scores: pd.DataFrame, title: s
     )
 
 
-def score_table(
-    images: dict[str, np.ndarray], scores: pd.DataFrame, ranks: pd.DataFrame, title: str = ""
-) -> Figure:
+def score_table(images: dict[str, np.ndarray], scores: pd.DataFrame, ranks: pd.DataFrame,
+                title: str = "") -> Figure:
     """Faces across, methods down: the score of each face, shaded by its percentile in the benchmark.
 
     images  image_id -> (112, 112, 3) uint8, in the order to show; scores, ranks: index image_id, one column
@@ -93,32 +89,18 @@ def score_table(
     """
     methods = order_methods(scores.columns)
     names = list(images)
-    figure, axes = canvas(
-        2,
-        1,
-        size=(1.7 + 0.95 * len(names), 1.5 + 0.36 * len(methods)),
-        height_ratios=(1.0, 0.36 * len(methods)),
-    )
+    figure, axes = canvas(2, 1, size=(1.7 + 0.95 * len(names), 1.5 + 0.36 * len(methods)),
+                          height_ratios=(1.0, 0.36 * len(methods)))
     strip, cells = axes[:, 0]
-    strip.imshow(
-        np.concatenate([images[n] for n in names], axis=1),
-        extent=(-0.5, len(names) - 0.5, 0, 1),
-        aspect="auto",
-    )
+    strip.imshow(np.concatenate([images[n] for n in names], axis=1), extent=(-0.5, len(names) - 0.5, 0, 1),
+                 aspect="auto")
     strip.axis("off")
     cells.grid(False)
     cells.imshow(ranks.loc[names, methods].T.to_numpy(float), cmap="cividis", vmin=0, vmax=1, aspect="auto")
     for i, method in enumerate(methods):
         for j, name in enumerate(names):
-            cells.text(
-                j,
-                i,
-                f"{scores.loc[name, method]:.3f}",
-                ha="center",
-                va="center",
-                fontsize=8.5,
-                color="white" if ranks.loc[name, method] < 0.55 else "black",
-            )
+            cells.text(j, i, f"{scores.loc[name, method]:.3f}", ha="center", va="center", fontsize=8.5,
+                       color="white" if ranks.loc[name, method] < 0.55 else "black")
     cells.set_yticks(range(len(methods)), methods)
     cells.set_xticks(range(len(names)), [f"image {j + 1}" for j in range(len(names))])
     cells.tick_params(length=0)

@@ -5,16 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from fiqa_core.reporting.beside import order_methods
-from fiqa_core.reporting.figure_style import (
-    BENCHMARK_COLOURS,
-    INK,
-    MUTED,
-    canvas,
-    empty_figure,
-    finish,
-    label_ends,
-    marker_style,
-)
+from fiqa_core.reporting.figure_style import (BENCHMARK_COLOURS, INK, MUTED, canvas, empty_figure, finish,
+                                              label_ends, marker_style)
 
 
 def repeats_runtime(table: pd.DataFrame, title: str = "") -> Figure:
@@ -25,10 +17,8 @@ def repeats_runtime(table: pd.DataFrame, title: str = "") -> Figure:
     """
     figure, axes = canvas(1, 3, size=(11, 3.2))
     table = table.sort_values("repeats")
-    looks = {
-        "published": marker_style("FaceQAN", filled=False) | {"linestyle": (0, (4, 3))},
-        "measured": marker_style("FaceQAN") | {"linestyle": "solid"},
-    }
+    looks = {"published": marker_style("FaceQAN", filled=False) | {"linestyle": (0, (4, 3))},
+             "measured": marker_style("FaceQAN") | {"linestyle": "solid"}}
     ends = []
     for axis, side in zip(axes[0], looks):
         axis.plot(table["repeats"], table[side], **looks[side])
@@ -64,13 +54,8 @@ def method_runtime(table: pd.DataFrame, title: str = "") -> Figure:
     for axis, (column, heading, label) in zip(axes[0], panels):
         for row, (method, value) in enumerate(zip(table["method"], table[column])):
             axis.plot(value, row, **marker_style(method, filled=column.endswith("measured")))
-            axis.annotate(
-                "" if np.isnan(value) else f"{value:,.{2 if value < 10 else 0}f}",
-                (value, row),
-                xytext=(7, -3),
-                fontsize=8.5,
-                textcoords="offset points",
-            )
+            axis.annotate("" if np.isnan(value) else f"{value:,.{2 if value < 10 else 0}f}", (value, row),
+                          xytext=(7, -3), fontsize=8.5, textcoords="offset points")
         axis.set(xscale="log", title=heading, xlabel=label)
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.margins(x=0.35, y=0.15)
@@ -84,12 +69,8 @@ def method_runtime(table: pd.DataFrame, title: str = "") -> Figure:
     )
 
 
-def verification_curves(
-    curves: dict[str, tuple[np.ndarray, np.ndarray]],
-    kind: str = "det",
-    fmr_range: tuple[float, float] = (1e-4, 0.1),
-    title: str = "",
-) -> Figure:
+def verification_curves(curves: dict[str, tuple[np.ndarray, np.ndarray]], kind: str = "det",
+                        fmr_range: tuple[float, float] = (1e-4, 0.1), title: str = "") -> Figure:
     """ROC or DET of recognisers. curves: name -> (fmr, fnmr), equal lengths, in [0, 1].
 
     kind  "roc": 1 - FNMR over FMR; "det": FNMR over FMR on a logarithmic axis; FMR always logarithmic
@@ -104,13 +85,8 @@ def verification_curves(
         colour = BENCHMARK_COLOURS[i % len(BENCHMARK_COLOURS)]
         axis.plot(x, y, color=colour, linestyle=("solid", (0, (5, 2)))[i // len(BENCHMARK_COLOURS) % 2])
         ends += [(name, x[-1], y[-1], colour)] if len(x) else []
-    axis.set(
-        xscale="log",
-        xlabel="FMR",
-        ylabel="1 - FNMR" if kind == "roc" else "FNMR",
-        xlim=fmr_range,
-        yscale="linear" if kind == "roc" else "log",
-    )
+    axis.set(xscale="log", xlabel="FMR", ylabel="1 - FNMR" if kind == "roc" else "FNMR", xlim=fmr_range,
+             yscale="linear" if kind == "roc" else "log")
     finish(figure, f"{kind.upper()} curves of {', '.join(curves)}.", title)
     figure.draw_without_rendering()
     label_ends(axis, ends)
@@ -122,22 +98,12 @@ def training_curve(log: pd.DataFrame, columns: list[str], title: str = "") -> Fi
     figure, axes = canvas(1, len(columns), size=(1.0 + 3.6 * len(columns), 3.0))
     for axis, column in zip(axes[0], columns):
         shown = log.dropna(subset=[column])
-        axis.plot(
-            shown["step"],
-            shown[column],
-            color="#0072B2",
-            marker="o" if len(shown) < 25 else None,
-            markersize=4,
-        )
+        axis.plot(shown["step"], shown[column], color="#0072B2", marker="o" if len(shown) < 25 else None,
+                  markersize=4)
         axis.set(title=column, xlabel="step")
         if len(shown):
-            axis.annotate(
-                f"{shown[column].iloc[-1]:.3g}",
-                (shown["step"].iloc[-1], shown[column].iloc[-1]),
-                xytext=(4, 4),
-                textcoords="offset points",
-                fontsize=8.5,
-            )
+            axis.annotate(f"{shown[column].iloc[-1]:.3g}", (shown["step"].iloc[-1], shown[column].iloc[-1]),
+                          xytext=(4, 4), textcoords="offset points", fontsize=8.5)
     return finish(figure, f"Training curve: {', '.join(columns)} over steps.", title)
 
 
@@ -167,9 +133,8 @@ def verification_dots(table: pd.DataFrame, quantity: str, title: str = "") -> Fi
     own = table[table["role"] != "recogniser"]
     for method in order_methods(own["recogniser"]):
         rows = own[own["recogniser"] == method]
-        axis.plot(
-            rows[quantity], rows["benchmark"].map(benchmarks.index), label=method, **marker_style(method)
-        )
+        axis.plot(rows[quantity], rows["benchmark"].map(benchmarks.index), label=method,
+                  **marker_style(method))
     axis.set_yticks(range(len(benchmarks)), benchmarks)
     axis.set_ylim(len(benchmarks) - 0.5, -0.5)
     axis.set(xlabel=quantity)

@@ -107,13 +107,8 @@ def line_style(method: str) -> dict:
 
 def marker_style(method: str, filled: bool = True) -> dict:
     """Keyword arguments of `Axes.plot` for single points of `method`; open markers are published values."""
-    return {
-        "color": look(method).colour,
-        "marker": look(method).marker,
-        "linestyle": "none",
-        "markersize": 7,
-        "markerfacecolor": look(method).colour if filled else PAPER,
-    }
+    return {"color": look(method).colour, "marker": look(method).marker, "linestyle": "none", "markersize": 7,
+            "markerfacecolor": look(method).colour if filled else PAPER}
 
 
 def canvas(rows: int = 1, columns: int = 1, size: tuple[float, float] = (7.5, 4.0), **options):
@@ -168,18 +163,9 @@ def label_ends(axes, ends: list[tuple[str, float, float, str]], size: float = 8.
     height = axes.get_position().height * axes.figure.get_figheight()
     places = spread(heights, gap=1.25 * size / 72 / height, low=0.02, high=0.98)
     for (text, x, y, colour), place in zip(ends, places):
-        axes.annotate(
-            text,
-            xy=(x, y),
-            xycoords="data",
-            xytext=(1.06, place),
-            textcoords="axes fraction",
-            color=colour,
-            fontsize=size,
-            va="center",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 1},
-        )
+        axes.annotate(text, xy=(x, y), xycoords="data", xytext=(1.06, place), textcoords="axes fraction",
+                      color=colour, fontsize=size, va="center", annotation_clip=False,
+                      arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 1})
 
 
 def empty_figure(message: str) -> Figure:

@@ -11,26 +11,12 @@ from matplotlib.patches import Patch
 from fiqa_core.evaluation.edc import REFERENCES
 from fiqa_core.evaluation.ranks import spearman
 from fiqa_core.reporting.beside import order_methods
-from fiqa_core.reporting.figure_style import (
-    INK,
-    MUTED,
-    canvas,
-    empty_figure,
-    finish,
-    line_style,
-    look,
-    marker_style,
-    wide_enough,
-)
+from fiqa_core.reporting.figure_style import (INK, MUTED, canvas, empty_figure, finish, line_style, look,
+                                              marker_style, wide_enough)
 
 
-def pauc_heatmap(
-    table: pd.DataFrame,
-    title: str = "",
-    mark_best: bool = True,
-    signs: pd.DataFrame | None = None,
-    note: str = "",
-) -> Figure:
+def pauc_heatmap(table: pd.DataFrame, title: str = "", mark_best: bool = True,
+                 signs: pd.DataFrame | None = None, note: str = "") -> Figure:
     """Normalised pAUC, methods down, benchmarks across; blue is better than not discarding, red is worse.
 
     table  index: methods in the order to draw; columns: benchmarks; values around 1, NaN blank
@@ -44,25 +30,14 @@ def pauc_heatmap(
     own = [i for i, m in enumerate(table.index) if m not in REFERENCES]
     for i, j in np.argwhere(np.isfinite(values)):
         best = mark_best and i in own and values[i, j] == np.nanmin(values[own, j])
-        axis.text(
-            j,
-            i,
-            f"{values[i, j]:.3f}{'' if signs is None else signs.iloc[i, j]}",
-            ha="center",
-            va="center",
-            fontsize=8.5,
-            fontweight="bold" if best else "normal",
-            color="white" if abs(values[i, j] - 1) > 0.42 else INK,
-        )
+        axis.text(j, i, f"{values[i, j]:.3f}{'' if signs is None else signs.iloc[i, j]}", ha="center",
+                  va="center", fontsize=8.5, fontweight="bold" if best else "normal",
+                  color="white" if abs(values[i, j] - 1) > 0.42 else INK)
     if note:
         axis.set_xlabel(note, fontsize=8, color=MUTED, loc="left")
     crowded = max((len(str(name)) for name in table.columns), default=0) > 10
-    axis.set_xticks(
-        range(table.shape[1]),
-        table.columns,
-        rotation=25 if crowded else 0,
-        ha="left" if crowded else "center",
-    )
+    axis.set_xticks(range(table.shape[1]), table.columns, rotation=25 if crowded else 0,
+                    ha="left" if crowded else "center")
     axis.set_yticks(range(table.shape[0]), table.index)
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
@@ -115,12 +90,8 @@ def intervals(table: pd.DataFrame, label: str, reference: float | None = None, t
         return empty_figure(f"{label}: too few scored pairs to measure")
     benchmarks = list(dict.fromkeys(table["benchmark"]))
     settings = list(dict.fromkeys(table["setting"]))
-    figure, axes = canvas(
-        1,
-        len(benchmarks),
-        sharey=True,
-        size=(wide_enough(2.0 + 2.6 * len(benchmarks), title), 1.1 + 0.3 * len(settings)),
-    )
+    figure, axes = canvas(1, len(benchmarks), sharey=True,
+                          size=(wide_enough(2.0 + 2.6 * len(benchmarks), title), 1.1 + 0.3 * len(settings)))
     for axis, benchmark in zip(axes[0], benchmarks):
         rows = table[table["benchmark"] == benchmark].set_index("setting").reindex(settings)
         first = rows["value"].iloc[0]
@@ -163,12 +134,10 @@ def score_distributions(scores: pd.DataFrame, title: str = "") -> Figure:
         axis.spines["left"].set_visible(False)
     axes[-1, 0].set_xlabel("quality score, scaled to [0, 1] per method")
     names = [Patch(color=look(method).colour, label=method) for method in methods]
-    figure.legend(
-        handles=names, loc="outside upper left", ncols=5, frameon=False, fontsize=9, borderaxespad=1.6
-    )
-    return finish(
-        figure, f"Distributions of the scores of {', '.join(methods)} on {', '.join(benchmarks)}.", title
-    )
+    figure.legend(handles=names, loc="outside upper left", ncols=5, frameon=False, fontsize=9,
+                  borderaxespad=1.6)
+    return finish(figure, f"Distributions of the scores of {', '.join(methods)} on {', '.join(benchmarks)}.",
+                  title)
 
 
 def score_scatter(scores: pd.DataFrame, first: str, second: str, title: str = "") -> Figure:
@@ -179,9 +148,8 @@ def score_scatter(scores: pd.DataFrame, first: str, second: str, title: str = ""
     benchmarks = list(dict.fromkeys(scores["benchmark"]))
     columns = min(len(benchmarks), 4)
     rows = -(-len(benchmarks) // columns)
-    figure, axes = canvas(
-        rows, columns, size=(0.6 + 2.5 * columns, 0.5 + 2.4 * rows), sharex=True, sharey=True
-    )
+    figure, axes = canvas(rows, columns, size=(0.6 + 2.5 * columns, 0.5 + 2.4 * rows), sharex=True,
+                          sharey=True)
     for axis in axes.flat[len(benchmarks) :]:
         axis.axis("off")
     for axis, benchmark in zip(axes.flat, benchmarks):
@@ -209,21 +177,10 @@ def rank_matrix(table: pd.DataFrame, title: str = "", label: str = "Spearman") -
     axis.grid(False)
     axis.imshow(values, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
     for i, j in np.argwhere(np.isfinite(values)):
-        axis.text(
-            j,
-            i,
-            f"{values[i, j]:+.2f}",
-            ha="center",
-            va="center",
-            fontsize=8.5,
-            color="white" if abs(values[i, j]) > 0.6 else INK,
-        )
-    axis.set_xticks(
-        range(table.shape[1]),
-        table.columns,
-        rotation=25 if table.shape[1] > 7 else 0,
-        ha="left" if table.shape[1] > 7 else "center",
-    )
+        axis.text(j, i, f"{values[i, j]:+.2f}", ha="center", va="center", fontsize=8.5,
+                  color="white" if abs(values[i, j]) > 0.6 else INK)
+    axis.set_xticks(range(table.shape[1]), table.columns, rotation=25 if table.shape[1] > 7 else 0,
+                    ha="left" if table.shape[1] > 7 else "center")
     axis.set_yticks(range(table.shape[0]), table.index)
     axis.xaxis.tick_top()
     axis.tick_params(length=0)

@@ -11,35 +11,11 @@ import pandas as pd
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 
-COLUMNS = (
-    "source",
-    "recogniser",
-    "method",
-    "benchmark",
-    "setting",
-    "quantity",
-    "discard_limit",
-    "value",
-    "unit",
-    "mark",
-)
-QUANTITIES = (
-    "pAUC",
-    "pAUC by another rule",
-    "AUC by another rule",
-    "raw area",
-    "FNMR",
-    "FNMR(0)",
-    "FNMR(u)/FNMR(0)",
-    "rank",
-    "efficiency",
-    "run time mean",
-    "run time sd",
-    "parameters",
-    "quality score",
-    "quality score mean",
-    "quality score sd",
-)
+COLUMNS = ("source", "recogniser", "method", "benchmark", "setting", "quantity", "discard_limit", "value",
+           "unit", "mark")
+QUANTITIES = ("pAUC", "pAUC by another rule", "AUC by another rule", "raw area", "FNMR", "FNMR(0)",
+              "FNMR(u)/FNMR(0)", "rank", "efficiency", "run time mean", "run time sd", "parameters",
+              "quality score", "quality score mean", "quality score sd")
 MARKS = {
     "": "",
     "star": "best of the authors' own five variants in its column",
@@ -68,20 +44,16 @@ def load_published(name: str) -> pd.DataFrame:
     path = project.data() / "published" / f"{name}.csv"
     if not path.is_file():
         known = ", ".join(published_names()) or "none"
-        raise FiqaError(
-            f"there is no published table {path} (known: {known})",
-            "use one of the known names, or fetch the inputs: dvc repro data.dvc",
-        )
+        raise FiqaError(f"there is no published table {path} (known: {known})",
+                        "use one of the known names, or fetch the inputs: dvc repro data.dvc")
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise FiqaError(
-            f"{path} is not a table: {error}", "fetch the inputs again: dvc repro data.dvc"
-        ) from error
+        raise FiqaError(f"{path} is not a table: {error}",
+                        "fetch the inputs again: dvc repro data.dvc") from error
     if tuple(table.columns) != COLUMNS:
-        raise FiqaError(
-            f"{path} has the columns {', '.join(table.columns)}", f"it must have exactly {', '.join(COLUMNS)}"
-        )
+        raise FiqaError(f"{path} has the columns {', '.join(table.columns)}",
+                        f"it must have exactly {', '.join(COLUMNS)}")
     for column in ("discard_limit", "value"):
         table[column] = numbers(table[column], path, column)
     check(table, path)
@@ -119,10 +91,8 @@ def numbers(text: pd.Series, path, column: str) -> pd.Series:
     values = pd.to_numeric(text, errors="coerce").astype("float64")
     bad = np.flatnonzero(values.isna() & (text != ""))
     if len(bad):
-        raise FiqaError(
-            f"{path}, line {bad[0] + 2}: {column} is {text.iloc[bad[0]]!r}, not a number",
-            "correct the value, or fetch the inputs again: dvc repro data.dvc",
-        )
+        raise FiqaError(f"{path}, line {bad[0] + 2}: {column} is {text.iloc[bad[0]]!r}, not a number",
+                        "correct the value, or fetch the inputs again: dvc repro data.dvc")
     return values
 
 
@@ -139,10 +109,8 @@ def check(table: pd.DataFrame, path) -> None:
     }
     for what, rows in wrong.items():
         if rows.any():
-            raise FiqaError(
-                f"{path}, line {np.flatnonzero(rows)[0] + 2}: {what}",
-                "correct the line, or fetch the inputs again: dvc repro data.dvc",
-            )
+            raise FiqaError(f"{path}, line {np.flatnonzero(rows)[0] + 2}: {what}",
+                            "correct the line, or fetch the inputs again: dvc repro data.dvc")
 
 
 def pick(table: pd.DataFrame, **wanted) -> pd.DataFrame:

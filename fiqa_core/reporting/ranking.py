@@ -105,9 +105,8 @@ def order_verdicts(published: pd.DataFrame, differences: pd.DataFrame) -> pd.Dat
             measured, low, high = both[a, b]
             gap = printed[a] - printed[b]
             rows.append((a, b, gap, measured, low, high, order_verdict(gap, measured, low, high)))
-    return pd.DataFrame(
-        rows, columns=["method_a", "method_b", "published", "measured", "low", "high", "verdict"]
-    )
+    return pd.DataFrame(rows,
+                        columns=["method_a", "method_b", "published", "measured", "low", "high", "verdict"])
 
 
 def order_verdict(published: float, measured: float, low: float, high: float) -> str:
@@ -124,11 +123,8 @@ def order_verdict(published: float, measured: float, low: float, high: float) ->
 
 
 # paper -> (table, discard limit, setting that is comparable)
-PRINTED = {
-    "eDifFIQA": ("ediffiqa_pauc", 0.3, ""),
-    "AI-KD": ("aikd_pauc", 0.3, "aligned faces"),
-    "FROQ": ("froq_pauc", 0.2, ""),
-}
+PRINTED = {"eDifFIQA": ("ediffiqa_pauc", 0.3, ""), "AI-KD": ("aikd_pauc", 0.3, "aligned faces"),
+           "FROQ": ("froq_pauc", 0.2, "")}
 ALL, MEAN = "all", "mean"
 PLACE = ["paper", "recogniser", "benchmark"]
 
@@ -206,9 +202,8 @@ def rank_correlations(areas: pd.DataFrame, replicates: np.ndarray, preset: str) 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
     """Rows by paper, DifFIQA first, otherwise as they are."""
     papers = ["DifFIQA", *PRINTED]
-    return table.sort_values(
-        "paper", key=lambda names: names.map(papers.index), kind="stable", ignore_index=True
-    )
+    return table.sort_values("paper", key=lambda names: names.map(papers.index), kind="stable",
+                             ignore_index=True)
 
 
 def resampled_spearman(printed: np.ndarray, replicates: np.ndarray) -> np.ndarray:
@@ -312,8 +307,6 @@ def load_replicates() -> tuple[pd.DataFrame, np.ndarray]:
     except (ValueError, EOFError) as error:
         raise FiqaError(f"{path} is no array: {error}", "evaluate again: dvc repro evaluate") from error
     if replicates.ndim != 2 or len(replicates) != len(table):
-        raise FiqaError(
-            f"{path} has the shape {replicates.shape}, pauc.csv has {len(table)} rows",
-            "evaluate again: dvc repro evaluate",
-        )
+        raise FiqaError(f"{path} has the shape {replicates.shape}, pauc.csv has {len(table)} rows",
+                        "evaluate again: dvc repro evaluate")
     return table, replicates

@@ -9,26 +9,10 @@ from scipy.optimize import least_squares
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import read_image, write_image
-from fiqa_core.benchmarks.alignment import (
-    ARCFACE_TEMPLATE,
-    align,
-    centre_crop,
-    choose_face,
-    detect_and_align,
-    five_points,
-    similarity_transform,
-    template,
-)
-from fiqa_core.benchmarks.detectors import (
-    YUNET_FILE,
-    Faces,
-    detect,
-    load_detector,
-    patches,
-    split_yunet,
-    square,
-    suppress,
-)
+from fiqa_core.benchmarks.alignment import (ARCFACE_TEMPLATE, align, centre_crop, choose_face,
+                                            detect_and_align, five_points, similarity_transform, template)
+from fiqa_core.benchmarks.detectors import (YUNET_FILE, Faces, detect, load_detector, patches, split_yunet,
+                                            square, suppress)
 from fiqa_core.benchmarks.enrolment import face_reader
 from tests.helpers.shared import shared_path
 
@@ -74,10 +58,8 @@ def test_two_points_and_collinear_points_determine_a_similarity():
         assert np.allclose(similarity_transform(points, apply(truth, points)), truth)
 
 
-@pytest.mark.parametrize(
-    "source",
-    [np.ones((5, 2)), np.full((5, 2), np.nan), np.ones((1, 2)), np.ones((5, 3)), np.full((5, 2), 1e5)],
-)
+@pytest.mark.parametrize("source",
+    [np.ones((5, 2)), np.full((5, 2), np.nan), np.ones((1, 2)), np.ones((5, 3)), np.full((5, 2), 1e5)])
 def test_degenerate_landmarks_are_refused(source):
     for pair in ((source, ARCFACE_TEMPLATE), (ARCFACE_TEMPLATE[: len(source)], source)):
         with pytest.raises(FiqaError):
@@ -97,9 +79,8 @@ def test_landmarks_of_a_turned_picture_land_on_the_template():
     truth = similarity(2.5, 0.6, (150, 40))
     canvas = np.zeros((500, 500, 3), np.uint8)
     for point in apply(truth, ARCFACE_TEMPLATE):
-        cv2.circle(
-            canvas, tuple(int(v) for v in np.rint(point * 16)), 16 * 7, (255, 255, 255), -1, cv2.LINE_AA, 4
-        )
+        cv2.circle(canvas, tuple(int(v) for v in np.rint(point * 16)), 16 * 7, (255, 255, 255), -1,
+                   cv2.LINE_AA, 4)
     crop = align(canvas, apply(truth, ARCFACE_TEMPLATE))
     _, _, _, centres = cv2.connectedComponentsWithStats((crop[..., 0] > 127).astype(np.uint8))
     distances = np.linalg.norm(centres[1:, None] - ARCFACE_TEMPLATE[None], axis=2)
@@ -138,11 +119,8 @@ def test_no_face_gives_a_crop_and_says_so():
 def test_large_images_are_searched_small_and_answered_in_full_size():
     seen = []
     boxes, landmarks, scores = split_yunet(np.array([[10, 20, 30, 40, *range(10), 0.9]]))
-    faces = detect(
-        np.zeros((1000, 4000, 3), np.uint8),
-        lambda image: seen.append(image.shape) or (boxes, landmarks, scores),
-        1000,
-    )
+    faces = detect(np.zeros((1000, 4000, 3), np.uint8),
+                   lambda image: seen.append(image.shape) or (boxes, landmarks, scores), 1000)
     assert seen == [(250, 1000, 3)]
     assert np.allclose(faces.boxes, [[40, 80, 160, 240]]) and np.allclose(faces.landmarks[0, 2], (16, 20))
     assert [len(part) for part in split_yunet(None)] == [0, 0, 0]

@@ -6,23 +6,10 @@ import pytest
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import load_face_set
 from fiqa_core.base.images import write_image
-from fiqa_core.benchmarks.crossfit import (
-    draw_pairs,
-    identity_parts,
-    photograph_benchmark,
-    photograph_suite,
-    photograph_training_set,
-)
-from fiqa_core.benchmarks.degraded import (
-    CAUSES,
-    CLEAN,
-    SUFFIX,
-    cross_quality_benchmark,
-    degrade,
-    degraded_copies,
-    draw_cause,
-    strength,
-)
+from fiqa_core.benchmarks.crossfit import (draw_pairs, identity_parts, photograph_benchmark, photograph_suite,
+                                           photograph_training_set)
+from fiqa_core.benchmarks.degraded import (CAUSES, CLEAN, SUFFIX, cross_quality_benchmark, degrade,
+                                           degraded_copies, draw_cause, strength)
 from fiqa_core.benchmarks.loaders.lfw import read_pair_list
 from tests.helpers.shared import shared_path
 
@@ -33,9 +20,8 @@ def smooth_picture(seed: int) -> np.ndarray:
     """A picture with structure at all scales, so that every degradation changes it."""
     y, x = np.mgrid[:112, :112] / 112
     waves = np.random.default_rng(seed).uniform(1, 20, (3, 4, 2))
-    value = sum(
-        np.sin(2 * np.pi * (a * x[..., None] + b * y[..., None])) for a, b in waves.transpose(1, 2, 0)
-    )
+    value = sum(np.sin(2 * np.pi * (a * x[..., None] + b * y[..., None]))
+                for a, b in waves.transpose(1, 2, 0))
     return np.clip(128 + 28 * value, 0, 255).astype(np.uint8)
 
 
@@ -67,10 +53,8 @@ def test_official_list(lfw):
     assert len(pairs) == 2 * FOLDS * PER_CLASS and pairs["genuine"].sum() == FOLDS * PER_CLASS
     assert pairs["fold"].value_counts().tolist() == [2 * PER_CLASS] * FOLDS
     first = pairs.iloc[PER_CLASS]
-    assert (first["path_a"], first["path_b"]) == (
-        "lfw/Person_00/Person_00_0001.png",
-        "lfw/Person_02/Person_02_0002.png",
-    )
+    assert (first["path_a"], first["path_b"]) == ("lfw/Person_00/Person_00_0001.png",
+                                                  "lfw/Person_02/Person_02_0002.png")
     assert read_pair_list(lfw / "pairs.txt", lfw / "lfw")["path_a"][0] == "Person_00/Person_00_0001.png"
 
 

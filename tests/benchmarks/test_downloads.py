@@ -37,13 +37,8 @@ def offer(shop, tmp_path, monkeypatch):
 
     def put(content: bytes, **fields) -> SimpleNamespace:
         shop.server.content = content
-        fields = {
-            "name": "tiny.tgz",
-            "url": shop.address,
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "page": "https://example.org/tiny",
-            "unpacks": "tiny",
-        } | fields
+        fields = {"name": "tiny.tgz", "url": shop.address, "sha256": hashlib.sha256(content).hexdigest(),
+                  "page": "https://example.org/tiny", "unpacks": "tiny"} | fields
         data = DataSet("tiny", "Tiny faces", "only for tests", "corpora/tiny", (DataFile(**fields),))
         monkeypatch.setitem(DATA_SETS, "tiny", data)
         return SimpleNamespace(server=shop.server, folder=tmp_path / "corpora" / "tiny", address=shop.address)

@@ -82,9 +82,8 @@ def test_a_second_look_takes_the_central_face_in_pixels_of_the_crop():
     def find(image):
         assert image.shape == (224, 224, 3) and image[0, 0, 0] == inspection.GREY and image[56, 56, 0] == 0
         boxes = np.array([(0, 0, 80, 80), (72, 72, 152, 152)], float)
-        return Faces(
-            boxes, np.stack([ARCFACE_TEMPLATE * 0, ARCFACE_TEMPLATE + inspection.MARGIN]), np.ones(2)
-        )
+        return Faces(boxes, np.stack([ARCFACE_TEMPLATE * 0, ARCFACE_TEMPLATE + inspection.MARGIN]),
+                     np.ones(2))
 
     found = inspection.found_again(face_set(), np.array([0, 3]), find)
     assert np.allclose(found, ARCFACE_TEMPLATE)

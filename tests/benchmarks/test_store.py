@@ -69,9 +69,8 @@ def test_given_landmarks_place_the_face_and_are_kept(tmp_path, capsys):
     assert all(np.array_equal(faces.pixels[row], align(picture(row), points(row))) for row in range(COUNT))
     assert (faces.images["crossfit"] == 3).all() and (faces.images["fte"] == 0).all()
     assert faces.images["age"].tolist() == list(range(COUNT))
-    assert np.allclose(
-        faces.images[list(POINT_COLUMNS)], [points(row).ravel() for row in range(COUNT)], atol=1e-3
-    )
+    assert np.allclose(faces.images[list(POINT_COLUMNS)], [points(row).ravel() for row in range(COUNT)],
+                       atol=1e-3)
     again = load_face_set(tmp_path / "set")
     pd.testing.assert_frame_equal(again.pairs, faces.pairs)
     assert np.array_equal(again.pixels, faces.pixels) and not {"attempt", "detector_score"} & set(
@@ -114,10 +113,8 @@ def test_failures_stay_in_their_place_and_are_told(tmp_path, capsys):
     assert np.isnan(faces.images["nose_x"].iloc[[4, 7, 11]]).all()
     table = pd.read_csv(tmp_path / "set" / "failures.csv")
     assert table["image_id"].tolist() == [faces.images["image_id"][row] for row in (4, 7, 11)]
-    assert table["reason"].tolist()[:2] == [
-        "the picture is not a complete image (17 bytes)",
-        "OpenCV gave up on this one",
-    ]
+    assert table["reason"].tolist()[:2] == ["the picture is not a complete image (17 bytes)",
+                                            "OpenCV gave up on this one"]
     assert "landmarks lie all in one place" in table["reason"][2]
     printed = capsys.readouterr().out
     assert (
@@ -150,9 +147,8 @@ def test_the_detector_is_asked_where_no_landmarks_are_known(tmp_path, detector):
     detector["answer"] = answer
     some = listing()
     some.landmarks[5:] = np.nan
-    some = Listing(
-        some.name, some.images.assign(detector_score=0.5), some.pairs, some.read, False, some.landmarks
-    )
+    some = Listing(some.name, some.images.assign(detector_score=0.5), some.pairs, some.read, False,
+                   some.landmarks)
     faces = store(some, tmp_path / "set", tmp_path / "partial", detector="mtcnn")
     assert np.array_equal(faces.pixels[4], align(picture(4), points(4)))
     assert np.array_equal(faces.pixels[5], align(picture(5), points(1)))
@@ -175,9 +171,8 @@ def test_no_face_is_a_failure_with_the_centre_of_the_picture(detector, tmp_path)
 def test_a_face_is_looked_for_again_at_other_sizes():
     zooms = []
     found = Faces(np.ones((1, 4)), points(0)[None], np.array([0.7]))
-    faces, attempt = look(
-        picture(0), lambda image, zoom=1.0: zooms.append(zoom) or (found if zoom < 1 else NOBODY)
-    )
+    faces, attempt = look(picture(0), lambda image,
+                          zoom=1.0: zooms.append(zoom) or (found if zoom < 1 else NOBODY))
     assert zooms == [1.0, *enrolment.RETRY_ZOOMS] and attempt == 2 and len(faces.scores) == 1
     assert np.array_equal(faces.landmarks[0], points(0))
     assert look(picture(0), lambda image: found)[1] == 1
@@ -213,12 +208,8 @@ def test_interrupted_work_goes_on_from_its_finished_shards(tmp_path):
         store(listing(read=stopping), tmp_path / "set", tmp_path / "partial", workers=1)
     assert not (tmp_path / "set").exists() and len(list((tmp_path / "partial").glob("outcome-*"))) == 2
     reads.clear()
-    store(
-        listing(read=lambda row: reads.append(row) or picture(row)),
-        tmp_path / "set",
-        tmp_path / "partial",
-        workers=1,
-    )
+    store(listing(read=lambda row: reads.append(row) or picture(row)), tmp_path / "set", tmp_path / "partial",
+          workers=1)
     assert reads == list(range(12, COUNT))
     store(listing(), tmp_path / "whole", tmp_path / "elsewhere")
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")
@@ -232,9 +223,8 @@ def test_other_work_does_not_go_on_from_it(tmp_path):
     assert reads == []
     moved.landmarks[3] += 1
     faces = store(moved, tmp_path / "set", tmp_path / "partial")
-    assert sorted(reads) == list(range(COUNT)) and np.array_equal(
-        faces.pixels[3], align(picture(3), points(3) + 1)
-    )
+    assert sorted(reads) == list(range(COUNT)) and np.array_equal(faces.pixels[3],
+                                                                  align(picture(3), points(3) + 1))
 
 
 def test_finished_work_is_linked_and_never_written_through(tmp_path):

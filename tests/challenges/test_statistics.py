@@ -9,15 +9,8 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE
 from fiqa_core.challenges import operating_points, video
-from fiqa_core.challenges.crops import (
-    CHANGED,
-    SCORES_ONLY,
-    Condition,
-    Variability,
-    crop_matrix,
-    jitter_matrices,
-    rewarp,
-)
+from fiqa_core.challenges.crops import (CHANGED, SCORES_ONLY, Condition, Variability, crop_matrix,
+                                        jitter_matrices, rewarp)
 from fiqa_core.challenges.figures import with_aligned
 from fiqa_core.challenges.operating_points import Application, OperatingPoint, Traffic
 from fiqa_core.evaluation.bootstrap import ResampledPairs

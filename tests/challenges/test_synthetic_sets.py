@@ -86,10 +86,8 @@ def test_levels_of_realism_change_what_they_say_and_nothing_else():
     people, nuisance, who = sample_identities(2, 3), neutral(2), np.arange(2)
     full, _ = render_faces(people, who, nuisance)
     assert np.array_equal(full, render_faces(people, who, nuisance, realism=FULL)[0])
-    faces = {
-        name: render_faces(people, who, nuisance, realism=level)[0].astype(float)
-        for name, level in LEVELS.items()
-    }
+    faces = {name: render_faces(people, who, nuisance, realism=level)[0].astype(float)
+             for name, level in LEVELS.items()}
     middle = {name: pixels[:, 40:90, 35:77].std((1, 2)).mean() for name, pixels in faces.items()}
     assert middle["clay, coarse, flat"] < middle["clay"] < middle["full renderer"]
     corner = {name: pixels[:, :6, :6] for name, pixels in faces.items()}

@@ -22,13 +22,8 @@ score_benchmarks("faceqan")
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """48 faces in shards of 4, FaceQAN with k = 2 on a small recogniser; returns the folder."""
-    for name, value in {
-        "FIQA_ROOT": str(tmp_path),
-        "FIQA_ENGINE": "inline",
-        "FIQA_WORKERS": "2",
-        "FIQA_DEVICE": "cpu",
-        "OMP_NUM_THREADS": "1",
-    }.items():
+    for name, value in {"FIQA_ROOT": str(tmp_path), "FIQA_ENGINE": "inline", "FIQA_WORKERS": "2",
+                        "FIQA_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("fiqa_core.pipeline.score.SHARD", 4)
     small_project(tmp_path, 48, scoring__recogniser="cosface", scoring__batch=3, methods__faceqan__repeats=2)
@@ -63,9 +58,8 @@ def test_scoring_killed_in_the_middle_goes_on_to_the_same_file(project):
 
     seen = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "fiqa_core.pipeline.score.forget", lambda partial: seen.extend(partial.glob("part-*.npy"))
-        )
+        patch.setattr("fiqa_core.pipeline.score.forget",
+                      lambda partial: seen.extend(partial.glob("part-*.npy")))
         score_benchmarks("faceqan")
     assert (
         len(seen) == 12 and {path: path.stat().st_mtime_ns for path in written} == written

@@ -6,13 +6,8 @@ import torch
 from fiqa_core.doctor import machine, workload
 from fiqa_core.doctor.costs import Costs
 from fiqa_core.doctor.machine import Machine, free_disk, free_memory, repeated
-from fiqa_core.doctor.networks import (
-    ATTENTION,
-    CONVOLUTION,
-    architecture_pass,
-    diffusion_pass,
-    recogniser_pass,
-)
+from fiqa_core.doctor.networks import (ATTENTION, CONVOLUTION, architecture_pass, diffusion_pass,
+                                       recogniser_pass)
 from fiqa_core.doctor.plan import START, estimates
 from fiqa_core.doctor.workload import Faces, face_sets
 from fiqa_core.pipeline import suites
@@ -68,11 +63,8 @@ def plan(suite, sets=SETS, runtime=None):
 
 
 def test_embedding_takes_every_face_twice_through_every_compared_recogniser():
-    adds = sum(
-        recogniser_pass(config).adds
-        for config in PAPER["recognisers"].values()
-        if config.get("compare", True)
-    )
+    adds = sum(recogniser_pass(config).adds for config in PAPER["recognisers"].values()
+               if config.get("compare", True))
     assert plan(PAPER)["embed"].seconds == pytest.approx(START + 2 * 1000 * adds / 1e9)
 
 

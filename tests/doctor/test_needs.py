@@ -98,22 +98,16 @@ def test_a_list_of_another_length_is_mis_sized_and_one_of_another_content_anothe
     path = small_lfw / "pairs.txt"
     path.write_bytes(path.read_bytes().replace(b"Bob", b"Eve"))
     found = copies.official_finding("LFW", LFW)
-    assert (found.state, found.problem) == (
-        "other version",
-        False,
-    ) and "not the official list" in found.detail
+    assert (found.state, found.problem) == ("other version",
+                                            False) and "not the official list" in found.detail
     path.write_bytes(path.read_bytes() + b"one more")
     assert copies.official_finding("LFW", LFW).detail == "pairs.txt holds 4 lines, published are 3"
 
 
 def test_missing_skip_leaves_a_benchmark_out_without_a_problem(small_lfw):
     shutil.rmtree(small_lfw / "lfw")
-    faces = {
-        "source": "official",
-        "missing": "skip",
-        "benchmarks": {"LFW": LFW, "YTF": None},
-        "training": None,
-    }
+    faces = {"source": "official", "missing": "skip", "benchmarks": {"LFW": LFW, "YTF": None},
+             "training": None}
     (found,) = copies.benchmark_findings(faces)
     assert (found.state, found.problem) == ("left out", False)
 
@@ -143,9 +137,8 @@ def test_places_that_will_do_as_well_are_found(root):
     )
 
 
-@pytest.mark.parametrize(
-    "content, number", [(b"", 0), (b"a\nb\n", 2), (b"a\nb", 2), (b"\n", 1), (b"x\n" * 700_000, 700_000)]
-)
+@pytest.mark.parametrize("content, number",
+                         [(b"", 0), (b"a\nb\n", 2), (b"a\nb", 2), (b"\n", 1), (b"x\n" * 700_000, 700_000)])
 def test_lines_are_counted_with_and_without_a_last_line_end(tmp_path, content, number):
     (tmp_path / "list").write_bytes(content)
     assert copies.lines(tmp_path / "list") == number
@@ -154,17 +147,15 @@ def test_lines_are_counted_with_and_without_a_last_line_end(tmp_path, content, n
 @pytest.fixture
 def tiny(root, monkeypatch):
     """A catalogue with one recogniser tiny.pth of 8 bytes, whose licence is CC BY 4.0."""
-    monkeypatch.setattr(
-        catalogue, "CATALOGUE", write_catalogue(root, size=8, sha256=hashlib.sha256(b"12345678").hexdigest())
-    )
+    monkeypatch.setattr(catalogue, "CATALOGUE",
+                        write_catalogue(root, size=8, sha256=hashlib.sha256(b"12345678").hexdigest()))
     (root / "weights").mkdir()
     return root / "weights" / "tiny.pth"
 
 
 def finding(**options):
-    return checkpoints.checkpoint_finding(
-        "recognisers", "own", {"architecture": "iresnet50", "checkpoint": "tiny.pth", **options}
-    )
+    return checkpoints.checkpoint_finding("recognisers", "own",
+                                          {"architecture": "iresnet50", "checkpoint": "tiny.pth", **options})
 
 
 def test_a_missing_checkpoint_tells_licence_and_remedy(tiny):
@@ -243,10 +234,8 @@ def test_on_a_gpu_the_networks_need_its_memory_and_the_pairs_do_not(root, monkey
     monkeypatch.setattr(resources.torch.cuda, "mem_get_info", lambda device: (10**6, 10**9))
     disk, memory, gpu = resources.resource_findings(suite, sets, Costs(suite, machine))
     assert [finding.name for finding in on_cpu] == ["disk", "memory"] and disk == on_cpu[0]
-    assert (gpu.name, gpu.state) == (
-        "GPU memory",
-        "too little",
-    ) and "most of all to evaluate" not in gpu.detail
+    assert (gpu.name, gpu.state) == ("GPU memory",
+                                     "too little") and "most of all to evaluate" not in gpu.detail
     assert memory.detail != on_cpu[1].detail
 
 
@@ -267,31 +256,22 @@ def test_remedies_are_told_once_and_fetches_in_one_command():
         Finding("a", "v", "missing", "", remedy="ask"),
         Finding("a", "w", "unverified", "", remedy="look"),
     ]
-    assert remedies(found) == [
-        "what to do:",
-        "  z, v: ask",
-        "  python -m fiqa_core weights fetch sface yunet",
-        "  (w: look)",
-        "",
-        "4 problems: a run would stop, or measure less than it says.",
-    ]
+    assert remedies(found) == ["what to do:", "  z, v: ask",
+                               "  python -m fiqa_core weights fetch sface yunet", "  (w: look)", "",
+                               "4 problems: a run would stop, or measure less than it says."]
     assert remedies([Finding("a", "x", "present", "")]) == ["nothing is missing."]
 
 
 def test_small_stages_share_a_line_and_count_in_the_sum():
-    plan = [
-        Estimate("long", "work", 1000, "timed"),
-        Estimate("a", "", 4, "assumed"),
-        Estimate("b", "", 5, "assumed"),
-    ]
+    plan = [Estimate("long", "work", 1000, "timed"), Estimate("a", "", 4, "assumed"),
+            Estimate("b", "", 5, "assumed")]
     text = "\n".join(times(plan))
     assert "2 smaller stages" in text and "9 s" in text and "16 min 49 s" in text
     assert "timed:" in text and "assumed:" not in text
 
 
-@pytest.mark.parametrize(
-    "seconds, text", [(59, "59 s"), (3700, "1 h 01 min"), (3 * 86_400, "3 days"), (1e8, "3 years")]
-)
+@pytest.mark.parametrize("seconds, text",
+                         [(59, "59 s"), (3700, "1 h 01 min"), (3 * 86_400, "3 days"), (1e8, "3 years")])
 def test_spans_are_told_as_people_plan(seconds, text):
     assert span(seconds) == text
 
@@ -342,18 +322,9 @@ def test_measured_run_times_count_only_for_the_same_suite_and_machine(root):
 
 
 def test_the_report_names_suite_machine_findings_and_stages():
-    text = report(
-        suites.load_suite("demo"),
-        "one core",
-        [Finding("faces", "LFW", "missing", "no lfw", "research", "get it")],
-        [Estimate("embed", "much", 60, "timed")],
-    )
-    for part in (
-        "suite demo: 8 benchmarks, 8 recognisers compared; on one core",
-        "! missing",
-        "research",
-        "1 min 00 s",
-        "LFW: get it",
-        "1 problem:",
-    ):
+    text = report(suites.load_suite("demo"), "one core",
+                  [Finding("faces", "LFW", "missing", "no lfw", "research", "get it")],
+                  [Estimate("embed", "much", 60, "timed")])
+    for part in ("suite demo: 8 benchmarks, 8 recognisers compared; on one core", "! missing", "research",
+                 "1 min 00 s", "LFW: get it", "1 problem:"):
         assert part in text

@@ -4,15 +4,8 @@ import pytest
 from scipy import stats
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.bootstrap import (
-    DiscardWeights,
-    JointWeights,
-    grid_pauc,
-    multiplicities,
-    pair_weights,
-    percentile_interval,
-    reestimated_pauc,
-)
+from fiqa_core.evaluation.bootstrap import (DiscardWeights, JointWeights, grid_pauc, multiplicities,
+                                            pair_weights, percentile_interval, reestimated_pauc)
 from fiqa_core.evaluation.edc import discard_steps, edc, level_starts, oracle_fnmr, oracle_pauc_raw, step_area
 
 RESAMPLES = 60

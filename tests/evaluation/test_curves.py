@@ -50,9 +50,8 @@ def test_blocks_of_templates_pool_to_the_same_bits(monkeypatch, most, fused):
     keep[np.unique(template, return_index=True)[1]] = True
     vectors = generator.standard_normal((200, 16)).astype(np.float32)
     quality = generator.standard_normal(200) if fused else None
-    whole = comparisons.pool(
-        vectors[keep], template[keep], media[keep], None if quality is None else quality[keep]
-    )
+    whole = comparisons.pool(vectors[keep], template[keep], media[keep],
+                             None if quality is None else quality[keep])
     monkeypatch.setattr(comparisons, "POOLED", most)
     blocked = comparisons.pool(vectors, template, media, quality, keep=keep)
     assert blocked.dtype == np.float32 and np.array_equal(blocked, whole)
@@ -68,23 +67,17 @@ def pooled_by_hand(vectors, quality, rows, media):
         np.ones(len(vectors)) if quality is None or (quality[rows] <= 0).all() else np.maximum(quality, 0)
     )
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    means = [
-        np.mean([weight[row] * units[row] for row in rows[media[rows] == medium]], axis=0)
-        for medium in np.unique(media[rows])
-    ]
+    means = [np.mean([weight[row] * units[row] for row in rows[media[rows] == medium]], axis=0)
+             for medium in np.unique(media[rows])]
     return np.sum(means, axis=0) / np.linalg.norm(np.sum(means, axis=0))
 
 
 def test_ranks_sort_as_comparisons_do(monkeypatch):
     monkeypatch.setattr(edc_large, "RADIX", 10)
     generator = np.random.default_rng(0)
-    for values in (
-        generator.integers(0, 9, 500) / 7,
-        generator.standard_normal(500),
-        np.array([0.0, -0.0] * 9),
-        np.append(generator.random(50), [-np.inf] * 5),
-        generator.random(70_000),
-    ):
+    for values in (generator.integers(0, 9, 500) / 7, generator.standard_normal(500),
+                   np.array([0.0, -0.0] * 9), np.append(generator.random(50), [-np.inf] * 5),
+                   generator.random(70_000)):
         assert np.array_equal(edc_large.stable_order(values), np.argsort(values, kind="stable"))
 
 
@@ -102,16 +95,14 @@ def test_the_highest_impostors_give_the_whole_curve(monkeypatch, least, takes):
     quality[generator.random(4000) < 0.01] = np.inf
     used = generator.random(4000) < 0.9
     expected = edc(similarity[used], genuine[used], quality[used], "paper", 1e-2)
-    got = edc_large.JointDiscard(similarity, genuine, 1e-2).curve(
-        edc_large.discard_levels(quality, used), int(used.sum()), 0
-    )
+    got = edc_large.JointDiscard(similarity, genuine, 1e-2).curve(edc_large.discard_levels(quality, used),
+                                                                  int(used.sum()), 0)
     for field in dataclasses.fields(expected):
         pair = getattr(expected, field.name), getattr(got, field.name)
         assert np.array_equal(*pair, equal_nan=field.type is np.ndarray)
     with pytest.raises(FiqaError, match="impostor pairs are too few for preset paper at fmr 1e-05"):
-        edc_large.JointDiscard(similarity, genuine, 1e-5).curve(
-            edc_large.discard_levels(quality, used), int(used.sum()), 0
-        )
+        edc_large.JointDiscard(similarity, genuine, 1e-5).curve(edc_large.discard_levels(quality, used),
+                                                                int(used.sum()), 0)
 
 
 @pytest.mark.parametrize("preset", ["iso", "paper"])
@@ -120,9 +111,8 @@ def test_cached_thresholds_change_no_point(preset, failures):
     """Failures of one method alone lower similarities for it alone, so its threshold is found anew."""
     faces = benchmark_of(300)
     pairs, generator = benchmark_pairs(faces), np.random.default_rng(5)
-    similarity = {
-        name: 0.2 * generator.standard_normal(len(pairs.a)) + 0.5 * pairs.genuine for name in ("A", "B")
-    }
+    similarity = {name: 0.2 * generator.standard_normal(len(pairs.a)) + 0.5 * pairs.genuine
+                  for name in ("A", "B")}
     quality = generator.random(300)
     quality[generator.permutation(300)[:failures]] = -np.inf
     measured = Measure(pairs, similarity, Settings(fmr=1e-2, resamples=0), [0]).points(
@@ -147,9 +137,8 @@ def benchmark_of(count: int) -> FaceSet:
     )
     a = generator.integers(count, size=4200)
     genuine = np.arange(4200) < 200
-    b = np.where(
-        genuine, a // 3 * 3 + (a + 1) % 3, (a + 3 * generator.integers(1, count // 3, size=4200)) % count
-    )
+    b = np.where(genuine, a // 3 * 3 + (a + 1) % 3,
+                 (a + 3 * generator.integers(1, count // 3, size=4200)) % count)
     pairs = pd.DataFrame({"a": ids[a], "b": ids[b], "genuine": genuine.astype(int), "fold": -1})
     return FaceSet("B", np.broadcast_to(np.uint8(0), (count, 112, 112, 3)), images, pairs)
 
@@ -167,9 +156,8 @@ def test_evaluation_of_a_binary_face_set_gives_the_same_tables(tmp_path, monkeyp
     embeddings = {("R", "B"): generator.standard_normal((300, 16)).astype(np.float32)}
     chosen = {"fmr": 1e-2, "resamples": 20, "draws": 3}
     expected = evaluate({"B": faces}, embeddings, scores, chosen)
-    monkeypatch.setattr(
-        "fiqa_core.base.faces.write_pairs", lambda pairs, folder: write_pairs(pairs, folder, 10)
-    )
+    monkeypatch.setattr("fiqa_core.base.faces.write_pairs", lambda pairs,
+                        folder: write_pairs(pairs, folder, 10))
     faces.save(tmp_path / "B")
     loaded = load_face_set(tmp_path / "B")
     assert (tmp_path / "B" / "pairs.npz").is_file()

@@ -10,16 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.edc import (
-    LEVELS,
-    discard_steps,
-    edc,
-    flat_curve,
-    oracle_curve,
-    oracle_pauc_raw,
-    random_curves,
-    step_area,
-)
+from fiqa_core.evaluation.edc import (LEVELS, discard_steps, edc, flat_curve, oracle_curve, oracle_pauc_raw,
+                                      random_curves, step_area)
 from fiqa_core.evaluation.thresholds import match_rate, paper_index, threshold_at_fmr
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "edc"

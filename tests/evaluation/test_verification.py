@@ -3,15 +3,8 @@ import numpy as np
 import pytest
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.verification import (
-    accuracy,
-    best_threshold,
-    consecutive_folds,
-    dprime,
-    equal_error_rate,
-    error_rates,
-    verification,
-)
+from fiqa_core.evaluation.verification import (accuracy, best_threshold, consecutive_folds, dprime,
+                                               equal_error_rate, error_rates, verification)
 
 
 def test_rates_by_hand():

@@ -35,10 +35,8 @@ def write_ijbc(folder: Path) -> Path:
     meta = folder / "meta"
     write_lines(meta / "ijbc_face_tid_mid.txt", [f"{n}.jpg {t} {m}" for n, t, m in faces])
     write_lines(meta / "ijbc_name_5pts_score.txt", [f"{n}.jpg {TEMPLATE} 0.99" for n, _, _ in faces])
-    write_lines(
-        meta / "ijbc_template_pair_label.txt",
-        ["11 12 1", "21 22 1", "11 21 0", "11 22 0", "12 30 1", "21 30 0"],
-    )
+    write_lines(meta / "ijbc_template_pair_label.txt",
+                ["11 12 1", "21 22 1", "11 21 0", "11 22 0", "12 30 1", "21 30 0"])
     for number, _, _ in faces:
         write_image(folder / "loose_crop" / f"{number}.jpg", picture(number))
     return folder
@@ -65,9 +63,8 @@ def write_ijbc_nist(folder: Path) -> Path:
         for name in (line.split(",")[2] for line in lines):
             number = int(Path(name).stem)
             write_image(folder / "images" / name, picture(number))
-    write_lines(
-        folder / "protocols" / "ijbc_11_G1_G2_matches.csv", ["11,12", "21,22", "11,22", "11,30", "21,30"]
-    )
+    write_lines(folder / "protocols" / "ijbc_11_G1_G2_matches.csv",
+                ["11,12", "21,22", "11,22", "11,30", "21,30"])
     return folder
 
 
@@ -76,12 +73,8 @@ def write_adience(folder: Path) -> Path:
     names = "user_id original_image face_id age gender x y dx dy tilt_ang fiducial_yaw_angle fiducial_score"
     header = "\t".join(names.split())
     for fold in range(5):
-        rows = [
-            (f"{album}@N00", f"{album}{person}{i}_abc_o.jpg", album * 10 + person)
-            for album in (2 * fold, 2 * fold + 1)
-            for person in (1, 2)
-            for i in range(3)
-        ]
+        rows = [(f"{album}@N00", f"{album}{person}{i}_abc_o.jpg", album * 10 + person)
+                for album in (2 * fold, 2 * fold + 1) for person in (1, 2) for i in range(3)]
         lines = [f"{u}\t{o}\t{f}\t(25, 32)\tf\t0\t414\t1086\t1383\t-115\t30\t17" for u, o, f in rows]
         write_lines(folder / f"fold_{fold}_data.txt", [header, *lines])
         for user, original, face in rows:

@@ -76,10 +76,8 @@ def checksum(state: dict) -> tuple[int, float, float]:
 
 def keys_digest(network) -> str:
     """Digest of the keys, shapes and types of a network's state dict."""
-    lines = sorted(
-        f"{key} {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
-        for key, value in network.state_dict().items()
-    )
+    lines = sorted(f"{key} {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
+                   for key, value in network.state_dict().items())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
@@ -102,10 +100,8 @@ def deviations(name: str, network, wanted: dict[str, np.ndarray]) -> dict[str, f
     """Largest deviation of each output of a filled network, relative to the largest golden value."""
     images = golden_input(wanted["input_shape"]) if "input_shape" in wanted else None
     found = outputs(name, network, images, wanted)
-    return {
-        label: float(np.abs(value.numpy() - wanted[label]).max() / np.abs(wanted[label]).max())
-        for label, value in found.items()
-    }
+    return {label: float(np.abs(value.numpy() - wanted[label]).max() / np.abs(wanted[label]).max())
+            for label, value in found.items()}
 
 
 def outputs(name: str, network, images, wanted) -> dict[str, torch.Tensor]:

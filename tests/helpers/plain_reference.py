@@ -14,16 +14,8 @@ def cosine(a, b):
     return (a * b).sum() / (a.norm() * b.norm())
 
 
-def faceqan(
-    images,
-    recogniser,
-    seed=noise.DEFAULT_SEED,
-    epsilon=1e-3,
-    iterations=5,
-    repeats=10,
-    exponent=5,
-    variant="reference",
-):
+def faceqan(images, recogniser, seed=noise.DEFAULT_SEED, epsilon=1e-3, iterations=5, repeats=10, exponent=5,
+            variant="reference"):
     """Scores (B,) of images (B, 3, 112, 112)."""
     scores = []
     for image, key in zip(images, noise.content_keys(images)):

@@ -30,10 +30,8 @@ def write_lfw(folder: Path, folds: int = 4, per_class: int = 3, size: int = 112,
         people = [f"Person_{fold}{i}" for i in range(per_class)]
         for person in people:
             for number in (1, 2):
-                write_image(
-                    folder / top / person / f"{person}_{number:04d}.jpg",
-                    face(int(person[-2:] + str(number)), size),
-                )
+                write_image(folder / top / person / f"{person}_{number:04d}.jpg",
+                            face(int(person[-2:] + str(number)), size))
         lines += [f"{person}\t1\t2" for person in people]
         lines += [f"{person}\t1\t{people[i - 1]}\t2" for i, person in enumerate(people)]
     (folder / "pairs.txt").write_text("\n".join(lines) + "\n")
@@ -96,11 +94,8 @@ def write_cfp(folder: Path, people: int = 20, per_class: int = 4) -> Path:
     """CFP's layout in `folder / cfp-dataset`: 10 frontal and 4 profile images of each person, empty files."""
     root = folder / "cfp-dataset"
     for view, count, kind in (("F", 10, "frontal"), ("P", 4, "profile")):
-        paths = [
-            f"Data/Images/{p:03d}/{kind}/{i:02d}.jpg"
-            for p in range(1, people + 1)
-            for i in range(1, count + 1)
-        ]
+        paths = [f"Data/Images/{p:03d}/{kind}/{i:02d}.jpg" for p in range(1, people + 1)
+                 for i in range(1, count + 1)]
         for path in paths:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).touch()

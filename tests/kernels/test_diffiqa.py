@@ -15,9 +15,8 @@ def test_equals_the_plain_transcription(timestep, eta):
     images, network, model = faces(2), recogniser(), diffusion()
     options = dict(timestep=timestep, repeats=2, eta=eta)
     ours = DifFIQA(model, network, **options)(images)
-    torch.testing.assert_close(
-        ours, plain_reference.diffiqa(images, model, network, **options), atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(ours, plain_reference.diffiqa(images, model, network, **options), atol=1e-5,
+                               rtol=0)
 
 
 def test_a_denoiser_that_knows_the_image_restores_it():
@@ -36,16 +35,11 @@ def test_terms_and_ablations():
     assert list(found) == TERMS and all(s.shape == (2, 3) for s in found.values())
     whole = sum(s.mean(1) for s in found.values()) / 5
     torch.testing.assert_close(DifFIQA(model, network, repeats=3)(images), whole, atol=1e-6, rtol=0)
-    for off, left in (
-        (dict(forward=False), TERMS[1::2] + TERMS[4:]),
-        (dict(backward=False), TERMS[::2]),
-        (dict(flip=False), TERMS[:2]),
-        (dict(forward=False, backward=False), TERMS[4:]),
-    ):
+    for off, left in ((dict(forward=False), TERMS[1::2] + TERMS[4:]), (dict(backward=False), TERMS[::2]),
+                      (dict(flip=False), TERMS[:2]), (dict(forward=False, backward=False), TERMS[4:])):
         expected = quality({name: found[name] for name in left})
-        torch.testing.assert_close(
-            DifFIQA(model, network, repeats=3, **off)(images), expected, atol=1e-6, rtol=0
-        )
+        torch.testing.assert_close(DifFIQA(model, network, repeats=3, **off)(images), expected, atol=1e-6,
+                                   rtol=0)
     fewer = quality({name: s[:, :2] for name, s in found.items()})
     torch.testing.assert_close(DifFIQA(model, network, repeats=2)(images), fewer, atol=1e-6, rtol=0)
 
@@ -82,12 +76,8 @@ def test_score_does_not_depend_on_the_batch_or_its_order():
 def test_running_out_of_memory_halves_the_chunk():
     images, network, model = faces(3), recogniser(), diffusion()
     limited = LimitedMemory(network, limit=3)
-    torch.testing.assert_close(
-        DifFIQA(model, limited, repeats=4)(images),
-        DifFIQA(model, network, repeats=4)(images),
-        atol=1e-6,
-        rtol=0,
-    )
+    torch.testing.assert_close(DifFIQA(model, limited, repeats=4)(images),
+                               DifFIQA(model, network, repeats=4)(images), atol=1e-6, rtol=0)
 
 
 def test_eta_zero_depends_on_the_first_noise_only():
@@ -115,13 +105,7 @@ def test_empty_batch_and_bad_input():
     assert DifFIQA(model, network, repeats=1)(torch.empty(0, 3, 112, 112)).shape == (0,)
     with pytest.raises(FiqaError):
         DifFIQA(model, network)(torch.zeros(1, 3, 56, 56))
-    for wrong in (
-        dict(timestep=0),
-        dict(timestep=1000),
-        dict(repeats=0),
-        dict(eta=-1.0),
-        dict(variant="x"),
-        dict(forward=False, backward=False, flip=False),
-    ):
+    for wrong in (dict(timestep=0), dict(timestep=1000), dict(repeats=0), dict(eta=-1.0), dict(variant="x"),
+                  dict(forward=False, backward=False, flip=False)):
         with pytest.raises(FiqaError):
             DifFIQA(model, network, **wrong)

@@ -8,27 +8,13 @@ import torch
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.kernels import diffusion as diffusion_module
 from fiqa_core.kernels.diffusion import Diffusion
-from fiqa_core.kernels.unet import (
-    Attention,
-    ChannelNorm,
-    LinearAttention,
-    Pointwise,
-    TimeSinusoid,
-    UNet,
-    WeightStandardisedConv2d,
-)
+from fiqa_core.kernels.unet import (Attention, ChannelNorm, LinearAttention, Pointwise, TimeSinusoid, UNet,
+                                    WeightStandardisedConv2d)
 from fiqa_core.loading import load_diffusion, load_official, save_diffusion
 from fiqa_core.training import diffusion as training_module
 from fiqa_core.training import fitting
-from fiqa_core.training.diffusion import (
-    OPERATIONS,
-    blend,
-    blur,
-    degrade,
-    jpeg,
-    train_diffusion,
-    training_pair,
-)
+from fiqa_core.training.diffusion import (OPERATIONS, blend, blur, degrade, jpeg, train_diffusion,
+                                          training_pair)
 from tests.helpers.golden_networks import fill, golden
 from tests.helpers.small_networks import diffusion, faces
 
@@ -77,9 +63,8 @@ def test_step_with_eta_one_is_the_posterior_of_ddpm():
     expected = tables["posterior_mean_coef1"][t] * x0 + tables["posterior_mean_coef2"][t] * x
     torch.testing.assert_close(mean, expected, atol=1e-4, rtol=0)
     moved = diffusion_module.ddim_step(x, x0, abar[t], abar[t - 1], 1.0, zero + 1)
-    torch.testing.assert_close(
-        (moved - mean).square().mean(), tables["posterior_variance"][t], rtol=1e-2, atol=0
-    )
+    torch.testing.assert_close((moved - mean).square().mean(), tables["posterior_variance"][t], rtol=1e-2,
+                               atol=0)
 
 
 def test_perfect_denoiser_returns_the_image():
@@ -136,9 +121,8 @@ def test_layers_against_loops():
     pointwise = Pointwise(8, 5)
     torch.testing.assert_close(pointwise(x), torch.nn.functional.conv2d(x, pointwise.weight, pointwise.bias))
     norm = ChannelNorm(8)
-    torch.testing.assert_close(
-        norm(x), torch.nn.functional.layer_norm(x.permute(0, 2, 3, 1), (8,)).permute(0, 3, 1, 2)
-    )
+    torch.testing.assert_close(norm(x),
+        torch.nn.functional.layer_norm(x.permute(0, 2, 3, 1), (8,)).permute(0, 3, 1, 2))
     for kind in (LinearAttention, Attention):
         layer = kind(8, 2, 3)
         q, k, v = torch.nn.functional.conv2d(x, layer.to_qkv.weight).reshape(2, 3, 2, 3, 12).unbind(1)
@@ -158,18 +142,13 @@ def test_working_size_is_what_an_averaging_recogniser_sees():
     assert small.shape == (1, 3, 56, 56)
     large = model.enlarge(small)
     assert large.shape == images.shape
-    torch.testing.assert_close(
-        torch.nn.functional.avg_pool2d(large, 2), torch.nn.functional.avg_pool2d(images, 2)
-    )
+    torch.testing.assert_close(torch.nn.functional.avg_pool2d(large, 2),
+                               torch.nn.functional.avg_pool2d(images, 2))
 
 
 def test_sizes_that_do_not_fit_are_refused():
-    for wrong in (
-        dict(dim=12),
-        dict(size=50),
-        dict(size=28),
-        dict(size=112, multipliers=(1, 2, 4, 8, 16, 32)),
-    ):
+    for wrong in (dict(dim=12), dict(size=50), dict(size=28),
+                  dict(size=112, multipliers=(1, 2, 4, 8, 16, 32))):
         with pytest.raises(FiqaError):
             Diffusion(**{**dict(dim=8), **wrong})
 
@@ -181,22 +160,15 @@ def test_save_load_and_the_official_layout(tmp_path):
     official = {"step": 1, "model": model.state_dict(), "opt": {}, "ema": {}, "scaler": None}
     torch.save(official, tmp_path / "diff_pretrain.pt")
     x, time = torch.randn(1, 3, 28, 28), torch.tensor([3])
-    for loaded in (
-        load_diffusion(tmp_path / "own.pt"),
-        load_official(tmp_path / "diff_pretrain.pt", dim=8, **config),
-    ):
+    for loaded in (load_diffusion(tmp_path / "own.pt"),
+                   load_official(tmp_path / "diff_pretrain.pt", dim=8, **config)):
         assert torch.equal(loaded.model(x, time), model.model(x, time)) and not loaded.training
     del official["model"]["model.init_conv.bias"]
     torch.save(official, tmp_path / "short.pt")
     (tmp_path / "damaged.pt").write_bytes(b"PK\x03\x04 not really")
     torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
-    for name, options in (
-        ("short", dict(dim=8, **config)),
-        ("damaged", {}),
-        ("foreign", {}),
-        ("absent", {}),
-        ("diff_pretrain", dict(dim=16, **config)),
-    ):
+    for name, options in (("short", dict(dim=8, **config)), ("damaged", {}), ("foreign", {}), ("absent", {}),
+                          ("diff_pretrain", dict(dim=16, **config))):
         with pytest.raises(FiqaError, match=name):
             load_official(tmp_path / f"{name}.pt", **options)
 
@@ -235,9 +207,8 @@ def test_jpeg_resembles_a_real_encoder():
         flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
         coded = cv2.imdecode(cv2.imencode(".jpg", pixels, flags)[1], cv2.IMREAD_COLOR)
         real = torch.from_numpy(coded).flip(2).permute(2, 0, 1) / 255
-        assert (found - image).square().mean() == pytest.approx(
-            (real - image).square().mean().item(), rel=0.1
-        )
+        assert (found - image).square().mean() == pytest.approx((real - image).square().mean().item(),
+                                                                rel=0.1)
         assert (found - real).square().mean() < 0.3 * (real - image).square().mean() + 1e-5
 
 
@@ -255,18 +226,8 @@ def test_training_pair_stays_within_the_bound():
     assert (x - hq)[early].square().mean() < (x - hq)[~early].square().mean()
 
 
-SMALL = dict(
-    dim=8,
-    multipliers=(1, 2),
-    size=28,
-    heads=2,
-    head_dim=4,
-    steps=8,
-    batch=4,
-    learning_rate=2e-3,
-    decay=True,
-    log_every=2,
-)
+SMALL = dict(dim=8, multipliers=(1, 2), size=28, heads=2, head_dim=4, steps=8, batch=4, learning_rate=2e-3,
+             decay=True, log_every=2)
 
 
 def pixels(count=12):
@@ -276,11 +237,8 @@ def pixels(count=12):
 def test_interrupted_training_gives_the_same_model(tmp_path, monkeypatch):
     whole = train_diffusion(pixels(), SMALL, log=tmp_path / "whole.csv")
     step, checkpoint = training_module._step, tmp_path / "state.pt"
-    monkeypatch.setattr(
-        fitting.Resume,
-        "save",
-        lambda self, state, always=False, save=fitting.Resume.save: save(self, state, always=True),
-    )
+    monkeypatch.setattr(fitting.Resume, "save", lambda self, state, always=False,
+                        save=fitting.Resume.save: save(self, state, always=True))
 
     def interrupted(diffusion, optimiser, data, number, *rest):
         if number == 5:

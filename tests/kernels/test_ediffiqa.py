@@ -130,9 +130,8 @@ def test_both_losses_by_hand():
             return torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0.5, 0.1])
 
     labels, targets = torch.tensor([1.0, 0.8]), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    whole, kept, quality = losses(
-        Fixed(), None, labels, targets, targets, {"epsilon": 0.5, "variant": "reference", "theta": 0.25}
-    )
+    whole, kept, quality = losses(Fixed(), None, labels, targets, targets,
+                                  {"epsilon": 0.5, "variant": "reference", "theta": 0.25})
     assert kept.item() == pytest.approx(0.5)  # cosines 1 and 0
     assert quality.item() == pytest.approx((0.5 + 0.2) / 2)  # labels 1.0 and 0.8 - 0.5
     assert whole.item() == pytest.approx(0.25 * 0.5 + 0.75 * 0.35)
@@ -203,9 +202,7 @@ def test_interrupted_training_gives_the_same_model(kind, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return step(run, rows)
 
-    monkeypatch.setattr(
-        fitting.Resume, "save", lambda self, state, always=False: save(self, state, True)
-    )
+    monkeypatch.setattr(fitting.Resume, "save", lambda self, state, always=False: save(self, state, True))
     monkeypatch.setattr(distillation._Run, "_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         distil(fresh(), *training_data(), SMALL, tmp_path / "state.pt", log=tmp_path / "parts.csv")
@@ -217,12 +214,9 @@ def test_interrupted_training_gives_the_same_model(kind, tmp_path, monkeypatch):
 
 def test_bad_input_is_refused():
     pixels, scores, identities = training_data()
-    for wrong in (
-        (DifFIQAR, pixels, scores[:-1], identities, {}),
-        (EDifFIQA, pixels, scores, None, {}),
-        (EDifFIQA, pixels, scores, identities, {"variant": "other"}),
-        (DifFIQAR, pixels, scores, None, {"validation": 1.0}),
-    ):
+    for wrong in ((DifFIQAR, pixels, scores[:-1], identities, {}), (EDifFIQA, pixels, scores, None, {}),
+                  (EDifFIQA, pixels, scores, identities, {"variant": "other"}),
+                  (DifFIQAR, pixels, scores, None, {"validation": 1.0})):
         kind, *data, config = wrong
         with pytest.raises(FiqaError):
             distil(kind(recogniser()), *data, {**SMALL, **config})

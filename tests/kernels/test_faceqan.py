@@ -55,14 +55,8 @@ def test_only_the_observed_steps_need_a_backward_pass():
             return gradient, None
 
     for variant in count:
-        attack(
-            lambda x: Counting.apply(x, variant).flatten(1),
-            torch.rand(2, 3, 4, 4),
-            torch.rand(2, 48),
-            1e-3,
-            5,
-            variant,
-        )
+        attack(lambda x: Counting.apply(x, variant).flatten(1), torch.rand(2, 3, 4, 4), torch.rand(2, 48),
+               1e-3, 5, variant)
     assert count == {"reference": 4, "paper": 5}
 
 
@@ -85,12 +79,10 @@ def test_ablations_follow_from_one_set_of_similarities():
     images, network = faces(2), recogniser()
     s, symmetry = FaceQAN(network, repeats=4, iterations=3).similarities(images)
     assert s.shape == (2, 4, 3) and symmetry.shape == (2,)
-    torch.testing.assert_close(
-        quality(s[:, :2, :2], symmetry), FaceQAN(network, repeats=2, iterations=2)(images)
-    )
-    torch.testing.assert_close(
-        quality(s, None), FaceQAN(network, repeats=4, iterations=3, symmetry=False)(images)
-    )
+    torch.testing.assert_close(quality(s[:, :2, :2], symmetry),
+                               FaceQAN(network, repeats=2, iterations=2)(images))
+    torch.testing.assert_close(quality(s, None),
+                               FaceQAN(network, repeats=4, iterations=3, symmetry=False)(images))
 
 
 def test_score_does_not_depend_on_the_batch_or_its_order():
@@ -144,10 +136,8 @@ def test_equal_images_share_noise_and_different_ones_do_not():
     images = faces(2)
     a, b, c = noise.content_keys(torch.cat((images, images[:1])))
     assert a == c and a != b
-    drawn = [
-        noise.uniform([noise.sample_generator(1, key, repeat)], (3, 8, 8), "cpu", 1e-3)
-        for key, repeat in ((a, 0), (c, 0), (b, 0), (a, 1))
-    ]
+    drawn = [noise.uniform([noise.sample_generator(1, key, repeat)], (3, 8, 8), "cpu", 1e-3)
+             for key, repeat in ((a, 0), (c, 0), (b, 0), (a, 1))]
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2]) and not torch.equal(drawn[0], drawn[3])
     assert max(d.abs().max() for d in drawn) <= 1e-3
@@ -162,22 +152,12 @@ def test_no_gradient_reaches_the_weights():
 def test_empty_batch_and_bad_input():
     method = FaceQAN(recogniser(), repeats=2)
     assert method(torch.empty(0, 3, 112, 112)).shape == (0,)
-    for bad in (
-        torch.zeros(1, 3, 100, 112),
-        torch.zeros(1, 3, 112, 112).double(),
-        torch.full((1, 3, 112, 112), 255.0),
-        torch.full((1, 3, 112, 112), float("nan")),
-        torch.from_numpy(np.zeros((3, 112, 112), np.float32)),
-    ):
+    for bad in (torch.zeros(1, 3, 100, 112), torch.zeros(1, 3, 112, 112).double(),
+                torch.full((1, 3, 112, 112), 255.0), torch.full((1, 3, 112, 112), float("nan")),
+                torch.from_numpy(np.zeros((3, 112, 112), np.float32))):
         with pytest.raises(FiqaError):
             method(bad)
-    for wrong in (
-        dict(repeats=0),
-        dict(iterations=0),
-        dict(epsilon=-1.0),
-        dict(exponent=0),
-        dict(variant="best"),
-        dict(budget=0),
-    ):
+    for wrong in (dict(repeats=0), dict(iterations=0), dict(epsilon=-1.0), dict(exponent=0),
+                  dict(variant="best"), dict(budget=0)):
         with pytest.raises(FiqaError):
             FaceQAN(recogniser(), **wrong)

@@ -9,14 +9,8 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import to_batch
 from fiqa_core.loading import load_quality
 from fiqa_core.pipeline.checkpoint import take_checkpoint
-from fiqa_core.weights.keras_network import (
-    AveragePooling2D,
-    BatchNormalization,
-    Conv2D,
-    Flatten,
-    KerasNetwork,
-    MaxPooling2D,
-)
+from fiqa_core.weights.keras_network import (AveragePooling2D, BatchNormalization, Conv2D, Flatten,
+                                             KerasNetwork, MaxPooling2D)
 from tests.helpers import weights_writers as writers
 from tests.helpers.keras_files import FULL, by_hand, faceqnet
 from tests.helpers.small_networks import faces

@@ -6,14 +6,8 @@ from scipy.stats import spearmanr, wasserstein_distance
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.methods.faceqnet import comparison_labels, galleries
-from fiqa_core.methods.lightqnet import (
-    Teacher,
-    divergence,
-    identification_loss,
-    joint_loss,
-    match_probability,
-    median_similarity,
-)
+from fiqa_core.methods.lightqnet import (Teacher, divergence, identification_loss, joint_loss,
+                                         match_probability, median_similarity)
 from fiqa_core.methods.pcnet import halves, pair_minimum_loss
 from fiqa_core.methods.sdd_fiqa import draw_distinct, similarity_distances, wasserstein, wasserstein_labels
 from fiqa_core.training.people import accompanied, by_person, genuine_pairs, hold_out, shuffled

@@ -7,17 +7,8 @@ from scipy import ndimage
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import to_batch
 from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE
-from fiqa_core.methods.pixels import (
-    COLUMNS,
-    LUMA,
-    ROWS,
-    histogram,
-    illumination,
-    landmark_geometry,
-    luminance,
-    sharpness,
-    symmetry,
-)
+from fiqa_core.methods.pixels import (COLUMNS, LUMA, ROWS, histogram, illumination, landmark_geometry,
+                                      luminance, sharpness, symmetry)
 from fiqa_core.rendering.identity import sample_identities
 from fiqa_core.rendering.nuisance import neutral
 from fiqa_core.rendering.renderer import Cast, render_batch, render_faces

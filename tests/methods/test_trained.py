@@ -19,14 +19,8 @@ from fiqa_core.methods.pfe import PFE, UncertaintyModule, train_pfe
 from fiqa_core.recognisers import heads
 from fiqa_core.recognisers.zoo import recogniser_from_config
 from fiqa_core.training import fitting
-from tests.helpers.degraded_faces import (
-    NETWORK,
-    TRAINING,
-    check_interface,
-    means,
-    trained_recogniser,
-    training_faces,
-)
+from tests.helpers.degraded_faces import (NETWORK, TRAINING, check_interface, means, trained_recogniser,
+                                          training_faces)
 from tests.helpers.small_networks import faces, recogniser
 
 MAGFACE = {"epochs": 8, "batch": 32, "lr": 0.1, "scale": 16, "seed": 1,

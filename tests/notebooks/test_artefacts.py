@@ -51,9 +51,8 @@ RNG = np.random.default_rng(0)
 
 def frame(*axes, **columns) -> pd.DataFrame:
     """The product of named axes with columns of made-up values in [low, high]."""
-    table = pd.MultiIndex.from_product(
-        [values for _, values in axes], names=[name for name, _ in axes]
-    ).to_frame(index=False)
+    table = pd.MultiIndex.from_product([values for _, values in axes],
+                                       names=[name for name, _ in axes]).to_frame(index=False)
     for name, value in columns.items():
         table[name] = RNG.uniform(*value, len(table)) if isinstance(value, tuple) else value
     return table
@@ -98,72 +97,41 @@ def project_folder(request, tmp_path_factory):
 def write_evaluation(folder: Path, suite: dict) -> None:
     benchmark, recogniser = ("benchmark", suite["benchmarks"]), ("recogniser", suite["recognisers"])
     own = suite["methods"]
-    method, preset, limit = (
-        ("method", [*own, "oracle", "random"]),
-        ("preset", ["iso", "paper"]),
-        ("discard_limit", [0.2, 0.3]),
-    )
+    method, preset, limit = (("method", [*own, "oracle", "random"]), ("preset", ["iso", "paper"]),
+                             ("discard_limit", [0.2, 0.3]))
     pauc = frame(benchmark, recogniser, method, preset, limit, pauc=(0.4, 1.1), fnmr0=(0.03, 0.4), fmr=0.001)
     write(band(pauc.assign(errors=30, genuine=300), "pauc"), folder / "pauc.csv")
     replicates = pauc["pauc"].to_numpy()[:, None] + RNG.normal(0, 0.05, (len(pauc), 20))
     np.save(folder / "replicates.npy", replicates.astype(np.float32))
-    edc = frame(
-        benchmark, recogniser, method, preset, ("discard", np.linspace(0, 0.95, 20)), fnmr=(0.01, 0.3)
-    )
+    edc = frame(benchmark, recogniser, method, preset, ("discard", np.linspace(0, 0.95, 20)),
+                fnmr=(0.01, 0.3))
     write(band(edc, "fnmr"), folder / "edc.csv")
-    means = frame(
-        ("recogniser", ["all", *suite["recognisers"]]), method, preset, limit, pauc=(0.5, 0.9), benchmarks=3
-    )
+    means = frame(("recogniser", ["all", *suite["recognisers"]]), method, preset, limit, pauc=(0.5, 0.9),
+                  benchmarks=3)
     write(band(means, "pauc"), folder / "means.csv")
     pairs = frame(("method_a", own), ("method_b", own), preset, limit, difference=(-0.1, 0.1))
     pairs = pairs[pairs["method_a"] < pairs["method_b"]]
-    write(
-        pairs.assign(low=pairs["difference"] - 0.05, high=pairs["difference"] + 0.05),
-        folder / "differences.csv",
-    )
-    numbers = {
-        "accuracy": (0.8, 1),
-        "accuracy_sd": (0, 0.01),
-        "eer": (0, 0.1),
-        "fnmr_fmr1e2": (0, 0.2),
-        "fnmr_fmr1e3": (0, 0.3),
-        "threshold": (0.2, 0.4),
-        "dprime": (2, 5),
-        "genuine": 3000,
-        "impostor": 3000,
-    }
+    write(pairs.assign(low=pairs["difference"] - 0.05, high=pairs["difference"] + 0.05),
+          folder / "differences.csv")
+    numbers = {"accuracy": (0.8, 1), "accuracy_sd": (0, 0.01), "eer": (0, 0.1), "fnmr_fmr1e2": (0, 0.2),
+               "fnmr_fmr1e3": (0, 0.3), "threshold": (0.2, 0.4), "dprime": (2, 5), "genuine": 3000,
+               "impostor": 3000}
     write(frame(benchmark, recogniser, **numbers), folder / "verification.csv")
     write(frame(benchmark, ("recogniser", FEW[3:]), **numbers), folder / "double_role.csv")
     causes = frame(benchmark, ("method", own), ("cause", suite["causes"]), spearman=(-1, 0.2), images=IMAGES)
     write(causes, folder / "causes.csv")
     for name, changes in (("faceqan", ["without symmetry", "k=2"]), ("diffiqa", ["t=2", "without forward"])):
-        table = frame(
-            ("ablation", [*changes, "full", "oracle"]),
-            ("benchmark", suite["benchmarks"][-1:]),
-            recogniser,
-            preset,
-            limit,
-            pauc=(0.4, 1),
-            fnmr0=0.1,
-        )
+        table = frame(("ablation", [*changes, "full", "oracle"]), ("benchmark", suite["benchmarks"][-1:]),
+                      recogniser, preset, limit, pauc=(0.4, 1), fnmr0=0.1)
         write(band(table, "pauc"), folder.parent / "ablations" / f"{name}.csv")
 
 
 def write_runtime(results: Path, own: list[str]) -> None:
-    machine = {
-        "images": 5,
-        "median_ms": (1, 90),
-        "mean_ms": (1, 90),
-        "sd_ms": (0, 1),
-        "device": "cpu",
-        "processor": "made up",
-        "torch": "0",
-    }
+    machine = {"images": 5, "median_ms": (1, 90), "mean_ms": (1, 90), "sd_ms": (0, 1), "device": "cpu",
+               "processor": "made up", "torch": "0"}
     write(frame(("repeats", [2, 5]), method="FaceQAN", **machine), results / "runtime" / "faceqan.csv")
-    write(
-        frame(("method", own), parameters=(0.1, 3), batch_ms=(1, 2), **machine),
-        results / "runtime" / "methods.csv",
-    )
+    write(frame(("method", own), parameters=(0.1, 3), batch_ms=(1, 2), **machine),
+          results / "runtime" / "methods.csv")
 
 
 def write_faces(folder: Path, suite: dict) -> None:
@@ -198,9 +166,7 @@ def execute(notebook: Path) -> dict:
     return namespace
 
 
-@pytest.mark.parametrize(
-    "notebook", NOTEBOOKS, ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs_and_writes_the_same_bytes_twice(notebook, project_folder, monkeypatch, capsys):
     folder, suite = project_folder
     monkeypatch.delenv("FIQA_ROOT", raising=False)
@@ -230,10 +196,8 @@ def test_notebook_has_the_agreed_form(notebook):
     first, *_ = content["cells"]
     opening = "".join(first["source"])
     assert first["cell_type"] == "markdown" and opening.startswith("# ")
-    assert all(
-        word in opening
-        for word in ("**Question.**", "**You will see**", "*Inputs:*", "*Outputs:*", "*Time:*")
-    )
+    assert all(word in opening
+               for word in ("**Question.**", "**You will see**", "*Inputs:*", "*Outputs:*", "*Time:*"))
     assert "**Exercise.**" in "".join(content["cells"][-1]["source"])
     cells = code_cells(notebook)
     tagged = [cell for cell in cells if cell["metadata"].get("tags") == ["parameters"]]

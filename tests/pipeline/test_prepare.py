@@ -45,9 +45,8 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
     write_lfw(tmp_path / "crops", 0, broken="Person_01/Person_01_0002.png")
     write_lfw(tmp_path / "raw", 69)
-    ids = sorted(
-        path.relative_to(tmp_path / "raw/lfw").as_posix() for path in (tmp_path / "raw/lfw").rglob("*.png")
-    )
+    ids = sorted(path.relative_to(tmp_path / "raw/lfw").as_posix()
+                 for path in (tmp_path / "raw/lfw").rglob("*.png"))
     row = " ".join(f"{value:.6f}" for value in (ARCFACE_TEMPLATE + 69).ravel())
     pd.DataFrame({"path": ids, "landmarks": row}).to_csv(tmp_path / "points.csv", index=False)
     return tmp_path
@@ -98,9 +97,8 @@ def test_a_suite_without_training_faces(place):
 def test_what_is_missing_is_named_before_any_work(place):
     gone = {**CROPS, "folder": "nowhere/lfw", "pairs": "nowhere/pairs.txt"}
     write_params(place, benchmarks={"LFW": CROPS, "CALFW": gone})
-    with pytest.raises(
-        FiqaError, match="CALFW: .*/nowhere/lfw is missing; CALFW: .*/nowhere/pairs.txt is missing"
-    ):
+    with pytest.raises(FiqaError,
+                       match="CALFW: .*/nowhere/lfw is missing; CALFW: .*/nowhere/pairs.txt is missing"):
         prepare_faces()
     assert not project.build().exists()
 
@@ -148,11 +146,8 @@ def test_a_set_that_is_done_is_not_done_again_after_a_kill(place, monkeypatch):
         object.__setattr__(listing, "read", lambda row, read=listing.read: reads.append(name) or read(row))
         return listing
 
-    monkeypatch.setattr(
-        prepare,
-        "load_listing",
-        lambda name, **options: loaded(name=name, **options) if name == "LFW" else load(name, **options),
-    )
+    monkeypatch.setattr(prepare, "load_listing", lambda name,
+                        **options: loaded(name=name, **options) if name == "LFW" else load(name, **options))
     with pytest.raises(KeyboardInterrupt):
         prepare_faces()
     shutil.rmtree(project.build() / "benchmarks")
@@ -172,9 +167,8 @@ def test_large_and_small_forms_go_through_together(place, monkeypatch):
     write_adience(place / "adience")
     write_calfw(place / "calfw")
     write_cplfw(place / "cplfw")
-    write_recordio(
-        place / "ms1m", [record(0, (row // 2,), encoded(row, place)) for row in range(8)], classes=4
-    )
+    write_recordio(place / "ms1m", [record(0, (row // 2,), encoded(row, place)) for row in range(8)],
+                   classes=4)
     benchmarks = {
         "IJB-C": {"form": "ijbc", "folder": "IJBC"},
         "YTF": {"form": "ytf", "folder": "ytf", "frames": 3, "detector": "mtcnn"},

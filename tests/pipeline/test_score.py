@@ -185,11 +185,8 @@ def test_missing_parts_are_named(folder, monkeypatch, capsys):
 
 
 def test_method_by_name_names_what_it_lacks():
-    for slug, missing in (
-        ("faceqan", "a recogniser"),
-        ("diffiqa", "diffusion model"),
-        ("diffiqa_r", "a model file"),
-    ):
+    for slug, missing in (("faceqan", "a recogniser"), ("diffiqa", "diffusion model"),
+                          ("diffiqa_r", "a model file")):
         with pytest.raises(FiqaError, match=missing):
             build_method(slug)
     with pytest.raises(FiqaError, match="no method 'magic'"):
@@ -264,7 +261,5 @@ def test_face_set_scores_resume_from_finished_parts(tmp_path, monkeypatch):
 
 def test_a_score_that_is_no_number_names_the_image():
     with pytest.raises(FiqaError, match="face 2"):
-        score_face_set(
-            lambda images: images.mean(dim=(1, 2, 3)).masked_fill(torch.arange(4) == 2, torch.nan),
-            face_set(4),
-        )
+        score_face_set(lambda images: images.mean(dim=(1, 2, 3)).masked_fill(torch.arange(4) == 2, torch.nan),
+                       face_set(4))

@@ -44,18 +44,12 @@ def test_a_misspelt_section_and_an_unknown_method_are_named():
     suite = {**suites.load_suite("paper"), "recogniser": {}}
     suite["training_free"] = {"serfiq": {"repeats": 10}, "ser_fiq": {"repeats": 10, "T": 100}}
     suite["analytical"] = ["sharpnes"]
-    assert set(unknown_keys(suite)) == {
-        "training_free.serfiq",
-        "training_free.ser_fiq.T",
-        "recogniser",
-        "analytical.sharpnes",
-    }
+    assert set(unknown_keys(suite)) == {"training_free.serfiq", "training_free.ser_fiq.T", "recogniser",
+                                        "analytical.sharpnes"}
 
 
 def test_null_leaves_a_whole_entry_out_and_stays_a_value_elsewhere():
-    suite = suites.chosen_suite(
-        "paper", ["faces.benchmarks.YTF=null", "faces.benchmarks.LFW.detector=null"]
-    )
+    suite = suites.chosen_suite("paper", ["faces.benchmarks.YTF=null", "faces.benchmarks.LFW.detector=null"])
     assert (
         "YTF" not in suite["faces"]["benchmarks"] and suite["faces"]["benchmarks"]["LFW"]["detector"] is None
     )
@@ -68,16 +62,8 @@ def test_a_replaced_section_keeps_nothing_of_the_base():
 
 
 def test_the_paper_suite_has_the_papers_benchmarks_recognisers_and_settings():
-    assert list(PAPER["faces"]["benchmarks"]) == [
-        "LFW",
-        "CALFW",
-        "CPLFW",
-        "CFP-FP",
-        "XQLFW",
-        "Adience",
-        "IJB-C",
-        "YTF",
-    ]
+    assert list(PAPER["faces"]["benchmarks"]) == ["LFW", "CALFW", "CPLFW", "CFP-FP", "XQLFW", "Adience",
+                                                  "IJB-C", "YTF"]
     compared = [row["name"] for row in PAPER["recognisers"].values() if row.get("compare", True)]
     assert compared == ["AdaFace", "ArcFace", "CosFace", "CurricularFace", "SwinFace", "TransFace"]
     assert PAPER["methods"]["faceqan"] == {"epsilon": 0.001, "iterations": 5, "repeats": 10, "exponent": 5}
@@ -107,11 +93,8 @@ def known(model) -> str:
 def test_what_is_open_is_fetched_automatically(name):
     files = {model.file: model for model in models().values()}
     suite = suites.load_suite(name)
-    named = [
-        entry["checkpoint"]
-        for section in ("recognisers", "baselines", "distilled")
-        for entry in suite[section].values()
-    ]
+    named = [entry["checkpoint"] for section in ("recognisers", "baselines", "distilled")
+             for entry in suite[section].values()]
     assert all(files[file].url and len(files[file].sha256) == 64 for file in named)
     assert not suite["faces"]["training"] and not suite["methods"]
 

@@ -6,17 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fiqa_core.recognisers.heads import (
-    HEADS,
-    AdaFace,
-    ArcFace,
-    CosFace,
-    CurricularFace,
-    ElasticFace,
-    FallbackArcFace,
-    MagFace,
-    TransFace,
-)
+from fiqa_core.recognisers.heads import (HEADS, AdaFace, ArcFace, CosFace, CurricularFace, ElasticFace,
+                                         FallbackArcFace, MagFace, TransFace)
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "recogniser_losses.npz")
 LABELS = torch.from_numpy(GOLDEN["labels"])

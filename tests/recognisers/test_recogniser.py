@@ -10,12 +10,8 @@ from fiqa_core.base.images import read_image, to_batch
 from fiqa_core.loading import load_recogniser, save_recogniser
 from fiqa_core.recognisers.iresnet import IResNet
 from fiqa_core.recognisers.recogniser import Recogniser, cosine, embed, fast_layout, resize
-from fiqa_core.recognisers.zoo import (
-    CATALOGUE,
-    build_model,
-    recogniser_from_catalogue,
-    recogniser_from_config,
-)
+from fiqa_core.recognisers.zoo import (CATALOGUE, build_model, recogniser_from_catalogue,
+                                       recogniser_from_config)
 from tests.helpers.shared import shared_path
 
 SMALL = {"network": "iresnet", "name": "small", "blocks": [1, 1], "widths": [16, 16], "size": 56,

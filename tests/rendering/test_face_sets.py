@@ -5,16 +5,8 @@ import pytest
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import load_face_set
-from fiqa_core.rendering.face_sets import (
-    BENCHMARKS,
-    _pairs,
-    _plan,
-    check_protocol,
-    load_protocol,
-    make_pairs,
-    rendered_benchmark,
-    rendered_training_set,
-)
+from fiqa_core.rendering.face_sets import (BENCHMARKS, _pairs, _plan, check_protocol, load_protocol,
+                                           make_pairs, rendered_benchmark, rendered_training_set)
 from fiqa_core.rendering.nuisance import COLUMNS
 
 

@@ -5,25 +5,10 @@ import pytest
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation import ranks
-from fiqa_core.reporting import (
-    figure_agreement,
-    figure_curves,
-    figure_faces,
-    figure_runtime,
-    figure_style,
-    figure_tables,
-)
-from fiqa_core.reporting.figure_style import (
-    FAMILIES,
-    LOOKS,
-    REFERENCES_GREY,
-    canvas,
-    empty_figure,
-    label_ends,
-    look,
-    save_figure,
-    spread,
-)
+from fiqa_core.reporting import (figure_agreement, figure_curves, figure_faces, figure_runtime, figure_style,
+                                 figure_tables)
+from fiqa_core.reporting.figure_style import (FAMILIES, LOOKS, REFERENCES_GREY, canvas, empty_figure,
+                                              label_ends, look, save_figure, spread)
 from fiqa_core.reporting.names import METHODS
 
 OWN = [name for name in METHODS.values() if name in LOOKS]
@@ -32,9 +17,8 @@ RNG = np.random.default_rng(0)
 
 def edc_table(benchmarks=("LFW", "CPLFW"), methods=(*OWN, "oracle", "random")):
     grid = np.linspace(0, 0.95, 20)
-    rows = [
-        (b, m, x, 0.2 * (1 - x) ** (1 + i)) for b in benchmarks for i, m in enumerate(methods) for x in grid
-    ]
+    rows = [(b, m, x, 0.2 * (1 - x) ** (1 + i)) for b in benchmarks for i, m in enumerate(methods)
+            for x in grid]
     table = pd.DataFrame(rows, columns=["benchmark", "method", "discard", "fnmr"])
     return table.assign(low=table["fnmr"] * 0.9, high=table["fnmr"] * 1.1)
 
@@ -112,13 +96,8 @@ def fnmr_table():
 
 
 def shape_table():
-    rows = [
-        (s, r, b, u, 1 - u)
-        for s in ("published", "measured")
-        for r in ("ArcFace", "CosFace")
-        for b in ("LFW", "XQLFW")
-        for u in (0, 0.05)
-    ]
+    rows = [(s, r, b, u, 1 - u) for s in ("published", "measured") for r in ("ArcFace", "CosFace")
+            for b in ("LFW", "XQLFW") for u in (0, 0.05)]
     return pd.DataFrame(rows, columns=["side", "recogniser", "benchmark", "discard", "ratio"])
 
 
@@ -213,9 +192,8 @@ def test_every_method_has_a_look_of_its_own():
 
 
 def test_all_but_the_shown_methods_are_grey_and_without_a_name():
-    figure = figure_curves.edc_panels(
-        edc_table(("LFW",), ("FaceQAN", "CR-FIQA", "FROQ", "random")), shown=["FROQ"]
-    )
+    figure = figure_curves.edc_panels(edc_table(("LFW",), ("FaceQAN", "CR-FIQA", "FROQ", "random")),
+                                      shown=["FROQ"])
     colours = [line.get_color() for line in figure.axes[0].get_lines()]
     assert colours.count(figure_style.BACKGROUND["color"]) == 2
     assert {text.get_text() for text in figure.axes[0].texts} == {"FROQ", "random"}
@@ -236,9 +214,8 @@ def test_values_that_may_not_be_compared_have_no_common_axis():
 
 def test_signs_stand_behind_the_values():
     table = pd.DataFrame({"XQLFW": [0.676]}, index=["SER-FIQ"])
-    figure = figure_tables.pauc_heatmap(
-        table, signs=pd.DataFrame({"XQLFW": ["\u2020"]}, index=["SER-FIQ"]), note="why"
-    )
+    figure = figure_tables.pauc_heatmap(table, signs=pd.DataFrame({"XQLFW": ["\u2020"]}, index=["SER-FIQ"]),
+                                        note="why")
     assert [text.get_text() for text in figure.axes[0].texts] == ["0.676\u2020"]
     assert figure.get_label().endswith("why.")
 
@@ -258,9 +235,8 @@ def test_edc_is_drawn_as_steps_of_the_given_values():
 def test_published_and_measured_stay_in_their_panels():
     table = beside_table()
     left, right = figure_tables.published_and_measured(table, "pAUC").axes
-    drawn = [
-        [x for line in axis.get_lines() for x in line.get_xdata() if np.isfinite(x)] for axis in (left, right)
-    ]
+    drawn = [[x for line in axis.get_lines() for x in line.get_xdata() if np.isfinite(x)]
+             for axis in (left, right)]
     assert sorted(drawn[0]) == sorted(table["published"].dropna())
     assert sorted(drawn[1]) == sorted(table["measured"].dropna())
 

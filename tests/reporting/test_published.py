@@ -86,9 +86,7 @@ def test_authors_scores_of_xqlfw(folder):
 def test_printed_faceqgen_meets_the_re_interpretation(folder):
     table = published.as_measured(published.load_published("ediffiqa_pauc"))
     assert "FaceQgen" not in set(table["method"]) and "FaceQgen (re-interpretation)" in set(table["method"])
-    order = beside.order_methods(
-        ["random", "DifFIQA", "FaceQgen", "CR-FIQA", "oracle", "Zebra", "Sharpness"]
-    )
+    order = beside.order_methods(["random", "DifFIQA", "FaceQgen", "CR-FIQA", "oracle", "Zebra", "Sharpness"])
     assert order == ["CR-FIQA", "FaceQgen", "DifFIQA", "Sharpness", "Zebra", "random", "oracle"]
 
 
@@ -96,13 +94,9 @@ def test_digitised_rates_are_the_known_numbers_of_errors(folder):
     table = published.pick(published.load_published("digitised_edc"), quantity="FNMR(0)")
     errors = (table["value"] * table["benchmark"].map(GENUINE)).rename("errors")
     wide = table.assign(errors=errors).pivot(index="benchmark", columns="recogniser", values="errors")
-    known = {
-        "LFW": [25, 25, 25, 26, 24, 25],
-        "CALFW": [271, 240, 240, 252, 288, 242],
-        "CFP-FP": [26, 40, 30.5, 69, 59, 28],
-        "CPLFW": [495, 717, 626, 721, 727, 391],
-        "XQLFW": [737, 1242, 1192, 1676, 1266, 450],
-    }
+    known = {"LFW": [25, 25, 25, 26, 24, 25], "CALFW": [271, 240, 240, 252, 288, 242],
+             "CFP-FP": [26, 40, 30.5, 69, 59, 28], "CPLFW": [495, 717, 626, 721, 727, 391],
+             "XQLFW": [737, 1242, 1192, 1676, 1266, 450]}
     names = ["AdaFace", "ArcFace", "CosFace", "CurricularFace", "SwinFace", "TransFace"]
     for benchmark, row in known.items():
         assert np.abs(wide.loc[benchmark, names] - row).max() < 0.6
@@ -176,15 +170,9 @@ def test_beside_subtracts_only_where_it_may():
         "method"
     )
     assert joined["difference"].isna().all()
-    assert joined["verdict"].to_dict() == {
-        "a": "compare ranks only",
-        "b": "compare ranks only",
-        "c": "not measured in this suite",
-        "d": "no published counterpart",
-    }
-    joined = beside.beside(*printed_and_measured(), ["method"], "pauc", may_subtract=True).set_index(
-        "method"
-    )
+    assert joined["verdict"].to_dict() == {"a": "compare ranks only", "b": "compare ranks only",
+                                           "c": "not measured in this suite", "d": "no published counterpart"}
+    joined = beside.beside(*printed_and_measured(), ["method"], "pauc", may_subtract=True).set_index("method")
     assert joined.loc["a", "difference"] == pytest.approx(0.02)
     assert joined.loc["a", "verdict"].startswith("within") and joined.loc["b", "verdict"].startswith(
         "outside"

@@ -16,15 +16,8 @@ from fiqa_core.reporting.published import load_published, pick
 from fiqa_core.reporting.ranking import load_replicates
 
 INPUTS = Path(__file__).resolve().parents[2] / "fiqa_core" / "inputs"
-METHODS = [
-    "FaceQnet",
-    "SER-FIQ",
-    "FaceQAN",
-    "CR-FIQA",
-    "FaceQgen (re-interpretation)",
-    "DifFIQA",
-    "eDifFIQA(L)",
-]
+METHODS = ["FaceQnet", "SER-FIQ", "FaceQAN", "CR-FIQA", "FaceQgen (re-interpretation)", "DifFIQA",
+           "eDifFIQA(L)"]
 RESAMPLES = 40
 
 
@@ -121,9 +114,8 @@ def test_verdict_of_a_correlation(methods, low, high, p, said):
 
 def test_cells_compare_ranks_with_their_resampled_interval(folder):
     areas, replicates = areas_and_replicates(3)
-    cells = pick(
-        ranking.rank_cells(areas, replicates, "iso"), paper="eDifFIQA", recogniser="ArcFace", benchmark="LFW"
-    )
+    cells = pick(ranking.rank_cells(areas, replicates, "iso"), paper="eDifFIQA", recogniser="ArcFace",
+                 benchmark="LFW")
     printed, measured = printed_values("ArcFace", "LFW"), areas["pauc"][: len(METHODS)]
     assert cells["method"].tolist() == METHODS
     assert cells["printed_rank"].tolist() == stats.rankdata(printed).tolist()
@@ -193,12 +185,8 @@ def test_evaluate_keeps_the_replicates_its_intervals_come_from():
 
 
 def write_rates(folder, fnmr=0.01):
-    keys = {
-        "benchmark": "LFW",
-        "recogniser": ["ArcFace", "MobileFaceNet"],
-        "method": "oracle",
-        "preset": "paper",
-    }
+    keys = {"benchmark": "LFW", "recogniser": ["ArcFace", "MobileFaceNet"], "method": "oracle",
+            "preset": "paper"}
     pd.DataFrame(keys | {"discard_limit": 0.3, "errors": 30, "genuine": 3000}).to_csv(
         folder / "results" / "evaluation" / "pauc.csv", index=False
     )
@@ -255,16 +243,14 @@ def cross_areas():
         }.items()
         for r, value in zip(("CosFace", "ArcFace", "MagFace"), values)
     ]
-    rows += [
-        ("YTF", r, "FaceQAN", value) for r, value in (("CosFace", 0.75), ("ArcFace", 0.7), ("MagFace", 0.8))
-    ]
+    rows += [("YTF", r, "FaceQAN", value)
+             for r, value in (("CosFace", 0.75), ("ArcFace", 0.7), ("MagFace", 0.8))]
     return pd.DataFrame(rows, columns=["benchmark", "recogniser", "method", "pauc"]).assign(low=0.0, high=2.0)
 
 
 def test_same_model_stands_beside_the_others():
-    table = cross_model.cross_model(
-        cross_areas(), {"FaceQAN": "CosFace", "MagFace": "MagFace", "PFE": "CosFace"}
-    )
+    table = cross_model.cross_model(cross_areas(),
+                                    {"FaceQAN": "CosFace", "MagFace": "MagFace", "PFE": "CosFace"})
     found = table.set_index(["method", "benchmark"])
     assert table["method"].tolist() == ["MagFace", "MagFace", "FaceQAN", "FaceQAN", "FaceQAN"]
     row = found.loc[("FaceQAN", "LFW")]
@@ -291,23 +277,13 @@ def test_params_tell_which_recogniser_scored():
         "distilled": {"ediffiqa_l": {"backbone": "cosface"}},
         "analytical": ["sharpness"],
     }
-    assert cross_model.scoring_recognisers(suite) == {
-        "FaceQAN": "CosFace",
-        "PCNet": "CosFace",
-        "eDifFIQA(L)": "CosFace",
-        "MagFace": "MagFace",
-    }
+    assert cross_model.scoring_recognisers(suite) == {"FaceQAN": "CosFace", "PCNet": "CosFace",
+                                                      "eDifFIQA(L)": "CosFace", "MagFace": "MagFace"}
 
 
 def test_authors_scores_are_matched_by_file_name(folder):
-    names = [
-        "Aaron_Eckhart/Aaron_Eckhart_0001",
-        "AJ_Cook_0001.jpg",
-        "AJ_Lamas_0001",
-        "Unknown_0001",
-        "Thomas_Birmingham_0002",
-        "Joseph_Estrada_0003",
-    ]
+    names = ["Aaron_Eckhart/Aaron_Eckhart_0001", "AJ_Cook_0001.jpg", "AJ_Lamas_0001", "Unknown_0001",
+             "Thomas_Birmingham_0002", "Joseph_Estrada_0003"]
     scores = pd.DataFrame(
         {
             "benchmark": "XQLFW",

@@ -9,15 +9,8 @@ import time
 import torch
 
 from fiqa_core.loading import build_model
-from tests.helpers.golden_networks import (
-    MANIFESTS,
-    checksum,
-    deviations,
-    fill,
-    golden,
-    golden_input,
-    keys_agree,
-)
+from tests.helpers.golden_networks import (MANIFESTS, checksum, deviations, fill, golden, golden_input,
+                                           keys_agree)
 from tests.helpers.golden_networks import outputs as outputs_of
 
 

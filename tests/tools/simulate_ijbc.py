@@ -21,15 +21,8 @@ from fiqa_core.base.engine import run_shards
 from fiqa_core.base.faces import FaceSet, load_face_set
 from fiqa_core.evaluation.comparisons import benchmark_pairs
 from fiqa_core.evaluation.curves import Measure
-from fiqa_core.evaluation.evaluate import (
-    Cell,
-    edc_table,
-    pauc_table,
-    score_table,
-    settings_of,
-    similarities,
-    verify,
-)
+from fiqa_core.evaluation.evaluate import (Cell, edc_table, pauc_table, score_table, settings_of,
+                                           similarities, verify)
 from fiqa_core.evaluation.ranks import method_ranks
 
 FACES, TEMPLATES, IDENTITIES = 469_375, 23_124, 3_531

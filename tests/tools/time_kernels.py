@@ -29,10 +29,8 @@ def main():
     images = faces(IMAGES)
     network = recogniser(widths=(16, 32, 64, 128), embedding=128)
     model = diffusion(multipliers=(1, 2, 4, 8), size=56, head_dim=8)
-    pairs = {
-        "FaceQAN, k = 10": (FaceQAN(network), lambda: plain_reference.faceqan(images, network)),
-        "DifFIQA, n = 10": (DifFIQA(model, network), lambda: plain_reference.diffiqa(images, model, network)),
-    }
+    pairs = {"FaceQAN, k = 10": (FaceQAN(network), lambda: plain_reference.faceqan(images, network)),
+        "DifFIQA, n = 10": (DifFIQA(model, network), lambda: plain_reference.diffiqa(images, model, network))}
     print(f"{IMAGES} images, {torch.get_num_threads()} thread, torch {torch.__version__}")
     for name, (method, plain) in pairs.items():
         difference = (method(images) - plain()).abs().max().item()

@@ -41,11 +41,9 @@ def test_add_can_link_instead_of_copying(shop, checkpoint):
     assert shop.target.resolve() == checkpoint and presence.state_of(model) == "valid"
 
 
-@pytest.mark.parametrize("fields, complaint", [
-    ({"sha256": "0" * 64}, "not the published file: sha256"),
-    ({"size": 10**9}, "truncated"),
-    ({"size": 10}, "not the published file"),
-])
+@pytest.mark.parametrize("fields, complaint", [({"sha256": "0" * 64}, "not the published file: sha256"),
+                                               ({"size": 10**9}, "truncated"),
+                                               ({"size": 10}, "not the published file")])
 def test_add_refuses_another_file(shop, checkpoint, capsys, fields, complaint):
     shop.offer(**{"url": None, "sha256": None} | fields)
     assert weights("add", "tiny", checkpoint) == 2

@@ -23,20 +23,9 @@ from fiqa_core.benchmarks.loaders.ytf import ytf
 
 __all__ = ["FORMS", "PATH_OPTIONS", "form_options", "load_listing"]
 
-FORMS: dict[str, Callable[..., Listing]] = {
-    "lfw": lfw,
-    "xqlfw": xqlfw,
-    "calfw": calfw,
-    "cplfw": cplfw,
-    "cfp": cfp,
-    "insightface_bin": insightface_bin,
-    "folders": folders,
-    "adience": adience,
-    "ytf": ytf,
-    "ijbc": ijbc,
-    "ijbc_nist": ijbc_nist,
-    "recordio": recordio,
-}
+FORMS: dict[str, Callable[..., Listing]] = {"lfw": lfw, "xqlfw": xqlfw, "calfw": calfw, "cplfw": cplfw,
+    "cfp": cfp, "insightface_bin": insightface_bin, "folders": folders, "adience": adience, "ytf": ytf,
+    "ijbc": ijbc, "ijbc_nist": ijbc_nist, "recordio": recordio}
 # those that suites give relative to the project
 PATH_OPTIONS = ("folder", "file", "pairs", "images", "scores", "meta", "splits")
 

@@ -12,14 +12,8 @@ import pandas as pd
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.loaders.drawing import draw_pairs, pair_list_hash, pair_list_text, read_drawn_pairs
 from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (
-    FilePictures,
-    check_missing,
-    first_existing,
-    number_notes,
-    read_csv,
-    which_missing,
-)
+from fiqa_core.benchmarks.loaders.pair_checks import (FilePictures, check_missing, first_existing,
+                                                      number_notes, read_csv, which_missing)
 
 PUBLISHED = {"faces": 19_370, "identities": 2_284}
 FOLDS = range(5)
@@ -32,19 +26,9 @@ LAYOUT = (
 )
 
 
-def adience(
-    name: str,
-    folder: Path | str,
-    variant: str = "faces",
-    frontal: bool = False,
-    pairs: Path | str | None = None,
-    sha256: str | None = None,
-    genuine: int = 20_000,
-    impostor: int = 20_000,
-    per_identity: int = 50,
-    seed: int = 0,
-    allow_missing: bool = False,
-) -> Listing:
+def adience(name: str, folder: Path | str, variant: str = "faces", frontal: bool = False,
+    pairs: Path | str | None = None, sha256: str | None = None, genuine: int = 20_000, impostor: int = 20_000,
+    per_identity: int = 50, seed: int = 0, allow_missing: bool = False) -> Listing:
     """The listing of Adience in `folder` (fold files in it or in folder/folds): the faces that are compared.
 
     variant        "faces" (loose crops) or "aligned" (Adience's own alignment, not the ArcFace template)
@@ -73,13 +57,9 @@ def adience(
         listed, faces = listed[usable], faces[~faces["image_id"].isin(absent)].reset_index(drop=True)
     fold = faces.set_index("image_id")["fold"]
     sides = fold[listed["a"]].to_numpy(), fold[listed["b"]].to_numpy()
-    return Listing(
-        name,
-        faces.assign(template_id=faces["image_id"], media_id=faces["image_id"]),
-        listed.assign(fold=np.where(sides[0] == sides[1], sides[0], -1)).reset_index(drop=True),
-        FilePictures(folder / variant, tuple(paths(faces, variant))),
-        notes=tuple(notes),
-    )
+    return Listing(name, faces.assign(template_id=faces["image_id"], media_id=faces["image_id"]),
+                   listed.assign(fold=np.where(sides[0] == sides[1], sides[0], -1)).reset_index(drop=True),
+                   FilePictures(folder / variant, tuple(paths(faces, variant))), notes=tuple(notes))
 
 
 def read_folds(folder: Path, frontal: bool = False) -> tuple[pd.DataFrame, list[str]]:
@@ -87,10 +67,8 @@ def read_folds(folder: Path, frontal: bool = False) -> tuple[pd.DataFrame, list[
     kind = "fold_frontal" if frontal else "fold"
     first = first_existing([place / f"{kind}_0_data.txt" for place in (folder, folder / "folds")])
     if first is None:
-        raise FiqaError(
-            f"{folder} holds no {kind}_0_data.txt, nor does {folder / 'folds'}",
-            "put the five fold files beside the folder faces or aligned",
-        )
+        raise FiqaError(f"{folder} holds no {kind}_0_data.txt, nor does {folder / 'folds'}",
+                        "put the five fold files beside the folder faces or aligned")
     folds = [read_fold(first.with_name(f"{kind}_{fold}_data.txt"), fold) for fold in FOLDS]
     faces = pd.concat(folds, ignore_index=True)
     twice = faces["image_id"].duplicated()
@@ -125,9 +103,8 @@ def paths(faces: pd.DataFrame, variant: str) -> list[str]:
     return [f"{album}/{PREFIXES[variant]}.{rest}" for album, rest in faces["image_id"].str.split("/", n=1)]
 
 
-def settle(
-    drawn: pd.DataFrame, path: Path | None, faces: pd.DataFrame, sha256: str | None, seed: int
-) -> tuple[pd.DataFrame, list[str]]:
+def settle(drawn: pd.DataFrame, path: Path | None, faces: pd.DataFrame, sha256: str | None,
+           seed: int) -> tuple[pd.DataFrame, list[str]]:
     """The list to use, with a note of its hash: the file's if there is one, else the `drawn` one, which is
     written there. Raises FiqaError if the hash is not `sha256`."""
     listed = drawn
@@ -135,10 +112,8 @@ def settle(
         listed = read_drawn_pairs(path, faces.set_index("image_id")["identity"])
     found, expected = pair_list_hash(listed), pair_list_hash(drawn)
     if sha256 is not None and found != sha256:
-        raise FiqaError(
-            f"the pair list of Adience has sha256 {found}, not {sha256}",
-            "give the file of the list that is meant as pairs, or drop sha256 and accept another list",
-        )
+        raise FiqaError(f"the pair list of Adience has sha256 {found}, not {sha256}",
+            "give the file of the list that is meant as pairs, or drop sha256 and accept another list")
     if path is not None and not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(pair_list_text(drawn), encoding="utf-8", newline="\n")
@@ -150,11 +125,9 @@ def settle(
 
 def _shortage(drawn: pd.DataFrame, genuine: int, impostor: int, per_identity: int) -> list[str]:
     found = int(drawn["genuine"].sum())
-    return [
-        f"only {have:,} of {wanted:,} {kind} pairs can be drawn with {per_identity} per identity"
+    return [f"only {have:,} of {wanted:,} {kind} pairs can be drawn with {per_identity} per identity"
         for kind, have, wanted in (("genuine", found, genuine), ("impostor", len(drawn) - found, impostor))
-        if have < wanted
-    ]
+        if have < wanted]
 
 
 def _shared(faces: pd.DataFrame, owner: str, within: str, what: str) -> list[str]:

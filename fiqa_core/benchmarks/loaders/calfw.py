@@ -10,18 +10,9 @@ import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (
-    PUBLISHED_MISTAKES,
-    Protocol,
-    aligned_note,
-    file_listing,
-    flat_folder,
-    fold_notes,
-    label_notes,
-    read_token_list,
-    require,
-    sha256,
-)
+from fiqa_core.benchmarks.loaders.pair_checks import (PUBLISHED_MISTAKES, Protocol, aligned_note,
+                                                      file_listing, flat_folder, fold_notes, label_notes,
+                                                      read_token_list, require, sha256)
 
 PUBLISHED = Protocol(genuine=3000, impostor=3000, folds=10)
 REVISED = (
@@ -30,13 +21,8 @@ REVISED = (
 NAME = r"(.+)_\d{4}\.jpg"
 
 
-def calfw(
-    name: str,
-    folder: str | Path,
-    pairs: str | Path,
-    aligned: bool | None = None,
-    allow_missing: bool = False,
-) -> Listing:
+def calfw(name: str, folder: str | Path, pairs: str | Path, aligned: bool | None = None,
+          allow_missing: bool = False) -> Listing:
     """The images of pairs_CALFW.txt, image_id = Name_0001.jpg; the notes say which list it is.
 
     folder         the flat folder of images, or one above the only one

@@ -11,16 +11,8 @@ import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (
-    PUBLISHED_MISTAKES,
-    Protocol,
-    file_listing,
-    first_few,
-    fold_notes,
-    label_notes,
-    read_lines,
-    require,
-)
+from fiqa_core.benchmarks.loaders.pair_checks import (PUBLISHED_MISTAKES, Protocol, file_listing, first_few,
+                                                      fold_notes, label_notes, read_lines, require)
 
 PUBLISHED = Protocol(genuine=3500, impostor=3500, folds=10)
 VIEWS = {"F": ("frontal", 5000), "P": ("profile", 2000)}  # and how many images the published lists have
@@ -30,13 +22,8 @@ SPLIT_LAYOUT = (
 )
 
 
-def cfp(
-    name: str,
-    folder: str | Path,
-    protocol: str = "FP",
-    aligned: bool | None = None,
-    allow_missing: bool = False,
-) -> Listing:
+def cfp(name: str, folder: str | Path, protocol: str = "FP", aligned: bool | None = None,
+        allow_missing: bool = False) -> Listing:
     """The images of a CFP protocol, image_id = 001/frontal/01.jpg; the column `view` is frontal or profile.
 
     folder         with Data and Protocol in it, or the one above
@@ -47,21 +34,15 @@ def cfp(
     label, missing images.
     """
     if protocol not in ("FP", "FF"):
-        raise FiqaError(
-            f"CFP has no protocol {protocol!r}", 'use "FP" (frontal-profile) or "FF" (frontal-frontal)'
-        )
+        raise FiqaError(f"CFP has no protocol {protocol!r}",
+                        'use "FP" (frontal-profile) or "FF" (frontal-frontal)')
     root = _root(require(folder, "CFP folder", "folder"))
-    lists = {
-        view: read_image_list(root / "Protocol" / f"Pair_list_{view}.txt", view) for view in set(protocol)
-    }
+    lists = {view: read_image_list(root / "Protocol" / f"Pair_list_{view}.txt", view)
+             for view in set(protocol)}
     splits = root / "Protocol" / "Split" / protocol
     table, notes = read_splits(splits, lists[protocol[0]], lists[protocol[1]], f"Pair_list_{protocol[1]}.txt")
-    notes = [
-        *_list_notes(lists, root),
-        *notes,
-        *label_notes(table, splits, PUBLISHED_MISTAKES),
-        *fold_notes(table, splits, False),
-    ]
+    notes = [*_list_notes(lists, root), *notes, *label_notes(table, splits, PUBLISHED_MISTAKES),
+             *fold_notes(table, splits, False)]
     images = root / "Data" / "Images"
     listing = file_listing(name, images, table, splits, PUBLISHED, notes, aligned, allow_missing)
     listing.images["view"] = listing.images["image_id"].str.split("/").str[1]
@@ -72,10 +53,8 @@ def _root(folder: Path) -> Path:
     for root in (folder, *sorted(path for path in folder.glob("*") if path.is_dir())):
         if (root / "Protocol").is_dir() and (root / "Data" / "Images").is_dir():
             return root
-    raise FiqaError(
-        f"{folder} holds no folders Protocol and Data/Images, nor does a folder below it",
-        "give the folder that cfp-dataset.zip unpacks to",
-    )
+    raise FiqaError(f"{folder} holds no folders Protocol and Data/Images, nor does a folder below it",
+                    "give the folder that cfp-dataset.zip unpacks to")
 
 
 def read_image_list(path: Path, view: str) -> list[str]:
@@ -85,43 +64,34 @@ def read_image_list(path: Path, view: str) -> list[str]:
     """
     kind, images = VIEWS[view][0], []
     for number, line in enumerate(read_lines(path), start=1):
-        found = re.fullmatch(
-            r"(\d+)\s+\S*Data[/\\]Images[/\\](\d+)[/\\](frontal|profile)[/\\](\S+)", line.strip()
-        )
+        found = re.fullmatch(r"(\d+)\s+\S*Data[/\\]Images[/\\](\d+)[/\\](frontal|profile)[/\\](\S+)",
+                             line.strip())
         if found is None:
             raise FiqaError(f"{path}, line {number}: {line!r} is not an index and a path", LIST_LAYOUT)
         index, person, shown, file = found.groups()
         if int(index) != number:
-            raise FiqaError(
-                f"{path}, line {number}: the index is {index}", f"{LIST_LAYOUT}; a line is missing or moved"
-            )
+            raise FiqaError(f"{path}, line {number}: the index is {index}",
+                            f"{LIST_LAYOUT}; a line is missing or moved")
         if shown != kind:
-            raise FiqaError(
-                f"{path}, line {number}: {line.split()[-1]} is no {kind} image",
-                "Pair_list_F.txt lists frontal images and Pair_list_P.txt profile images: get them again",
-            )
+            raise FiqaError(f"{path}, line {number}: {line.split()[-1]} is no {kind} image",
+                "Pair_list_F.txt lists frontal images and Pair_list_P.txt profile images: get them again")
         images.append(f"{person}/{shown}/{file}")
     return images
 
 
 def _list_notes(lists: dict[str, list[str]], root: Path) -> list[str]:
-    return [
-        f"{root}: Pair_list_{view}.txt has {len(images):,} images, the published list {VIEWS[view][1]:,}"
-        for view, images in sorted(lists.items())
-        if len(images) != VIEWS[view][1]
-    ]
+    return [f"{root}: Pair_list_{view}.txt has {len(images):,} images, the published list {VIEWS[view][1]:,}"
+            for view, images in sorted(lists.items()) if len(images) != VIEWS[view][1]]
 
 
-def read_splits(
-    folder: Path, first: list[str], second: list[str], second_list: str
-) -> tuple[pd.DataFrame, list[str]]:
+def read_splits(folder: Path, first: list[str], second: list[str],
+                second_list: str) -> tuple[pd.DataFrame, list[str]]:
     """All pairs of the splits in `folder` (columns as in `checks`), and a note on splits that are missing.
 
     first, second  images that the first and the second index count; `second_list` is the latter's file
     """
-    splits = sorted(
-        (p for p in folder.glob("*") if p.is_dir() and p.name.isdecimal()), key=lambda p: int(p.name)
-    )
+    splits = sorted((p for p in folder.glob("*") if p.is_dir() and p.name.isdecimal()),
+                    key=lambda p: int(p.name))
     if not splits:
         raise FiqaError(f"{folder} holds no split", "Protocol/Split/FP and FF have folders 01 to 10")
     absent = sorted(set(range(1, 11)) - {int(path.name) for path in splits})
@@ -134,9 +104,8 @@ def read_splits(
     return pd.concat(tables, ignore_index=True), notes
 
 
-def read_split(
-    file: Path, first: list[str], second: list[str], second_list: str, genuine: int
-) -> pd.DataFrame:
+def read_split(file: Path, first: list[str], second: list[str], second_list: str,
+               genuine: int) -> pd.DataFrame:
     """path_a, path_b, identity_a, identity_b, line of same.txt (`genuine` 1) or diff.txt (0).
 
     Raises FiqaError naming the first line that is no two indices, leaves the lists or contradicts `genuine`.
@@ -148,9 +117,8 @@ def read_split(
             raise FiqaError(f"{file}, line {number}: {line!r} is not two indices", layout)
         for index, images, name in zip(map(int, fields), (first, second), ("Pair_list_F.txt", second_list)):
             if not 1 <= index <= len(images):
-                raise FiqaError(
-                    f"{file}, line {number}: {name} has no image {index}, it has {len(images):,}", layout
-                )
+                raise FiqaError(f"{file}, line {number}: {name} has no image {index}, it has {len(images):,}",
+                                layout)
         a, b = first[int(fields[0]) - 1], second[int(fields[1]) - 1]
         rows.append((a, b, a.split("/")[0], b.split("/")[0], number))
     if not rows:

@@ -6,18 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (
-    PUBLISHED_MISTAKES,
-    Protocol,
-    aligned_note,
-    file_listing,
-    flat_folder,
-    fold_notes,
-    folds_by_position,
-    label_notes,
-    read_token_list,
-    require,
-)
+from fiqa_core.benchmarks.loaders.pair_checks import (PUBLISHED_MISTAKES, Protocol, aligned_note,
+                                                      file_listing, flat_folder, fold_notes,
+                                                      folds_by_position, label_notes, read_token_list,
+                                                      require)
 
 PUBLISHED = Protocol(genuine=3000, impostor=3000, folds=10)
 NAME = r"(.+)_\d+\.jpg"
@@ -27,13 +19,8 @@ KNOWN = (
 )
 
 
-def cplfw(
-    name: str,
-    folder: str | Path,
-    pairs: str | Path,
-    aligned: bool | None = None,
-    allow_missing: bool = False,
-) -> Listing:
+def cplfw(name: str, folder: str | Path, pairs: str | Path, aligned: bool | None = None,
+          allow_missing: bool = False) -> Listing:
     """The images of pairs_CPLFW.txt, image_id = Name_1.jpg.
 
     The list codes no folds: they are ten equal blocks if each is half genuine, else unknown (-1).

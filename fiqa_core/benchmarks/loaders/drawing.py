@@ -16,9 +16,8 @@ from fiqa_core.benchmarks.loaders.pair_checks import first_few, read_csv
 COLUMNS = ["a", "b", "genuine"]
 
 
-def draw_pairs(
-    images: pd.DataFrame, genuine: int, impostor: int, per_identity: int, seed: int = 0
-) -> pd.DataFrame:
+def draw_pairs(images: pd.DataFrame, genuine: int, impostor: int, per_identity: int,
+               seed: int = 0) -> pd.DataFrame:
     """Comparisons a < b (image_id), genuine (1 or 0), genuine ones first, each class sorted by a and b.
 
     images        image_id (unique) and identity, text
@@ -26,10 +25,8 @@ def draw_pairs(
     There are fewer pairs than asked for where the set has no more under that limit.
     """
     images = images[["image_id", "identity"]].sort_values("image_id", ignore_index=True)
-    parts = [
-        _genuine(images, per_identity, seed).head(genuine).assign(genuine=1),
-        _impostor(images, per_identity, seed).head(impostor).assign(genuine=0),
-    ]
+    parts = [_genuine(images, per_identity, seed).head(genuine).assign(genuine=1),
+             _impostor(images, per_identity, seed).head(impostor).assign(genuine=0)]
     return pd.concat([part.sort_values(["a", "b"]) for part in parts], ignore_index=True)[COLUMNS]
 
 
@@ -51,10 +48,8 @@ def read_drawn_pairs(path: Path, identity: pd.Series) -> pd.DataFrame:
     table = read_csv(path, COLUMNS, "give a CSV file with the columns a, b, genuine")
     strangers = sorted({*table["a"], *table["b"]} - set(identity.index))
     if strangers:
-        raise FiqaError(
-            f"{path}: {len(strangers)} images are not in the set: {first_few(strangers)}",
-            "the list belongs to another set, or to another selection of its folds",
-        )
+        raise FiqaError(f"{path}: {len(strangers)} images are not in the set: {first_few(strangers)}",
+                        "the list belongs to another set, or to another selection of its folds")
     same = identity[table["a"]].to_numpy() == identity[table["b"]].to_numpy()
     wrong = table["genuine"].to_numpy() != np.where(same, "1", "0")
     if wrong.any():

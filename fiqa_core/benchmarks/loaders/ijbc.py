@@ -14,20 +14,11 @@ from scipy.sparse.csgraph import connected_components
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (
-    FilePictures,
-    check_missing,
-    existing,
-    first_few,
-    number_notes,
-    read_columns,
-    which_missing,
-)
+from fiqa_core.benchmarks.loaders.pair_checks import (FilePictures, check_missing, existing, first_few,
+                                                      number_notes, read_columns, which_missing)
 
-PUBLISHED = {
-    "ijbc": {"faces": 469_375, "templates": 23_124, "pairs": 15_658_489, "genuine pairs": 19_557},
-    "ijbb": {"faces": 227_630, "templates": 12_115, "pairs": 8_010_270, "genuine pairs": 10_270},
-}
+PUBLISHED = {"ijbc": {"faces": 469_375, "templates": 23_124, "pairs": 15_658_489, "genuine pairs": 19_557},
+             "ijbb": {"faces": 227_630, "templates": 12_115, "pairs": 8_010_270, "genuine pairs": 10_270}}
 FACES = "a file name, a template id and a media id"
 POINTS = "a file name, x and y of five landmarks, and a detector score"
 PAIRS = "two template ids and a label"
@@ -35,13 +26,8 @@ POINT_KINDS = {"name": str, **{f"{axis}{i}": float for i in range(1, 6) for axis
 DOUBTFUL = 0.5  # detector score below which insightface's packs found a face at the second attempt only
 
 
-def ijbc(
-    name: str,
-    folder: Path | str,
-    meta: Path | str | None = None,
-    images: Path | str | None = None,
-    allow_missing: bool = False,
-) -> Listing:
+def ijbc(name: str, folder: Path | str, meta: Path | str | None = None, images: Path | str | None = None,
+         allow_missing: bool = False) -> Listing:
     """The listing of IJB-C or IJB-B in `folder`, with given landmarks and template pairs.
 
     meta, images   where the three lists and the crops lie, if not in folder/meta and folder/loose_crop
@@ -69,14 +55,9 @@ def ijbc(
         notes.append(f"{absent.sum():,} faces have no file; {(~usable).sum():,} pairs are left out with them")
     faces, codes, pairs = faces[~absent], codes[~absent], pairs[usable].reset_index(drop=True)
     ids = pd.Index(templates.astype(str))
-    return Listing(
-        name,
-        images_table(faces, ids[codes], ids[subject[codes]]),
+    return Listing(name, images_table(faces, ids[codes], ids[subject[codes]]),
         pairs.assign(**{side: pd.Categorical.from_codes(pairs[side], ids) for side in "ab"}),
-        FilePictures(images, tuple(faces["name"])),
-        landmarks=landmarks_of(faces),
-        notes=tuple(notes),
-    )
+        FilePictures(images, tuple(faces["name"])), landmarks=landmarks_of(faces), notes=tuple(notes))
 
 
 def find_prefix(meta: Path) -> str:
@@ -97,10 +78,8 @@ def read_faces(meta: Path, prefix: str) -> pd.DataFrame:
     points = read_columns(points_path, POINT_KINDS, POINTS, r"\s+")
     faces = read_columns(faces_path, {"name": str, "template": np.int64, "media": np.int64}, FACES, r"\s+")
     if len(points) != len(faces):
-        raise FiqaError(
-            f"{points_path.name} lists {len(points)} faces, {faces_path.name} {len(faces)}",
-            "take both lists from one copy of the benchmark",
-        )
+        raise FiqaError(f"{points_path.name} lists {len(points)} faces, {faces_path.name} {len(faces)}",
+                        "take both lists from one copy of the benchmark")
     differ = (points["name"] != faces["name"]).to_numpy()
     if differ.any():
         row = int(differ.argmax())
@@ -110,10 +89,8 @@ def read_faces(meta: Path, prefix: str) -> pd.DataFrame:
             "both lists name the same faces in the same order; restore them, do not sort them",
         )
     if not faces["name"].is_unique:
-        raise FiqaError(
-            f"{faces_path}: {faces['name'][faces['name'].duplicated()].iloc[0]} is listed twice",
-            "every face belongs to one template; restore the list",
-        )
+        raise FiqaError(f"{faces_path}: {faces['name'][faces['name'].duplicated()].iloc[0]} is listed twice",
+                        "every face belongs to one template; restore the list")
     _check_points(points, points_path)
     return points.assign(template=faces["template"], media=faces["media"])
 
@@ -123,10 +100,8 @@ def _check_points(points: pd.DataFrame, path: Path) -> None:
     wrong = ~points["score"].between(0, 1).to_numpy()
     if wrong.any():
         row = int(wrong.argmax())
-        raise FiqaError(
-            f"{path}, line {row + 1}: {points['score'][row]:g} is no detector score from 0 to 1",
-            f"a line holds {POINTS}; restore the file",
-        )
+        raise FiqaError(f"{path}, line {row + 1}: {points['score'][row]:g} is no detector score from 0 to 1",
+                        f"a line holds {POINTS}; restore the file")
     p = points
     plausible = (p["x1"] < p["x2"]) & (p["x4"] < p["x5"]) & ((p["y1"] + p["y2"]) / 2 < p["y3"])
     plausible &= p["y3"] < (p["y4"] + p["y5"]) / 2
@@ -161,16 +136,14 @@ def read_pairs(path: Path, templates: np.ndarray) -> pd.DataFrame:
     wrong = ~table["genuine"].isin((0, 1)).to_numpy()
     if wrong.any():
         row = int(wrong.argmax())
-        raise FiqaError(
-            f"{path}, line {row + 1}: label {table['genuine'][row]}", "labels are 1 (genuine) or 0 (impostor)"
-        )
+        raise FiqaError(f"{path}, line {row + 1}: label {table['genuine'][row]}",
+                        "labels are 1 (genuine) or 0 (impostor)")
     sides = {side: template_codes(table[side].to_numpy(), templates, path) for side in "ab"}
     same = sides["a"] == sides["b"]
     if same.any():
         row = int(same.argmax())
-        raise FiqaError(
-            f"{path}, line {row + 1}: template {table['a'][row]} is compared with itself", "drop the line"
-        )
+        raise FiqaError(f"{path}, line {row + 1}: template {table['a'][row]} is compared with itself",
+                        "drop the line")
     genuine = table["genuine"].to_numpy(np.int8)
     return pd.DataFrame({**sides, "genuine": genuine, "fold": np.full(len(genuine), -1, np.int8)})
 

@@ -12,36 +12,18 @@ import pandas as pd
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.loaders.ijbc import PUBLISHED, template_codes
 from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (
-    CutPictures,
-    boxes_around,
-    check_missing,
-    number_notes,
-    read_columns,
-    read_csv,
-    which_missing,
-)
+from fiqa_core.benchmarks.loaders.pair_checks import (CutPictures, boxes_around, check_missing, number_notes,
+                                                      read_columns, read_csv, which_missing)
 
 TEMPLATES = ("ijbc_1N_gallery_G1.csv", "ijbc_1N_gallery_G2.csv", "ijbc_1N_probe_mixed.csv")
 MATCHES = "ijbc_11_G1_G2_matches.csv"
-KINDS = {
-    "TEMPLATE_ID": np.int64,
-    "SUBJECT_ID": np.int64,
-    "FILENAME": str,
-    "SIGHTING_ID": np.int64,
-    **dict.fromkeys(("FACE_X", "FACE_Y", "FACE_WIDTH", "FACE_HEIGHT"), float),
-}
+KINDS = {"TEMPLATE_ID": np.int64, "SUBJECT_ID": np.int64, "FILENAME": str, "SIGHTING_ID": np.int64,
+         **dict.fromkeys(("FACE_X", "FACE_Y", "FACE_WIDTH", "FACE_HEIGHT"), float)}
 REMEDY = "copy the folder protocols of NIST's package completely"
 
 
-def ijbc_nist(
-    name: str,
-    folder: Path | str,
-    meta: Path | str | None = None,
-    images: Path | str | None = None,
-    margin: float = 2.2,
-    allow_missing: bool = False,
-) -> Listing:
+def ijbc_nist(name: str, folder: Path | str, meta: Path | str | None = None, images: Path | str | None = None,
+              margin: float = 2.2, allow_missing: bool = False) -> Listing:
     """The listing of NIST's package of IJB-C in `folder`.
 
     meta, images   where the CSV files and the pictures lie, if not in folder/protocols and folder/images
@@ -65,13 +47,9 @@ def ijbc_nist(
         notes.append(f"{absent.sum():,} faces have no file; {(~usable).sum():,} pairs are left out with them")
     faces, pairs = faces[~absent], pairs[usable].reset_index(drop=True)
     ids = pd.Index(templates.astype(str))
-    return Listing(
-        name,
-        images_table(faces),
+    return Listing(name, images_table(faces),
         pairs.assign(**{side: pd.Categorical.from_codes(pairs[side], ids) for side in "ab"}),
-        CutPictures(images, tuple(faces["FILENAME"]), face_boxes(faces, margin)),
-        notes=tuple(notes),
-    )
+        CutPictures(images, tuple(faces["FILENAME"]), face_boxes(faces, margin)), notes=tuple(notes))
 
 
 def read_templates(protocols: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -82,10 +60,8 @@ def read_templates(protocols: Path) -> tuple[pd.DataFrame, list[str]]:
     notes = [f"{twice.sum():,} faces are listed twice in a template and counted once"] if twice.any() else []
     subjects = faces.groupby("TEMPLATE_ID")["SUBJECT_ID"].nunique()
     if (subjects > 1).any():
-        raise FiqaError(
-            f"{protocols}: template {subjects.idxmax()} has {subjects.max()} subjects",
-            "restore the CSV files",
-        )
+        raise FiqaError(f"{protocols}: template {subjects.idxmax()} has {subjects.max()} subjects",
+                        "restore the CSV files")
     return faces[~twice].reset_index(drop=True), notes
 
 

@@ -27,16 +27,8 @@ from scipy.sparse.csgraph import connected_components
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import decode_image
 from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (
-    PUBLISHED_MISTAKES,
-    Protocol,
-    count_notes,
-    fold_notes,
-    folds_by_position,
-    label_notes,
-    look_aligned,
-    require,
-)
+from fiqa_core.benchmarks.loaders.pair_checks import (PUBLISHED_MISTAKES, Protocol, count_notes, fold_notes,
+                                                      folds_by_position, label_notes, look_aligned, require)
 
 SOURCE = "get the file again from where it was published, and never open it with Python's own pickle"
 PLAIN_TYPES = ("u1", "b1", "i1", "i4", "i8")  # of images and labels
@@ -178,10 +170,8 @@ def to_array(value: Array) -> np.ndarray:
 
 
 LAYOUT = "a .bin holds two things: a list of 2 N encoded images and a list of N labels, True for one person"
-PUBLISHED = {
-    **dict.fromkeys(("lfw", "calfw", "cplfw", "agedb_30"), Protocol(3000, 3000)),
-    **dict.fromkeys(("cfp_fp", "cfp_ff"), Protocol(3500, 3500)),
-}
+PUBLISHED = {**dict.fromkeys(("lfw", "calfw", "cplfw", "agedb_30"), Protocol(3000, 3000)),
+             **dict.fromkeys(("cfp_fp", "cfp_ff"), Protocol(3500, 3500))}
 
 
 @dataclass(frozen=True)
@@ -243,9 +233,8 @@ def _labels(labels, path: Path) -> np.ndarray:
         raise FiqaError(f"{path}: the labels are no list of booleans: {error}", LAYOUT) from None
     wrong = [row for row, value in enumerate(values) if not isinstance(value, int) or value not in (0, 1)]
     if wrong:
-        raise FiqaError(
-            f"{path}: label {wrong[0]} is {str(values[wrong[0]])[:40]}, neither True nor False", LAYOUT
-        )
+        raise FiqaError(f"{path}: label {wrong[0]} is {str(values[wrong[0]])[:40]}, neither True nor False",
+                        LAYOUT)
     return np.array(values, np.int64)
 
 

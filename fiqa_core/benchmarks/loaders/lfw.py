@@ -15,15 +15,8 @@ import pandas as pd
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import IMAGE_SUFFIXES
 from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (
-    Protocol,
-    file_listing,
-    fold_notes,
-    label_notes,
-    read_lines,
-    require,
-    sha256,
-)
+from fiqa_core.benchmarks.loaders.pair_checks import (Protocol, file_listing, fold_notes, label_notes,
+                                                      read_lines, require, sha256)
 
 CSV_COLUMNS = ("fold", "path_a", "path_b", "genuine")
 LAYOUT = (
@@ -53,15 +46,13 @@ def _read_csv(path: Path) -> pd.DataFrame:
     pairs = pd.read_csv(path)
     missing = [column for column in CSV_COLUMNS if column not in pairs]
     if missing:
-        raise FiqaError(
-            f"{path} lacks column {', '.join(missing)}", f"name the columns {', '.join(CSV_COLUMNS)}"
-        )
+        raise FiqaError(f"{path} lacks column {', '.join(missing)}",
+                        f"name the columns {', '.join(CSV_COLUMNS)}")
     empty = pairs[list(CSV_COLUMNS)].isna().any(axis=1)
     if empty.any() or not pairs["genuine"].isin((0, 1)).all():
         line = int((empty | ~pairs["genuine"].isin((0, 1))).idxmax()) + 2
-        raise FiqaError(
-            f"{path}, line {line}: an empty field, or genuine is neither 0 nor 1", "correct the line"
-        )
+        raise FiqaError(f"{path}, line {line}: an empty field, or genuine is neither 0 nor 1",
+                        "correct the line")
     return pairs[list(CSV_COLUMNS)].astype({"fold": int, "genuine": int})
 
 
@@ -87,10 +78,8 @@ def read_official_rows(path: Path) -> pd.DataFrame:
             f"{size} genuine and {size} impostor pairs = {2 * folds * size}",
             LAYOUT,
         )
-    rows = [
-        _official_line(path, number, line, number // (2 * size) + 1, number % (2 * size) < size)
-        for number, line in enumerate(lines[1:])
-    ]
+    rows = [_official_line(path, number, line, number // (2 * size) + 1, number % (2 * size) < size)
+            for number, line in enumerate(lines[1:])]
     return pd.DataFrame(rows, columns=["fold", "name_a", "number_a", "name_b", "number_b", "genuine"])
 
 
@@ -114,14 +103,8 @@ def _official_line(path: Path, number: int, line: str, fold: int, genuine: bool)
             f"{'three fields (genuine)' if genuine else 'four fields (impostor)'} for fold {fold}",
             LAYOUT,
         )
-    return (
-        fold,
-        fields[0],
-        int(fields[1]),
-        fields[-2] if not genuine else fields[0],
-        int(fields[-1]),
-        int(genuine),
-    )
+    return (fold, fields[0], int(fields[1]), fields[-2] if not genuine else fields[0], int(fields[-1]),
+            int(genuine))
 
 
 def identity_roots(folder: Path, identities: list[str]) -> list[Path]:
@@ -134,18 +117,15 @@ def identity_roots(folder: Path, identities: list[str]) -> list[Path]:
         found = [path for path in level if any((path / identity).is_dir() for identity in identities)]
         if found:
             return found
-    raise FiqaError(
-        f"{folder} holds no folder {identities[0]}, nor does a folder below it",
-        "give the folder with one folder per person, as LFW's archive unpacks",
-    )
+    raise FiqaError(f"{folder} holds no folder {identities[0]}, nor does a folder below it",
+                    "give the folder with one folder per person, as LFW's archive unpacks")
 
 
 def _image(root: Path, folder: Path, identity: str, number: int) -> str:
     """`Name/Name_0001.jpg` relative to `folder`, with the suffix that the file has."""
     stem = root / identity / f"{identity}_{number:04d}"
-    suffix = next(
-        (suffix for suffix in IMAGE_SUFFIXES if stem.with_name(stem.name + suffix).is_file()), ".jpg"
-    )
+    suffix = next((suffix for suffix in IMAGE_SUFFIXES if stem.with_name(stem.name + suffix).is_file()),
+                  ".jpg")
     return stem.with_name(stem.name + suffix).relative_to(folder).as_posix()
 
 
@@ -173,20 +153,13 @@ def _check_files(pairs: pd.DataFrame, path: Path, folder: Path) -> None:
 VIEW_2 = Protocol(genuine=3000, impostor=3000, folds=10, images=7701, identities=4281)
 DEVELOPMENT = {"pairsDevTrain.txt": Protocol(1100, 1100, 1), "pairsDevTest.txt": Protocol(500, 500, 1)}
 # SHA-256 of the published lists, as scikit-learn pins them
-OFFICIAL = {
-    "pairs.txt": "ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592",
-    "pairsDevTrain.txt": "1d454dada7dfeca0e7eab6f65dc4e97a6312d44cf142207be28d688be92aabfa",
-    "pairsDevTest.txt": "7cb06600ea8b2814ac26e946201cdb304296262aad67d046a16a7ec85d0ff87c",
-}
+OFFICIAL = {"pairs.txt": "ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592",
+            "pairsDevTrain.txt": "1d454dada7dfeca0e7eab6f65dc4e97a6312d44cf142207be28d688be92aabfa",
+            "pairsDevTest.txt": "7cb06600ea8b2814ac26e946201cdb304296262aad67d046a16a7ec85d0ff87c"}
 
 
-def lfw(
-    name: str,
-    folder: str | Path,
-    pairs: str | Path,
-    aligned: bool | None = None,
-    allow_missing: bool = False,
-) -> Listing:
+def lfw(name: str, folder: str | Path, pairs: str | Path, aligned: bool | None = None,
+        allow_missing: bool = False) -> Listing:
     """The images of an official LFW list, image_id = Name/Name_0001.jpg.
 
     folder         with one folder per person, or up to two levels above it, as archives unpack
@@ -209,8 +182,7 @@ def official_pairs(path: Path, folder: Path) -> tuple[pd.DataFrame, Path, list[s
     """Pairs of a list in LFW's layout, the folder that holds the people, a note if several do."""
     rows = read_official_rows(path)
     roots = identity_roots(folder, pd.unique(rows["name_a"]).tolist())
-    table = name_images(rows, roots[0], roots[0]).assign(
-        identity_a=rows["name_a"], identity_b=rows["name_b"], line=rows.index + 2
-    )
+    table = name_images(rows, roots[0], roots[0]).assign(identity_a=rows["name_a"], identity_b=rows["name_b"],
+                                                         line=rows.index + 2)
     notes = [f"{root} holds these people too; images are read from {roots[0]}" for root in roots[1:]]
     return table, roots[0], notes

@@ -83,11 +83,8 @@ def count_notes(protocol: Protocol, pairs: pd.DataFrame, images: pd.DataFrame) -
         "images in pairs": (len(images), protocol.images),
         "identities": (images["identity"].nunique(), protocol.identities),
     }
-    return [
-        f"{number:,} {what}, the published protocol has {published:,}"
-        for what, (number, published) in found.items()
-        if published not in (None, number)
-    ]
+    return [f"{number:,} {what}, the published protocol has {published:,}"
+            for what, (number, published) in found.items() if published not in (None, number)]
 
 
 def label_notes(pairs: pd.DataFrame, path: Path, tolerance: float = 0.0, unit: str = "line") -> list[str]:
@@ -100,10 +97,8 @@ def label_notes(pairs: pd.DataFrame, path: Path, tolerance: float = 0.0, unit: s
     wrong = same != (pairs["genuine"] == 1).to_numpy()
     itself = (pairs["path_a"] == pairs["path_b"]).to_numpy()
     notes = []
-    for mask, what in (
-        (wrong, "labels contradict the identities of their images"),
-        (itself, "pairs compare an image with itself"),
-    ):
+    for mask, what in ((wrong, "labels contradict the identities of their images"),
+                       (itself, "pairs compare an image with itself")):
         if mask.any():
             first = pairs.iloc[int(mask.argmax())]
             text = (
@@ -171,22 +166,13 @@ class FilePictures:
 
     def __call__(self, row: int) -> np.ndarray:
         if row in self.failed:
-            raise FiqaError(
-                f"{self.names[row]} is listed as a failure (fte = 1)", "set fte to 0 to use the image"
-            )
+            raise FiqaError(f"{self.names[row]} is listed as a failure (fte = 1)",
+                            "set fte to 0 to use the image")
         return read_image(self.folder / self.names[row])
 
 
-def file_listing(
-    name: str,
-    folder: Path,
-    pairs: pd.DataFrame,
-    path: Path,
-    protocol: Protocol,
-    notes: list[str],
-    aligned: bool | None = None,
-    allow_missing: bool = False,
-) -> Listing:
+def file_listing(name: str, folder: Path, pairs: pd.DataFrame, path: Path, protocol: Protocol,
+                 notes: list[str], aligned: bool | None = None, allow_missing: bool = False) -> Listing:
     """The listing of `pairs` (columns as in `checks`) between images below `folder`, image_id = path there.
 
     path           the pair list, for messages
@@ -197,22 +183,15 @@ def file_listing(
     images = image_table(pairs)
     read = FilePictures(folder, tuple(images["image_id"]))
     table = pairs.rename(columns={"path_a": "a", "path_b": "b"})[["a", "b", "genuine", "fold"]]
-    return Listing(
-        name=name,
-        images=images,
-        pairs=table.reset_index(drop=True),
-        read=read,
-        aligned=look_aligned(read, len(images), folder) if aligned is None else aligned,
-        notes=(*notes, *missing, *count_notes(protocol, table, images)),
-    )
+    return Listing(name=name, images=images, pairs=table.reset_index(drop=True), read=read,
+                   aligned=look_aligned(read, len(images), folder) if aligned is None else aligned,
+                   notes=(*notes, *missing, *count_notes(protocol, table, images)))
 
 
 def image_table(pairs: pd.DataFrame) -> pd.DataFrame:
     """The images of `pairs` once each, sorted by path: image_id, identity, template_id, media_id."""
-    sides = [
-        pairs[[f"path_{side}", f"identity_{side}"]].set_axis(["image_id", "identity"], axis=1)
-        for side in "ab"
-    ]
+    sides = [pairs[[f"path_{side}", f"identity_{side}"]].set_axis(["image_id", "identity"], axis=1)
+             for side in "ab"]
     images = pd.concat(sides).drop_duplicates("image_id").sort_values("image_id", ignore_index=True)
     return images.assign(template_id=images["image_id"], media_id=images["image_id"])
 
@@ -222,9 +201,8 @@ def missing_files(names: pd.Series, folder: Path) -> list[str]:
     return sorted(name for name in names.unique() if not (folder / name).is_file())
 
 
-def present_pairs(
-    pairs: pd.DataFrame, folder: Path, path: Path, allow_missing: bool
-) -> tuple[pd.DataFrame, list[str]]:
+def present_pairs(pairs: pd.DataFrame, folder: Path, path: Path,
+                  allow_missing: bool) -> tuple[pd.DataFrame, list[str]]:
     """The pairs whose images are both there, and a note on the others; FiqaError as in `file_listing`."""
     names = pd.concat([pairs["path_a"], pairs["path_b"]])
     missing = missing_files(names, folder)
@@ -327,19 +305,14 @@ def which_missing(folder: Path, names) -> np.ndarray:
 def check_missing(names, total: int, what: str, folder: Path, allow_missing: bool) -> None:
     """FiqaError that counts the missing `names` and shows the first; none, or some if allowed, are fine."""
     if len(names) == total or (len(names) and not allow_missing):
-        raise FiqaError(
-            f"{len(names)} of {total} {what} are not in {folder}: {first_few(names)}",
-            "complete the folder, or set allow_missing: true to leave out the comparisons that need them",
-        )
+        raise FiqaError(f"{len(names)} of {total} {what} are not in {folder}: {first_few(names)}",
+            "complete the folder, or set allow_missing: true to leave out the comparisons that need them")
 
 
 def number_notes(counts: dict[str, int], published: dict[str, int], source: str) -> list[str]:
     """One note for every count that is not the published one."""
-    return [
-        f"{counts[what]:,} {what}; {source} has {published[what]:,}"
-        for what in published
-        if counts[what] != published[what]
-    ]
+    return [f"{counts[what]:,} {what}; {source} has {published[what]:,}" for what in published
+            if counts[what] != published[what]]
 
 
 def read_columns(path: Path, kinds: dict[str, type], layout: str, separator: str = " ") -> pd.DataFrame:
@@ -448,10 +421,8 @@ def _line(path: Path, number: int, line: str, name_form: str, tokens: range) -> 
         )
     named = re.fullmatch(name_form, fields[0])
     if named is None:
-        raise FiqaError(
-            f"{path}, line {number}: {fields[0]!r} is not a name of the form that this set has",
-            "get the list again: malformed names occur in the archive, none of them in the published list",
-        )
+        raise FiqaError(f"{path}, line {number}: {fields[0]!r} is not a name of the form that this set has",
+            "get the list again: malformed names occur in the archive, none of them in the published list")
     return fields[0], named[1], int(fields[1])
 
 
@@ -461,10 +432,8 @@ def flat_folder(folder: Path, names: pd.Series) -> Path:
     Raises FiqaError if none does, or several: archives hold originals and aligned copies of equal names.
     """
     names = pd.unique(names)[:50]
-    levels = [
-        [folder],
-        *(sorted(p for p in folder.glob(pattern) if p.is_dir()) for pattern in ("*", "*/*", "*/*/*")),
-    ]
+    levels = [[folder],
+              *(sorted(p for p in folder.glob(pattern) if p.is_dir()) for pattern in ("*", "*/*", "*/*/*"))]
     for level in levels:
         found = [place for place in level if any((place / name).is_file() for name in names)]
         if len(found) > 1:
@@ -474,9 +443,8 @@ def flat_folder(folder: Path, names: pd.Series) -> Path:
             )
         if found:
             return found[0]
-    raise FiqaError(
-        f"{folder} holds no image of the list, {names[0]} for one", "give the flat folder with all images"
-    )
+    raise FiqaError(f"{folder} holds no image of the list, {names[0]} for one",
+                    "give the flat folder with all images")
 
 
 def aligned_note(aligned: bool, folder: Path) -> list[str]:

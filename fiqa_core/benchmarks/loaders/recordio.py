@@ -110,10 +110,8 @@ def _no_record(place: str, offset: int, magic: int) -> FiqaError:
 
 
 def _split(place: str) -> FiqaError:
-    return FiqaError(
-        f"{place} is split in several parts (its continuation flag is set), which is not read",
-        "leave the image out, or pack the set anew",
-    )
+    return FiqaError(f"{place} is split in several parts (its continuation flag is set), which is not read",
+                     "leave the image out, or pack the set anew")
 
 
 EXACT = 2**24  # labels are float32: larger keys are rounded, and ranges of keys with them
@@ -134,14 +132,8 @@ class RecordPictures:
         return decode_image(read_record(self.path, int(self.offsets[row]), place), place)
 
 
-def recordio(
-    name: str,
-    folder: Path | str,
-    stem: str = "train",
-    identities: int | None = None,
-    per_identity: int | None = None,
-    seed: int = 0,
-) -> Listing:
+def recordio(name: str, folder: Path | str, stem: str = "train", identities: int | None = None,
+             per_identity: int | None = None, seed: int = 0) -> Listing:
     """The listing of the training set in `folder` (stem.rec, stem.idx, property), without pairs.
 
     identities    draw so many identities with `seed` (None: all); MS1MV3 has 5.2 million images, which as
@@ -164,14 +156,9 @@ def recordio(
         notes.append(f"{len(chosen):,} of {len(keys):,} images are drawn with seed {seed}")
     image_id = pd.Series(np.char.zfill(keys[chosen].astype(str), 8)).astype(str)
     images = pd.DataFrame({"image_id": image_id, "identity": pd.Series(identity[chosen]).astype(str)})
-    return Listing(
-        name,
-        images.assign(template_id=images["image_id"], media_id=images["image_id"]),
-        empty_pairs(),
-        RecordPictures(records.path, keys[chosen], records.offsets_of(keys[chosen])),
-        aligned=True,
-        notes=tuple(notes),
-    )
+    return Listing(name, images.assign(template_id=images["image_id"], media_id=images["image_id"]),
+        empty_pairs(), RecordPictures(records.path, keys[chosen], records.offsets_of(keys[chosen])),
+        aligned=True, notes=tuple(notes))
 
 
 def read_property(path: Path) -> int:

@@ -10,16 +10,8 @@ import pandas as pd
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.loaders.lfw import OFFICIAL, official_pairs
 from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (
-    Protocol,
-    file_listing,
-    first_few,
-    fold_notes,
-    label_notes,
-    read_lines,
-    require,
-    sha256,
-)
+from fiqa_core.benchmarks.loaders.pair_checks import (Protocol, file_listing, first_few, fold_notes,
+                                                      label_notes, read_lines, require, sha256)
 
 PUBLISHED = Protocol(genuine=3000, impostor=3000, folds=10, images=7263, identities=3743)
 SCORES = 13233  # images that xqlfw_scores.txt rates
@@ -29,14 +21,8 @@ SCORE_LAYOUT = (
 LFW_FOLDERS = ("lfw", "lfw_funneled", "lfw-funneled", "lfw-deepfunneled", "images_deepfunneled")
 
 
-def xqlfw(
-    name: str,
-    folder: str | Path,
-    pairs: str | Path,
-    scores: str | Path | None = None,
-    aligned: bool | None = None,
-    allow_missing: bool = False,
-) -> Listing:
+def xqlfw(name: str, folder: str | Path, pairs: str | Path, scores: str | Path | None = None,
+          aligned: bool | None = None, allow_missing: bool = False) -> Listing:
     """The images of xqlfw_pairs.txt; with xqlfw_scores.txt as `scores` also their column `xqlfw_score`.
 
     folder         of the unpacked archive: people are looked for in it and up to two levels below
@@ -66,9 +52,8 @@ def with_scores(listing: Listing, path: Path) -> Listing:
     column = scores.reindex(keys).to_numpy()
     unrated = listing.images["image_id"][pd.isna(column)].tolist()
     if len(unrated) == len(column):
-        raise FiqaError(
-            f"{path} rates none of the images of {listing.name}", "give the scores of the same release"
-        )
+        raise FiqaError(f"{path} rates none of the images of {listing.name}",
+                        "give the scores of the same release")
     notes = [f"{path}: scores rest partly on SER-FIQ, which they flatter"]
     if len(scores) != SCORES:
         notes.append(f"{path} has {len(scores):,} scores, the published file {SCORES:,}")
@@ -86,9 +71,8 @@ def read_scores(path: Path) -> pd.Series:
     table = pd.DataFrame(rows, columns=["ID", "Num", "Score"])
     twice = table.duplicated(["ID", "Num"])
     if twice.any():
-        raise FiqaError(
-            f"{path}, line {int(twice.idxmax()) + 2}: this image has a score already", SCORE_LAYOUT
-        )
+        raise FiqaError(f"{path}, line {int(twice.idxmax()) + 2}: this image has a score already",
+                        SCORE_LAYOUT)
     return table.set_index(["ID", "Num"])["Score"]
 
 
@@ -99,7 +83,6 @@ def _score_line(path: Path, number: int, line: str) -> tuple[str, int, float]:
     except (ValueError, IndexError):
         fields = []
     if len(fields) != 3 or not 0 <= score <= 1:
-        raise FiqaError(
-            f"{path}, line {number}: {line!r} is not a name, a number and a score in [0, 1]", SCORE_LAYOUT
-        )
+        raise FiqaError(f"{path}, line {number}: {line!r} is not a name, a number and a score in [0, 1]",
+                        SCORE_LAYOUT)
     return person, image, score

@@ -17,15 +17,8 @@ from scipy.io import loadmat
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import IMAGE_SUFFIXES
 from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (
-    CutPictures,
-    FilePictures,
-    boxes_around,
-    check_missing,
-    existing,
-    first_existing,
-    number_notes,
-)
+from fiqa_core.benchmarks.loaders.pair_checks import (CutPictures, FilePictures, boxes_around, check_missing,
+                                                      existing, first_existing, number_notes)
 
 LAYOUT = "a line holds split, pair, first clip, second clip, 1 if same, separated by commas, after one header"
 PAIRS_REMEDY = "copy splits.txt from the set's site, or the folder meta_data from its archive"
@@ -111,15 +104,8 @@ VARIANTS = {"frames": "frame_images_DB", "aligned": "aligned_images_DB"}
 BOX_LAYOUT = r"a line holds Name\v\v.frame.jpg,0,x,y,width,height,0.0,1 with the centre and size of the face"
 
 
-def ytf(
-    name: str,
-    folder: Path | str,
-    variant: str = "frames",
-    splits: Path | str | None = None,
-    frames: int = 30,
-    margin: float = 2.2,
-    allow_missing: bool = False,
-) -> Listing:
+def ytf(name: str, folder: Path | str, variant: str = "frames", splits: Path | str | None = None,
+        frames: int = 30, margin: float = 2.2, allow_missing: bool = False) -> Listing:
     """The listing of YouTube Faces in `folder`.
 
     variant        "frames" (pictures cut to `margin` times the labelled box: the factor of the set's own
@@ -147,13 +133,8 @@ def ytf(
     images = pd.concat([evenly(table, frames) for table in tables.values() if len(table)], ignore_index=True)
     if (folder / "YTFErrors.csv").is_file() and splits is None:
         notes.append("YTFErrors.csv is not applied; give splits: the corrected list, to use one")
-    return Listing(
-        name,
-        images[["image_id", "identity", "template_id", "media_id", "frame"]],
-        pairs,
-        frame_reader(root, images, variant, margin),
-        notes=tuple(notes),
-    )
+    return Listing(name, images[["image_id", "identity", "template_id", "media_id", "frame"]], pairs,
+                   frame_reader(root, images, variant, margin), notes=tuple(notes))
 
 
 def clip_pairs(folder: Path, splits: Path | None) -> tuple[pd.DataFrame, list[str]]:

@@ -64,10 +64,8 @@ def test_the_list_is_a_function_of_names_and_seed():
 
 def test_no_identity_has_more_than_its_share():
     sizes = {"many": 40, **{f"few{i}": 3 for i in range(30)}}
-    images = pd.DataFrame(
-        [(f"{who}/{i}", who) for who, size in sizes.items() for i in range(size)],
-        columns=["image_id", "identity"],
-    )
+    images = pd.DataFrame([(f"{who}/{i}", who) for who, size in sizes.items() for i in range(size)],
+                          columns=["image_id", "identity"])
     pairs = draw_pairs(images, 1000, 100, 8)
     who = pairs.assign(a=pairs["a"].str.split("/").str[0], b=pairs["b"].str.split("/").str[0])
     genuine, impostor = who[who["genuine"] == 1], who[who["genuine"] == 0]

@@ -77,9 +77,8 @@ def test_the_frontal_list_for_both_sides_is_caught(tmp_path):
 def test_indices_of_another_protocol_are_caught(tmp_path):
     protocol = write_cfp(tmp_path) / "Protocol"
     (protocol / "Split/FP/05/same.txt").write_text((protocol / "Split/FF/05/same.txt").read_text())
-    with pytest.raises(
-        FiqaError, match="05/same.txt, line 1: Pair_list_P.txt has no image 82.*\n.*second in Pair_list_P"
-    ):
+    with pytest.raises(FiqaError,
+        match="05/same.txt, line 1: Pair_list_P.txt has no image 82.*\n.*second in Pair_list_P"):
         load_listing("cfp", "CFP-FP", folder=tmp_path)
 
 
@@ -106,7 +105,6 @@ def test_parts_of_cfp_that_are_not_there(tmp_path):
 
 def test_an_image_paired_with_itself(tmp_path):
     edit(write_cfp(tmp_path) / "Protocol/Split/FF/01/same.txt", 1, "1,1")
-    with pytest.raises(
-        FiqaError, match="line 1: 1 of 80 pairs compare an image with itself, first 001/frontal/01"
-    ):
+    with pytest.raises(FiqaError,
+                       match="line 1: 1 of 80 pairs compare an image with itself, first 001/frontal/01"):
         load_listing("cfp", "CFP-FF", folder=tmp_path, protocol="FF")

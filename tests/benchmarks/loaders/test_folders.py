@@ -25,11 +25,8 @@ def place(tmp_path):
 def write_images(place, clips: bool = False):
     """images.csv with own ids; `clips`: the two images of a person are frames of one clip, one template."""
     clip = {person: f"{person}-clip" if clips else "" for person in PEOPLE}
-    rows = [
-        f"{p.lower()}{n},{p}/{n}.png,{p} Smith,{clip[p]},{clip[p]},{n - 1},x{n}"
-        for p in PEOPLE
-        for n in (1, 2)
-    ]
+    rows = [f"{p.lower()}{n},{p}/{n}.png,{p} Smith,{clip[p]},{clip[p]},{n - 1},x{n}" for p in PEOPLE
+            for n in (1, 2)]
     header = "image_id,path,identity,media_id,template_id,fte,camera"
     (place / "images.csv").write_text("\n".join([header, *rows]) + "\n")
     text = (place / "pairs.csv").read_text()

@@ -11,9 +11,8 @@ from fiqa_core.benchmarks.loaders.ijbc import ijbc
 from fiqa_core.evaluation.comparisons import benchmark_pairs
 from tests.helpers.forms_writers import TEMPLATE, change_line, picture, write_ijbc, write_lines
 
-FACES, POINTS, PAIRS = (
-    f"ijbc_{part}.txt" for part in ("face_tid_mid", "name_5pts_score", "template_pair_label")
-)
+FACES, POINTS, PAIRS = (f"ijbc_{part}.txt"
+                        for part in ("face_tid_mid", "name_5pts_score", "template_pair_label"))
 
 
 @pytest.fixture
@@ -63,12 +62,9 @@ def test_the_tables_evaluate(folder):
 
 
 def test_a_small_list_is_noted_not_refused(folder):
-    assert ijbc("IJB-C", folder).notes == (
-        "7 faces; the published IJB-C has 469,375",
-        "5 templates; the published IJB-C has 23,124",
-        "6 pairs; the published IJB-C has 15,658,489",
-        "3 genuine pairs; the published IJB-C has 19,557",
-    )
+    assert ijbc("IJB-C", folder).notes == ("7 faces; the published IJB-C has 469,375",
+        "5 templates; the published IJB-C has 23,124", "6 pairs; the published IJB-C has 15,658,489",
+        "3 genuine pairs; the published IJB-C has 19,557")
 
 
 def test_doubtful_and_unknown_landmarks_are_noted(folder):
@@ -76,10 +72,8 @@ def test_doubtful_and_unknown_landmarks_are_noted(folder):
     change_line(folder / "meta" / POINTS, 3, "3.jpg " + "4 " * 10 + "0.9")
     listing = ijbc("IJB-C", folder)
     assert np.isnan(listing.landmarks[2]).all() and np.isfinite(np.delete(listing.landmarks, 2, 0)).all()
-    assert listing.notes[-2:] == (
-        "1 faces have no usable landmarks",
-        "1 faces were detected with a score below 0.5: doubtful landmarks",
-    )
+    assert listing.notes[-2:] == ("1 faces have no usable landmarks",
+                                  "1 faces were detected with a score below 0.5: doubtful landmarks")
 
 
 def test_missing_faces(folder):

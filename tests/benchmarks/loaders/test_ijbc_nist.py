@@ -7,9 +7,8 @@ from fiqa_core.base.images import read_image
 from fiqa_core.benchmarks.loaders.ijbc_nist import ijbc_nist
 from tests.helpers.forms_writers import change_line, write_ijbc_nist
 
-G1, G2, PROBES, MATCHES = (
-    f"ijbc_{part}.csv" for part in ("1N_gallery_G1", "1N_gallery_G2", "1N_probe_mixed", "11_G1_G2_matches")
-)
+G1, G2, PROBES, MATCHES = (f"ijbc_{part}.csv"
+    for part in ("1N_gallery_G1", "1N_gallery_G2", "1N_probe_mixed", "11_G1_G2_matches"))
 
 
 @pytest.fixture
@@ -25,11 +24,8 @@ def message(folder, **options) -> str:
 
 def test_tables(folder):
     listing = ijbc_nist("IJB-C", folder)
-    assert list(listing.images["image_id"][:3]) == [
-        "11/500/frames/1.jpg",
-        "11/500/frames/2.jpg",
-        "11/501/img/3.jpg",
-    ]
+    assert list(listing.images["image_id"][:3]) == ["11/500/frames/1.jpg", "11/500/frames/2.jpg",
+                                                    "11/501/img/3.jpg"]
     assert list(listing.images["template_id"]) == ["11", "11", "11", "21", "12", "22", "30"]
     assert list(listing.images["media_id"]) == ["500", "500", "501", "503", "502", "504", "505"]
     assert list(listing.images["identity"].str[-1]) == ["1", "1", "1", "2", "1", "2", "1"]

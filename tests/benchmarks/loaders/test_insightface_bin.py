@@ -46,12 +46,8 @@ def test_ids_people_and_folds(tmp_path, crops):
     listing = load(write(tmp_path / "cfp_fp.bin", ([files[row] for row in rows], labels)))
     check(listing, crops)
     ids = listing.images.set_index("image_id")["identity"]
-    assert ids.index.tolist()[:4] == [
-        "cfp_fp/000000_0",
-        "cfp_fp/000000_1",
-        "cfp_fp/000001_1",
-        "cfp_fp/000002_0",
-    ]
+    assert ids.index.tolist()[:4] == ["cfp_fp/000000_0", "cfp_fp/000000_1", "cfp_fp/000001_1",
+                                      "cfp_fp/000002_0"]
     assert listing.pairs.iloc[1].tolist() == ["cfp_fp/000000_0", "cfp_fp/000001_1", 0, 1]
     assert ids["cfp_fp/000000_1"] == "cfp_fp/000000_0"
     # picture 3 occurs first on the impostor side of pair 1 and then in genuine pair 2 with picture 2
@@ -82,10 +78,8 @@ def test_python_2_wrote_strings_and_arrays(tmp_path, crops):
 
 def test_a_list_of_two_and_numbers_as_labels(tmp_path, crops):
     files, rows, labels = crops
-    check(
-        load(write(tmp_path / "x.bin", [[files[row] for row in rows], [int(label) for label in labels]])),
-        crops,
-    )
+    check(load(write(tmp_path / "x.bin", [[files[row] for row in rows], [int(label) for label in labels]])),
+          crops)
     check(load(write(tmp_path / "x.bin", ([files[row] for row in rows], np.array(labels, "i8")))), crops)
 
 

@@ -34,21 +34,15 @@ class Hostile:
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-@pytest.mark.parametrize(
-    "function, name",
-    [(os.system, "posix.system"), (eval, "(__builtin__|builtins).eval"), (np.save, r"numpy\S*.save")],
-)
+@pytest.mark.parametrize("function, name",
+    [(os.system, "posix.system"), (eval, "(__builtin__|builtins).eval"), (np.save, r"numpy\S*.save")])
 def test_a_hostile_pickle_is_refused_and_not_run(tmp_path, function, name, protocol):
     trace = tmp_path / "trace"
-    arguments = {
-        os.system: (f"touch {trace}",),
-        eval: (f"open({str(trace)!r}, 'w')",),
-        np.save: (str(trace), [1]),
-    }
+    arguments = {os.system: (f"touch {trace}",), eval: (f"open({str(trace)!r}, 'w')",),
+                 np.save: (str(trace), [1])}
     data = pickle.dumps(([Hostile(function, *arguments[function])], [True]), protocol)
-    with pytest.raises(
-        FiqaError, match=f"it asks for {name}; nothing was run\n.*never open it with Python's own"
-    ):
+    with pytest.raises(FiqaError,
+                       match=f"it asks for {name}; nothing was run\n.*never open it with Python's own"):
         load(write(tmp_path / "x.bin", data))
     assert list(tmp_path.iterdir()) == [tmp_path / "x.bin"]
 

@@ -25,25 +25,16 @@ def test_lfw_raw_and_aligned(tmp_path):
     np.testing.assert_array_equal(raw.read(3), read_image(tmp_path / "lfw" / raw.images["image_id"][3]))
     assert raw.pairs["genuine"].tolist() == ([1] * 3 + [0] * 3) * 4
     assert raw.pairs["fold"].tolist() == [fold for fold in (1, 2, 3, 4) for _ in range(6)]
-    assert raw.pairs.iloc[3].tolist() == [
-        "Person_00/Person_00_0001.jpg",
-        "Person_02/Person_02_0002.jpg",
-        0,
-        1,
-    ]
+    assert raw.pairs.iloc[3].tolist() == ["Person_00/Person_00_0001.jpg", "Person_02/Person_02_0002.jpg", 0,
+                                          1]
     write_lfw(tmp_path / "crops")
     assert load_listing("lfw", "LFW", folder=tmp_path / "crops" / "lfw", pairs=path).aligned
 
 
 def test_lfw_smaller_than_published_is_noted(tmp_path):
     listing = load_listing("lfw", "LFW", folder=tmp_path, pairs=write_lfw(tmp_path))
-    for text in (
-        "12 genuine pairs, the published protocol has 3,000",
-        "12 impostor pairs",
-        "4 folds",
-        "24 images in pairs, the published protocol has 7,701",
-        "12 identities",
-    ):
+    for text in ("12 genuine pairs, the published protocol has 3,000", "12 impostor pairs", "4 folds",
+                 "24 images in pairs, the published protocol has 7,701", "12 identities"):
         assert text in notes(listing)
     assert f"{tmp_path / 'pairs.txt'} is none of the lists that LFW published" in notes(listing)
 
@@ -55,10 +46,8 @@ def test_the_official_list_and_all_its_images(tmp_path):
     listing = load_listing("lfw", "LFW", folder=tmp_path, pairs=path)
     assert listing.notes == () and len(listing) == 7701 and len(listing.pairs) == 6000 and listing.aligned
     assert listing.pairs.groupby(["fold", "genuine"]).size().tolist() == [300] * 20
-    assert listing.pairs.iloc[300].tolist()[:2] == [
-        "Abdel_Madi_Shabneh/Abdel_Madi_Shabneh_0001.jpg",
-        "Dean_Barker/Dean_Barker_0001.jpg",
-    ]
+    assert listing.pairs.iloc[300].tolist()[:2] == ["Abdel_Madi_Shabneh/Abdel_Madi_Shabneh_0001.jpg",
+                                                    "Dean_Barker/Dean_Barker_0001.jpg"]
 
 
 def test_published_lists_are_known_by_their_digest(tmp_path, monkeypatch):
@@ -138,9 +127,8 @@ def test_a_set_without_any_image_is_an_error_even_so(tmp_path):
 def test_crops_among_photographs_are_refused_unless_told(tmp_path):
     path = write_lfw(tmp_path)
     write_image(tmp_path / "lfw/Person_00/Person_00_0001.jpg", face(1, 250))
-    with pytest.raises(
-        FiqaError, match="of 16 pictures 15 have 112 x 112 pixels and 1 have not .one has 250 x 250"
-    ):
+    with pytest.raises(FiqaError,
+                       match="of 16 pictures 15 have 112 x 112 pixels and 1 have not .one has 250 x 250"):
         load_listing("lfw", "LFW", folder=tmp_path, pairs=path)
     assert load_listing("lfw", "LFW", folder=tmp_path, pairs=path, aligned=True).aligned
 

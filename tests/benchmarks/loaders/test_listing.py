@@ -5,14 +5,8 @@ import pytest
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.loaders import load_listing
 from tests.benchmarks.loaders.test_recordio import records
-from tests.helpers.forms_writers import (
-    write_adience,
-    write_ijbc,
-    write_ijbc_nist,
-    write_recordio,
-    write_ytf,
-    write_ytf_mat,
-)
+from tests.helpers.forms_writers import (write_adience, write_ijbc, write_ijbc_nist, write_recordio,
+                                         write_ytf, write_ytf_mat)
 
 FORMS = [
     ("ijbc", write_ijbc, {}, 7, 6),
@@ -48,9 +42,8 @@ def test_a_damaged_file_is_refused_or_read_never_a_crash(tmp_path, form, write, 
     if form == "ytf":
         write_ytf_mat(folder)
         (folder / "splits.txt").rename(folder / "meta_data" / "splits.txt")
-    texts = [
-        path for path in folder.rglob("*") if path.suffix in (".txt", ".csv", ".idx", ".rec", ".mat", "")
-    ]
+    texts = [path for path in folder.rglob("*")
+             if path.suffix in (".txt", ".csv", ".idx", ".rec", ".mat", "")]
     stream = np.random.default_rng(0)
     refused = 0
     for path in (path for path in texts if path.is_file()):

@@ -7,12 +7,8 @@ from fiqa_core.base.images import read_image
 from fiqa_core.benchmarks.loaders.ytf import evenly, ytf
 from tests.helpers.forms_writers import change_line, write_ytf, write_ytf_mat
 
-PAIRS = [
-    ("Ann_A/0", "Ann_A/3", 1, 1),
-    ("Ann_A/0", "Bob_B/3", 0, 1),
-    ("Cy_C/0", "Cy_C/3", 1, 2),
-    ("Cy_C/0", "Di_D/3", 0, 2),
-]
+PAIRS = [("Ann_A/0", "Ann_A/3", 1, 1), ("Ann_A/0", "Bob_B/3", 0, 1), ("Cy_C/0", "Cy_C/3", 1, 2),
+         ("Cy_C/0", "Di_D/3", 0, 2)]
 
 
 @pytest.fixture
@@ -34,23 +30,15 @@ def test_tables(folder):
     listing = ytf("YTF", folder)
     assert rows(listing) == PAIRS
     images = listing.images
-    assert sorted(images["template_id"].unique()) == [
-        "Ann_A/0",
-        "Ann_A/3",
-        "Bob_B/3",
-        "Cy_C/0",
-        "Cy_C/3",
-        "Di_D/3",
-    ]
+    assert sorted(images["template_id"].unique()) == ["Ann_A/0", "Ann_A/3", "Bob_B/3", "Cy_C/0", "Cy_C/3",
+                                                      "Di_D/3"]
     assert (images["template_id"] == images["media_id"]).all() and len(images) == 36
     first = images[images["template_id"] == "Ann_A/3"]
     assert list(first["frame"]) == [98, 99, 100, 101, 102, 103]  # by number: as text 100 comes before 98
     assert list(first["image_id"])[2] == "Ann_A/3/3.100.jpg" and set(first["identity"]) == {"Ann_A"}
-    assert listing.notes == (
-        "2 splits; the published YTF has 10",
-        "2 genuine pairs; the published YTF has 2,500",
-        "2 impostor pairs; the published YTF has 2,500",
-    )
+    assert listing.notes == ("2 splits; the published YTF has 10",
+                             "2 genuine pairs; the published YTF has 2,500",
+                             "2 impostor pairs; the published YTF has 2,500")
 
 
 def test_frames_are_cut_around_the_labelled_face(folder):

@@ -1,8 +1,10 @@
 """`python -m fiqa_core repro`: switch the suite if asked, run `dvc repro`, say where the report is."""
 import json
-import shutil
+import os
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
@@ -11,6 +13,7 @@ from fiqa_core.base.project import settings
 from fiqa_core.pipeline.suites import suite_names, write_params
 
 RUNNING = "Running stage '"
+DVC = (sys.executable, "-m", "dvc")
 
 
 def add_arguments(parser) -> None:
@@ -39,11 +42,11 @@ def run(args) -> int:
 
 def _repro(targets: list[str], start: float) -> int:
     """Run `dvc repro`, passing its lines through and numbering the stages; returns its exit code."""
-    if shutil.which("dvc") is None:
-        raise FiqaError("the command dvc is not on the PATH", "use `make repro`, or activate the environment first")
     count = len(_dvc("stage", "list", "--name-only").split())
-    process = subprocess.Popen(["dvc", "repro", *targets], cwd=project.root(), text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    # The stages' `python` is the one that runs this, also where its environment is not activated.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    process = subprocess.Popen([*DVC, "repro", *targets], cwd=project.root(), text=True,
+                               env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     number = 0
     try:
         for line in process.stdout:
@@ -69,8 +72,7 @@ def _summary(start: float) -> None:
 
 
 def _dvc(*arguments: str) -> str:
-    result = subprocess.run(["dvc", *arguments], check=False, cwd=project.root(), text=True,
-                            capture_output=True)
+    result = subprocess.run([*DVC, *arguments], check=False, cwd=project.root(), text=True, capture_output=True)
     if result.returncode:
         raise FiqaError(f"dvc {' '.join(arguments)} failed: {result.stderr.strip().splitlines()[-1]}",
                         "check params.yaml and dvc.yaml; `python -m fiqa_core suite demo` restores the former")

@@ -33,17 +33,18 @@ def executed_path(notebook: str, parameters: dict) -> Path:
     return project.build() / "notebooks" / f"{notebook}{suffix}.ipynb"
 
 
-def run_notebook(notebook: str, parameters: dict) -> Path:
+def run_notebook(notebook: str, parameters: dict, patience: int = 60) -> Path:
     """Execute `notebooks/<notebook>.ipynb` with `parameters`, in the folder `notebooks` as JupyterLab does.
 
-    Returns the executed copy. Raises FiqaError naming the failing cell and its error.
+    Returns the executed copy. Raises FiqaError naming the failing cell and its error, or the cell whose kernel has
+    been idle for `patience` seconds without a reply.
     """
     source = project.root() / "notebooks" / f"{notebook}.ipynb"
     if not source.is_file():
         names = sorted(path.stem for path in source.parent.glob("*.ipynb"))
         raise FiqaError(f"{source} does not exist", f"notebooks here: {', '.join(names)}")
     _check_parameters(source, parameters)
-    papermill, Config, DeadKernelError = _import_papermill()
+    papermill, kernel_client, Config, DeadKernelError = _import_papermill()
     target = executed_path(notebook, parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
     for name, value in KEEP_MEMORY.items():
@@ -53,7 +54,9 @@ def run_notebook(notebook: str, parameters: dict) -> Path:
         papermill.execute_notebook(
             str(source), str(target), parameters=parameters, cwd=str(source.parent), kernel_name="python3",
             progress_bar=False, start_timeout=300, stdout_file=sys.stdout, stderr_file=sys.stderr,
-            config=Config({"KernelManager": {"transport_encryption": "auto"}}))
+            engine_name=kernel_client.ENGINE, patience=patience, iopub_timeout=60,
+            config=Config({"KernelManager": {"transport_encryption": "auto",
+                                             "client_factory": kernel_client.KernelClient}}))
     except papermill.PapermillExecutionError as error:
         raise FiqaError(f"{notebook}: cell {error.exec_count} failed: {error.ename}: {error.evalue}",
                         f"look at the cell and its output in {target}") from None
@@ -79,7 +82,7 @@ def _check_parameters(source: Path, parameters: dict) -> None:
 
 
 def _import_papermill():
-    """papermill, traitlets' Config and nbclient's error of a dead kernel.
+    """papermill, our client for it, traitlets' Config and nbclient's error of a dead kernel.
 
     jsonschema's optional format checker, which they never need, would cost 1.4 s at import.
     """
@@ -87,9 +90,11 @@ def _import_papermill():
     import papermill
     from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
+
+    from fiqa_core.pipeline import kernel_client
     logging.getLogger("papermill").setLevel(logging.WARNING)
     logging.getLogger("traitlets").setLevel(logging.ERROR)
-    return papermill, Config, DeadKernelError
+    return papermill, kernel_client, Config, DeadKernelError
 
 
 def _relative(path: Path) -> str:

@@ -29,6 +29,7 @@ import numpy as np
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import replacing
 from fiqa_core.base.progress import progress
 
 
@@ -70,10 +71,8 @@ def claim(folder: Path, rows: np.ndarray, size: int) -> None:
 
 def write_whole(path: Path, values: np.ndarray) -> None:
     """The whole file or none, also where two processes write the same."""
-    part = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.part")
-    with open(part, "wb") as file:
+    with replacing(path, f".{socket.gethostname()}-{os.getpid()}") as part, open(part, "wb") as file:
         np.save(file, values)
-    os.replace(part, path)
 
 
 ENGINES = ("inline", "torchrun")

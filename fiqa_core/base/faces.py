@@ -9,7 +9,6 @@ Comparisons on disk and as integers: text while a person may read them, binary f
 In memory a pairs table holds template ids as text or, where there are many pairs, as pandas categoricals,
 which take two bytes a cell instead of sixty. `template_codes` treats both alike.
 """
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import read_table, replacing, write_csv
 
 TEXT, BINARY = "pairs.csv", "pairs.npz"
 TEXT_LIMIT = 1_000_000  # pairs; beyond it text takes minutes to read and gigabytes of strings
@@ -33,16 +33,14 @@ def write_pairs(pairs: pd.DataFrame, folder: Path, limit: int = TEXT_LIMIT) -> P
     """
     folder = Path(folder)
     chosen, other = (BINARY, TEXT) if len(pairs) > limit else (TEXT, BINARY)
-    part = folder / f"{chosen}.part"
     if chosen == TEXT:
-        pairs.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+        write_csv(pairs, folder / chosen, digits=6)
     else:
         names = used_templates(pairs)
-        with open(part, "wb") as file:
+        with replacing(folder / chosen) as part, open(part, "wb") as file:
             np.savez(file, templates=names.to_numpy().astype(str), a=template_codes(pairs["a"], names),
                      b=template_codes(pairs["b"], names), genuine=pairs["genuine"].to_numpy(np.uint8),
                      fold=pairs["fold"].to_numpy(np.int32))
-    os.replace(part, folder / chosen)
     (folder / other).unlink(missing_ok=True)
     return folder / chosen
 
@@ -54,7 +52,7 @@ def read_pairs(folder: Path) -> pd.DataFrame:
     """
     folder = Path(folder)
     if (folder / TEXT).is_file():
-        return pd.read_csv(folder / TEXT, dtype={"a": str, "b": str})
+        return read_table(folder / TEXT)
     path = folder / BINARY
     if not path.is_file():
         raise FiqaError(f"{folder / TEXT} is missing", "run the stage that prepares faces: dvc repro prepare")
@@ -142,15 +140,14 @@ class FaceSet:
         """Write the set to `folder`, replacing what is there. Pixels that lie in that very file stay."""
         folder.mkdir(parents=True, exist_ok=True)
         if not lies_in(self.pixels, folder / "pixels.npy"):
-            part = folder / "pixels.npy.part"               # the old file may be what `pixels` is read from
-            with open(part, "wb") as file:
+            # the old file may be what `pixels` is read from
+            with replacing(folder / "pixels.npy") as part, open(part, "wb") as file:
                 np.save(file, self.pixels)
-            os.replace(part, folder / "pixels.npy")
         self.save_tables(folder)
 
     def save_tables(self, folder: Path) -> None:
         """Write all but the pixels, for sets whose pixels are in `folder` already."""
-        self.images.to_csv(folder / "images.csv", index=False, float_format="%.6g", lineterminator="\n")
+        write_csv(self.images, folder / "images.csv", digits=6)
         write_pairs(self.pairs, folder)
 
 
@@ -174,9 +171,8 @@ def load_face_set(folder: Path) -> FaceSet:
     for name in ("pixels.npy", "images.csv"):
         if not (folder / name).is_file():
             raise FiqaError(f"{folder / name} is missing", "run the stage that prepares faces: dvc repro prepare")
-    text = {"image_id": str, "identity": str, "template_id": str, "media_id": str}
     return FaceSet(folder.name, np.load(folder / "pixels.npy", mmap_mode="r"),
-                   pd.read_csv(folder / "images.csv", dtype=text), read_pairs(folder))
+                   read_table(folder / "images.csv"), read_pairs(folder))
 
 
 def check(faces: FaceSet) -> None:

@@ -17,7 +17,7 @@ from papermill.engines import Engine, papermill_engines
 from papermill.log import logger
 from traitlets import Integer, Type
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 
 LOOK = 1.0  # seconds between two looks at a cell that has had no reply
 ENGINE = "watched"

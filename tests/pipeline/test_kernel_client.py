@@ -19,11 +19,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete
 from nbclient.output_widget import OutputWidget
 
-from fiqa_core.errors import FiqaError
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.pipeline import kernel_client, repro
 from fiqa_core.pipeline.runner import run_notebook
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WIDGET = """
 import os, time
 from ipywidgets import Output
@@ -156,7 +156,7 @@ def test_dvc_is_found_without_a_path(tmp_path, monkeypatch, capfd):
     (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    code = "from fiqa_core import project\n" + "".join(cell)
+    code = "from fiqa_core.base import project\n" + "".join(cell)
     assert "which" in subprocess.check_output([sys.executable, "-c", code], text=True)
     assert repro._repro([], time.monotonic()) == 0
     output = capfd.readouterr().out

@@ -9,7 +9,7 @@ from fiqa_core.base.errors import FiqaError
 COMMANDS = {
     "score": ("fiqa_core.pipeline.score_folder", None, "score a folder of images"),
     "weights": ("fiqa_core.weights.commands", None, "official checkpoints: list, fetch, check, add, convert"),
-    "doctor": ("fiqa_core.doctor.command", None, "what a suite needs, what is here, how long it takes"),
+    "doctor": ("fiqa_core.doctor.report", None, "what a suite needs, what is here, how long it takes"),
     "data": ("fiqa_core.benchmarks.commands", None, "benchmarks: fetch what is open, draw pairs"),
     "repro": ("fiqa_core.pipeline.repro", None, "reproduce all tables and figures"),
     "suite": ("fiqa_core.pipeline.commands", "Suite", "make a suite the active one"),

@@ -1,15 +1,21 @@
-"""What this machine does in a second, measured in a few seconds, and how much memory and disk it has left."""
+"""What a pass of each network costs, counted on shapes alone, and what this machine does in a second, tried.
+
+Rates are tried in a few seconds when they are first asked for.
+"""
 import os
 import shutil
 import time
 from collections.abc import Callable
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from fiqa_core.base import project
 from fiqa_core.base.device import default_device
@@ -17,13 +23,20 @@ from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.images import read_image
 from fiqa_core.benchmarks.alignment import detect_and_align
 from fiqa_core.benchmarks.detectors import load_detector
-from fiqa_core.doctor.networks import ATTENTION, CONVOLUTION, Pass, architecture_pass, sample
 from fiqa_core.evaluation.evaluate import evaluate
-from fiqa_core.rendering.face_sets import load_protocol, rendered_training_set
+from fiqa_core.kernels.chunks import output_bytes
+from fiqa_core.kernels.diffusion import FACE, Diffusion
+from fiqa_core.loading import ARCHITECTURES
+from fiqa_core.methods.faceqgen import DEFAULTS as FACEQGEN
+from fiqa_core.methods.faceqgen import NETWORK, FaceQgen
+from fiqa_core.methods.lightqnet import WIDTHS
+from fiqa_core.recognisers.zoo import CATALOGUE, FAMILIES, recogniser_from_catalogue, recogniser_from_config
+from fiqa_core.rendering.face_sets import load_protocol, make_pairs, rendered_training_set
 
 # How a time is known: stage `time` measured it, the doctor ran that very work, or a like network, or neither.
 MEASURED, TIMED, SCALED, ASSUMED = "measured", "timed", "scaled", "assumed"
 CERTAINTY = (MEASURED, TIMED, SCALED, ASSUMED)  # a sum is as certain as its least certain part
+CONVOLUTION, ATTENTION = "convolutions", "attention"
 PROBES = {CONVOLUTION: "iresnet18", ATTENTION: "insightface_vit_t"}
 DIRECT = 0.5e9  # multiply-adds up to which a network is run itself; larger ones are scaled
 BATCH = {"cpu": 8, "cuda": 64}
@@ -31,14 +44,114 @@ SPAN = 0.4  # seconds that a probe repeats a piece of work
 CGROUP = Path("/sys/fs/cgroup")
 PEOPLE, EACH, RESAMPLES = 60, 8, 400
 REFERENCES = 2  # the oracle and chance are evaluated like methods
+# Input (height, width) of networks that do not take aligned crops as they are.
+SIZES = {**{f"lightqnet_{width}": (96, 96) for width in WIDTHS}, "pfe": (112, 96)}
+UNET = ("dim", "multipliers", "size", "heads", "head_dim")
+# Networks that onnxruntime runs: multiply-adds and parameters in millions, assumed.
+# The parameters follow from the size of SFace's file, the multiply-adds are those of a MobileFaceNet.
+UNBUILT = {"sface": (230.0, 9.7)}
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One image through one network.
+
+    name         what tables call the network
+    adds         multiply-adds
+    parameters   number of them
+    widest       bytes of the largest output of a layer; outputs: of all, which a backward pass needs
+    family       CONVOLUTION or ATTENTION: which probe tells its speed
+    build        the network and its input, for a probe that runs it; None where it is not built here
+    """
+
+    name: str
+    adds: float
+    parameters: int
+    widest: int = 0
+    outputs: int = 0
+    family: str = CONVOLUTION
+    build: object = None
+
+
+def recogniser_pass(config: dict) -> Pass:
+    """The recogniser of an entry of `recognisers`: of a checkpoint's architecture, or of a trained family.
+
+    Recognisers that differ in their training alone cost the same, and are counted once.
+    """
+    architecture = config.get("architecture")
+    if architecture in UNBUILT:
+        millions, parameters = UNBUILT[architecture]
+        return Pass(architecture, millions * 1e6, int(parameters * 1e6), widest=112 * 112 * 64 * 4)
+    if architecture:
+        return architecture_pass(architecture)
+    return _family_pass(_chosen(config, ("network", *FAMILIES[config["network"]][1])))
+
+
+@cache
+def architecture_pass(name: str) -> Pass:
+    """A network by the name of its architecture."""
+    if name in CATALOGUE:
+        return counted(name, lambda: recogniser_from_catalogue(name))
+    return counted(name, ARCHITECTURES[name], SIZES.get(name, (FACE, FACE)))
+
+
+def diffusion_pass(config: dict) -> Pass:
+    """One evaluation of the U-Net that section `diffusion` describes; the published one for a checkpoint."""
+    return _unet_pass(_chosen(config, UNET))
+
+
+def restorer_pass(config: dict) -> Pass:
+    """The generator of FaceQgen as a suite describes its training."""
+    chosen = {**FACEQGEN, **config}
+    return counted("FaceQgen", lambda: FaceQgen(**{key: chosen[key] for key in NETWORK}).generator,
+                   (chosen["size"],) * 2)
+
+
+def _chosen(config: dict, keys: tuple) -> tuple:
+    """Those keys of a mapping of plain values with their values, as what a cache can remember."""
+    return tuple((key, tuple(config[key]) if isinstance(config[key], list) else config[key])
+                 for key in keys if key in config)
+
+
+@cache
+def _family_pass(config: tuple) -> Pass:
+    return counted(dict(config)["network"], lambda: recogniser_from_config(dict(config)))
+
+
+@cache
+def _unet_pass(config: tuple) -> Pass:
+    arguments = dict(config)
+    size = (arguments.get("size", FACE),) * 2
+    return counted("diffusion model", lambda: Diffusion(**arguments).model, size, time=True)
+
+
+def counted(name: str, build: Callable, size: tuple = (FACE, FACE), time: bool = False) -> Pass:
+    """The Pass of `build()` for one image of `size` (height, width); `time`: it also takes a time index.
+
+    build runs on the meta device, where tensors have a shape and no content.
+    """
+    with torch.device("meta"), torch.no_grad():
+        network = build().eval()
+        arguments = sample(size, time)
+        with FlopCounterMode(display=False) as counter:
+            outputs = output_bytes(network, arguments)
+    family = ATTENTION if any(isinstance(layer, nn.LayerNorm) for layer in network.modules()) else CONVOLUTION
+    return Pass(name, counter.get_total_flops() / 2, sum(p.numel() for p in network.parameters()),
+                max(outputs), sum(outputs), family, (build, size, time))
+
+
+def sample(size: tuple, time: bool, count: int = 1) -> tuple[torch.Tensor, ...]:
+    """Arguments of a network: `count` images of `size`, and time indices for a U-Net."""
+    images = torch.zeros(count, 3, *size)
+    return (images, torch.zeros(count, dtype=torch.long)) if time else (images,)
 
 
 class Machine:
-    """Rates of this machine, each probed when it is first asked for."""
+    """Rates of this machine, each tried when it is first asked for."""
 
     def __init__(self):
         self.device = default_device()
-        self._passes: dict = {}
+        self._tried: dict = {}
 
     def pass_seconds(self, network: Pass) -> tuple[float, str]:
         """Seconds of one image through `network` in batches, and whether it was TIMED, SCALED or ASSUMED."""
@@ -47,16 +160,24 @@ class Machine:
         if network.adds > DIRECT:
             return network.adds / self.rate(network.family), SCALED
         key = network.name, network.adds, network.parameters
-        if key not in self._passes:
-            self._passes[key] = self._time(network)
-        return self._passes[key], TIMED
+        return self._once(key, lambda: self._time(network)), TIMED
 
     def rate(self, family: str) -> float:
         """Multiply-adds per second of a network of that family with the papers' width."""
-        if family not in self._passes:
-            network = architecture_pass(PROBES[family])
-            self._passes[family] = network.adds / self._time(network)
-        return self._passes[family]
+        network = architecture_pass(PROBES[family])
+        return self._once(family, lambda: network.adds / self._time(network))
+
+    def detect(self, detector: str, side: int) -> float:
+        """Seconds to find and align the face in a photograph with that shorter side."""
+        def look():
+            find, image = load_detector(detector), photograph(side)
+            return repeated(lambda: detect_and_align(image, find, "central"))
+        return self._once((detector, side), look)
+
+    def _once(self, key, work: Callable[[], float]) -> float:
+        if key not in self._tried:
+            self._tried[key] = work()
+        return self._tried[key]
 
     def _time(self, network: Pass) -> float:
         build, size, takes_time = network.build
@@ -74,34 +195,15 @@ class Machine:
         faces = rendered_training_set(protocol, 0, self.device)
         return elapsed() / len(faces)
 
-    def detect(self, detector: str, side: int) -> float:
-        """Seconds to find and align the face in a photograph with that shorter side."""
-        key = detector, side
-        if key not in self._passes:
-            find, image = load_detector(detector), photograph(side)
-            self._passes[key] = repeated(lambda: detect_and_align(image, find, "central"))
-        return self._passes[key]
-
     @cached_property
     def evaluation(self) -> tuple[float, float]:
         """Seconds per pair and recogniser, and per genuine pair, recogniser, method and resample."""
-        faces, methods = probe_faces(), ["first", "second", "third"]
         rng = np.random.default_rng(0)
+        faces, methods, recognisers = probe_faces(rng), ("first", "second", "third"), ("one", "another")
         vectors = {(recogniser, faces.name): rng.standard_normal((len(faces), 32)).astype(np.float32)
-                   for recogniser in ("one", "another")}
-        scores = pd.concat(
-            [
-                pd.DataFrame(
-                    {
-                        "benchmark": faces.name,
-                        "image_id": faces.images["image_id"],
-                        "method": name,
-                        "score": rng.random(len(faces)),
-                    }
-                )
-                for name in methods
-            ]
-        )
+                   for recogniser in recognisers}
+        drawn = faces.images[["image_id"]].assign(benchmark=faces.name)
+        scores = pd.concat([drawn.assign(method=name, score=rng.random(len(faces))) for name in methods])
 
         def seconds(resamples):
             elapsed = stopwatch()
@@ -110,8 +212,8 @@ class Machine:
 
         seconds(1)  # loads what is loaded late
         plain, full, genuine = seconds(0), seconds(RESAMPLES), int(faces.pairs["genuine"].sum())
-        return (plain / (len(faces.pairs) * len(vectors)),
-                max(full - plain, 0) / (genuine * len(vectors) * (len(methods) + REFERENCES) * RESAMPLES))
+        return (plain / (len(faces.pairs) * len(recognisers)),
+                max(full - plain, 0) / (genuine * len(recognisers) * (len(methods) + REFERENCES) * RESAMPLES))
 
 
 def repeated(work: Callable, device: torch.device | None = None) -> float:
@@ -151,26 +253,14 @@ def photograph(side: int) -> np.ndarray:
     return picture
 
 
-def probe_faces() -> FaceSet:
-    """A face set of noise, with all genuine pairs and as many impostors as a small benchmark."""
-    names = [f"{person:03d}_{k}" for person in range(PEOPLE) for k in range(EACH)]
-    person = np.repeat(np.arange(PEOPLE), EACH)
-    a, b = np.triu_indices(len(names), 1)
-    genuine = (person[a] == person[b]).astype(int)
-    kept = np.flatnonzero(genuine | (np.arange(len(a)) % 7 == 0))
-    images = pd.DataFrame(
-        {
-            "image_id": names,
-            "identity": person.astype(str),
-            "template_id": names,
-            "media_id": names,
-            "crossfit": 0,
-        }
-    )
-    table = np.array(names, dtype=object)
-    pairs = pd.DataFrame(
-        {"a": table[a[kept]], "b": table[b[kept]], "genuine": genuine[kept], "fold": person[a[kept]] % 10 + 1}
-    )
+def probe_faces(rng: np.random.Generator) -> FaceSet:
+    """A face set without pictures, with all genuine pairs and as many impostors as a small benchmark."""
+    person, k = np.divmod(np.arange(PEOPLE * EACH), EACH)
+    names = [f"{number:03d}_{image}" for number, image in zip(person, k)]
+    images = pd.DataFrame({"image_id": names, "identity": person.astype(str), "template_id": names,
+                           "media_id": names, "crossfit": 0})
+    genuine = PEOPLE * EACH * (EACH - 1) // 2
+    pairs = make_pairs(images.assign(person=person, fold=person % 2 + 1), genuine, 9 * genuine, None, rng)
     return FaceSet("probe", np.zeros((len(names), 112, 112, 3), np.uint8), images, pairs)
 
 

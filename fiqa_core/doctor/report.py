@@ -1,77 +1,111 @@
-"""The doctor's report as text: what is needed, how long it takes, what to do."""
+"""`python -m fiqa_core doctor`: what a suite needs, what of it is here, how long it takes, what to do."""
+import time
+
+import pandas as pd
+import torch
+
+from fiqa_core.base import project
 from fiqa_core.base.progress import clock
-from fiqa_core.doctor.findings import Finding
-from fiqa_core.doctor.machine import ASSUMED, MEASURED, SCALED, TIMED
-from fiqa_core.doctor.plan import Estimate
+from fiqa_core.base.project import settings
+from fiqa_core.doctor.estimates import Costs, Estimate, estimates
+from fiqa_core.doctor.machine import ASSUMED, MEASURED, SCALED, TIMED, Machine
+from fiqa_core.doctor.needs import Finding, findings
+from fiqa_core.doctor.resources import resource_findings
+from fiqa_core.doctor.workload import active, face_sets
+from fiqa_core.pipeline.suites import chosen_suite, suite_names
+from fiqa_core.pipeline.timing import processor
 from fiqa_core.weights.catalogue import COMMAND
 
 FETCH = f"{COMMAND} fetch "
 SHARE = 0.01  # of the whole time, from which on a stage has a line of its own
 DETAIL, TERMS = 90, 56  # characters of a cell; what is longer is cut
-BUSY = 0.3  # share of other programs that is worth a warning
+BUSY, MOST = 0.3, 0.95  # share of other programs that is worth a warning, and that is believed
 DAY, YEAR = 86_400, 365 * 86_400
 EXPLAINED = {MEASURED: "stage `time` measured this method here",
              TIMED: "this very work, tried for a moment just now",
              SCALED: "a like network or picture, tried just now, scaled by size", ASSUMED: "a rule of thumb"}
 
 
-def report(suite: dict, machine: str, findings: list[Finding], plan: list[Estimate],
-           busy: float = 0.0) -> str:
+def add_arguments(parser) -> None:
+    """Options: the suite, and changes of it."""
+    parser.add_argument("--suite", choices=suite_names(), help="default: the active one (params.yaml)")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
+                        help="as the run would be started; may be repeated")
+
+
+def run(args) -> int:
+    """Print the report; 0 if nothing is missing, else 1."""
+    return examine(args.suite, args.set)
+
+
+def examine(name: str | None = None, changes: list[str] = ()) -> int:
+    """Print the report on a suite with "section.key=value" changes, by default the active one.
+
+    Returns the exit code: 0 if it can run here, 1 if something it needs is not there.
+    """
+    suite = chosen_suite(name or settings("suite"), changes) if name or changes else settings()
+    text, sound = report(suite, Machine())
+    print(text)
+    return 0 if sound else 1
+
+
+def report(suite: dict, machine: Machine) -> tuple[str, bool]:
+    """The report on a suite, and whether nothing is missing. Raises FiqaError for a suite without sense."""
+    found, sets, costs = findings(suite), face_sets(suite), Costs(suite, machine)
+    name, cpu = processor(machine.device), machine.device.type == "cpu"
+    wall, own = time.perf_counter(), time.process_time()
+    plan = estimates(costs, sets, measured(suite["suite"], name))
+    wall, own = time.perf_counter() - wall, time.process_time() - own
+    busy = min(max(0.0, 1 - own / wall), MOST) if cpu else 0.0
+    found += resource_findings(costs, sets)
+    where = f"{name}, {torch.get_num_threads()} threads" if cpu else name
+    return text(suite, where, found, plan, busy), not any(finding.problem for finding in found)
+
+
+def measured(name: str, machine: str) -> dict[str, float]:
+    """Seconds per image by method from results/runtime/methods.csv, if this suite made it on this machine."""
+    path = project.results() / "runtime" / "methods.csv"
+    if not (active(name) and path.is_file()):
+        return {}
+    table = pd.read_csv(path)
+    table = table[(table["processor"] == machine) & (table["threads"] == torch.get_num_threads())]
+    return dict(zip(table["method"], table["batch_ms"] / 1000))
+
+
+def text(suite: dict, machine: str, found: list[Finding], plan: list[Estimate], busy: float = 0.0) -> str:
     """The whole text, without a line end. busy: share of the trial's time that other programs took."""
-    return "\n".join(
-        [
-            *heading(suite, machine),
-            "",
-            *needed(findings),
-            "",
-            *times(plan),
-            *warning(busy, sum(estimate.seconds for estimate in plan)),
-            "",
-            *remedies(findings),
-        ]
-    )
+    whole = sum(estimate.seconds for estimate in plan)
+    return "\n".join([heading(suite, machine), "", *needed(found), "", *times(plan), *warning(busy, whole),
+                      "", *remedies(found)])
 
 
 def warning(busy: float, whole: float) -> list[str]:
     """A line where other programs use the processor: the times are for one that is idle."""
     if busy < BUSY:
         return []
-    return [
-        f"  These times are for an idle machine. Now other programs have {busy:.0%} of the processor's time: "
-        f"as it is, all takes about {span(whole / (1 - busy))}."
-    ]
+    return [f"  These times are for an idle machine. Now other programs have {busy:.0%} of the processor's "
+            f"time: as it is, all takes about {span(whole / (1 - busy))}."]
 
 
-def heading(suite: dict, machine: str) -> list[str]:
+def heading(suite: dict, machine: str) -> str:
     """Which suite on which machine."""
-    sets = (
-        suite["faces"].get("benchmarks")
-        or suite["faces"].get("protocols")
-        or [suite["faces"].get("name", "faces")]
-    )
+    faces = suite["faces"]
+    sets = faces.get("benchmarks") or faces.get("protocols") or [faces.get("name", "faces")]
     compared = sum(config.get("compare", True) for config in suite["recognisers"].values())
-    return [
-        f"suite {suite['suite']}: {count(len(sets), 'benchmark')}, {count(compared, 'recogniser')} compared; "
-        f"on {machine}"
-    ]
+    return (f"suite {suite['suite']}: {count(len(sets), 'benchmark')}, {count(compared, 'recogniser')} "
+            f"compared; on {machine}")
 
 
-def needed(findings: list[Finding]) -> list[str]:
+def needed(found: list[Finding]) -> list[str]:
     """The findings by section, as aligned columns."""
-    rows, section = [], None
-    for finding in findings:
+    rows, section = [("", "  state", "found", "licence, terms")], None
+    for finding in found:
         if finding.section != section:
             section = finding.section
             rows.append((f"{section}:", "", "", ""))
-        rows.append(
-            (
-                f"  {finding.name}",
-                ("! " if finding.problem else "  ") + finding.state,
-                cut(finding.detail, DETAIL),
-                cut(finding.terms, TERMS),
-            )
-        )
-    return aligned([("", "  state", "found", "licence, terms"), *rows])
+        rows.append((f"  {finding.name}", ("! " if finding.problem else "  ") + finding.state,
+                     cut(finding.detail, DETAIL), cut(finding.terms, TERMS)))
+    return aligned(rows)
 
 
 def times(plan: list[Estimate]) -> list[str]:
@@ -83,36 +117,26 @@ def times(plan: list[Estimate]) -> list[str]:
         rest = whole - sum(estimate.seconds for estimate in large)
         rows.append((f"{len(plan) - len(large)} smaller stages", "", span(rest), ""))
     used = {estimate.basis for estimate in large}
-    return [
-        *aligned(
-            [
-                ("stage", "work", "time", "how it is known"),
-                *rows,
-                ("all", "one after the other", span(whole), ""),
-            ]
-        ),
-        *(f"  {basis}: {meaning}" for basis, meaning in EXPLAINED.items() if basis in used),
-    ]
+    return [*aligned([("stage", "work", "time", "how it is known"), *rows,
+                      ("all", "one after the other", span(whole), "")]),
+            *(f"  {basis}: {meaning}" for basis, meaning in EXPLAINED.items() if basis in used)]
 
 
-def remedies(findings: list[Finding]) -> list[str]:
+def remedies(found: list[Finding]) -> list[str]:
     """What to do, the same remedy once for all that it cures; then the verdict."""
     cures: dict[str, list[str]] = {}
-    for finding in findings:
+    for finding in found:
         if finding.problem:
             cures.setdefault(finding.remedy, []).append(finding.name)
     fetched = [remedy.removeprefix(FETCH) for remedy in cures if remedy.startswith(FETCH)]
     lines = [f"  {', '.join(names)}: {remedy}" for remedy, names in cures.items()
              if not remedy.startswith(FETCH)]
     lines += [f"  {FETCH}{' '.join(fetched)}"] if fetched else []
-    hints = {finding.remedy: finding.name for finding in findings if finding.remedy and not finding.problem}
+    hints = {finding.remedy: finding.name for finding in found if finding.remedy and not finding.problem}
     lines += [f"  ({name}: {remedy})" for remedy, name in hints.items() if remedy not in cures]
-    problems = sum(finding.problem for finding in findings)
-    verdict = (
-        f"{count(problems, 'problem')}: a run would stop, or measure less than it says."
-        if problems
-        else "nothing is missing."
-    )
+    problems = sum(finding.problem for finding in found)
+    verdict = (f"{count(problems, 'problem')}: a run would stop, or measure less than it says." if problems
+               else "nothing is missing.")
     return [*(["what to do:", *lines, ""] if lines else []), verdict]
 
 
@@ -136,5 +160,4 @@ def cut(text: str, width: int) -> str:
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows of cells as lines, columns padded to their widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

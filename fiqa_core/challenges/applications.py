@@ -21,16 +21,14 @@ TRANSFER = [*KEYS, "fnmr_goal", "benchmark", *CHECKED, "verdict", "fmr_verdict"]
 
 
 def measure_applications() -> dict[str, pd.DataFrame]:
-    """Thresholds for every application of `challenges.specialised`, by every method; see `_measure` for the
-    tables."""
+    """Thresholds for every application of `challenges.specialised`, by every method; tables of `_measure`."""
     return with_settings(_measure, "challenges.specialised")
 
 
 def _measure(recogniser: str, methods: list, applications: dict, splits: int, resamples: int,
              most_discarded: float) -> dict[str, pd.DataFrame]:
     """Tables: `points` (one row per method, application and rule, of the first split), `splits` (shares over
-    all
-    splits) and `transfer` (the points of the first split on each benchmark's unseen identities alone).
+    all splits) and `transfer` (the points of the first split on each benchmark's unseen identities alone).
 
     All benchmarks are pooled: an application sees mixed traffic. Each split halves the identities anew.
     """
@@ -56,16 +54,14 @@ def _one_split(everything: Traffic, chosen: np.ndarray, goal: Application, resam
     seen, unseen = everything.within(chosen), everything.within(~chosen)
     label = {"application": goal.name, "fmr_goal": goal.fmr, "fnmr_goal": goal.fnmr}
     return [label | {"rule": rule, "similarity_threshold": point.similarity,
-                     "quality_threshold": point.quality,
-                     "promised_fnmr": point.fnmr, "promised_discard": point.discard}
+                     "quality_threshold": point.quality, "promised_fnmr": point.fnmr, "promised_discard": point.discard}
             | check(unseen, point, goal, resamples, seed)
             for rule, point in calibrate(seen, goal, resamples, seed, most_discarded).items()]
 
 
 def over_splits(table: pd.DataFrame) -> pd.DataFrame:
     """Per method, application and rule: splits, share in which the goal was in reach, share of those that
-    kept it on
-    unseen identities, mean share of comparisons discarded, mean FNMR there."""
+    kept it on unseen identities, mean share of comparisons discarded, mean FNMR there."""
     reached = table["quality_threshold"].notna()
     table = table.assign(reached=reached.astype(float),
                          held=(table["fnmr"] <= table["fnmr_goal"]).where(reached).astype(float))
@@ -77,8 +73,7 @@ def over_splits(table: pd.DataFrame) -> pd.DataFrame:
 class Pool:
     """All benchmarks' comparisons by one recogniser; identities of the same name are the same person.
 
-    methods  those of `wanted` with scores of some benchmark; genuine pairs with an unscored face
-             are left out
+    methods  those of `wanted` with scores of some benchmark; genuine pairs with an unscored face are left out
     """
 
     def __init__(self, slug: str, wanted: list[str]):
@@ -96,8 +91,8 @@ class Pool:
         if not names:
             raise FiqaError(f"{method} has no scores of {only or 'any benchmark'}",
                             "score it first: dvc repro")
-        parts = [self._part(self.pairs[n], self.similarity[n],
-                            self.scores[n][method].to_numpy()) for n in names]
+        parts = [self._part(self.pairs[name], self.similarity[name], self.scores[name][method].to_numpy())
+                 for name in names]
         return Traffic(*(np.concatenate(column) for column in zip(*parts)), len(self.names))
 
     def _part(self, pairs: BenchmarkPairs, similarity: np.ndarray, scores: np.ndarray) -> tuple:
@@ -110,8 +105,7 @@ class Pool:
                 owner[pairs.b[scored]], np.where(pairs.failed, -np.inf, scores)[rated], person[rated])
 
     def transfer(self, points: pd.DataFrame, resamples: int) -> pd.DataFrame:
-        """Every point on the unseen identities of each benchmark: does one threshold serve all kinds of
-        traffic?"""
+        """Every point on each benchmark's unseen identities: does one threshold serve all traffic?"""
         unseen = ~halves(len(self.names), [settings("seed"), 0])
         rows = []
         for point in points[points["quality_threshold"].notna()].to_dict("records"):
@@ -130,6 +124,5 @@ def transfer_ratios(transfer: pd.DataFrame, rule: str) -> pd.DataFrame:
         return transfer
     rows = transfer[transfer["rule"] == rule]
     rows = rows.assign(ratio=rows["fnmr"] / rows["fnmr_goal"])
-    columns = [name for name in dict.fromkeys(transfer["benchmark"]) if name in set(rows["benchmark"])]
-    return rows.pivot(index=["application", "method"], columns="benchmark",
-                      values="ratio").reindex(columns=columns)
+    wide = rows.pivot(index=["application", "method"], columns="benchmark", values="ratio")
+    return wide[[name for name in dict.fromkeys(transfer["benchmark"]) if name in wide]]

@@ -1,5 +1,4 @@
 """Faces of the open challenges: a seeded part of a benchmark, and its networks' answers to changed pixels."""
-from dataclasses import replace
 from inspect import signature
 
 import numpy as np
@@ -18,9 +17,10 @@ from fiqa_core.reporting.names import METHODS
 
 
 def with_settings(function, section: str, **given):
-    """`function(**given, **section of params.yaml)`. Raises FiqaError where the section's keys are not the
-    rest of
-    the function's arguments."""
+    """`function(**given, **section of params.yaml)`.
+
+    Raises FiqaError where the section's keys are not the rest of the function's arguments.
+    """
     chosen = settings(section)
     wanted = [name for name in signature(function).parameters if name not in given]
     problems = [f"{key} is missing" for key in wanted if key not in chosen]
@@ -40,15 +40,13 @@ def chosen_benchmark(wanted: str) -> FaceSet:
 
 
 def chosen_recognisers(wanted: list[str]) -> dict[str, str]:
-    """Slug -> display name of those of `wanted` slugs that this suite compares; the first compared if none
-    is."""
+    """Slug -> display name of the `wanted` that this suite compares; of the first compared if it has none."""
     known = compared_recognisers()
     return {slug: known[slug] for slug in wanted if slug in known} or dict([next(iter(known.items()))])
 
 
 def available_methods(wanted: list[str]) -> dict[str, str]:
-    """Slug -> display name of those of `wanted` that have scores in this suite. Raises FiqaError if none
-    has."""
+    """Slug -> display name of the `wanted` that have scores in this suite. Raises FiqaError if none has."""
     scored = set(load_scores()["method"])
     found = {slug: METHODS[slug] for slug in wanted if METHODS.get(slug) in scored}
     if not found:
@@ -58,9 +56,7 @@ def available_methods(wanted: list[str]) -> dict[str, str]:
 
 
 def pair_subset(faces: FaceSet, most: int, seed: int) -> FaceSet:
-    """The images of at most `most` genuine and `most` impostor comparisons drawn with `seed`, and all
-    comparisons
-    among them.
+    """The images of at most `most` comparisons of each kind, drawn with `seed`, and all among them.
 
     Comparisons are drawn, not identities: in LFW a part of the identities would keep hardly an impostor pair.
     """
@@ -73,11 +69,6 @@ def pair_subset(faces: FaceSet, most: int, seed: int) -> FaceSet:
     held = faces.pairs["a"].isin(used) & faces.pairs["b"].isin(used)
     return FaceSet(faces.name, faces.pixels[rows], faces.images.iloc[rows].reset_index(drop=True),
                    faces.pairs[held].reset_index(drop=True))
-
-
-def with_pixels(faces: FaceSet, pixels: np.ndarray) -> FaceSet:
-    """The same images and comparisons with other pixels (N, 112, 112, 3) uint8."""
-    return replace(faces, pixels=pixels)
 
 
 def embed_anew(slug: str, faces: FaceSet) -> np.ndarray:

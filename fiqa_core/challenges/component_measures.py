@@ -3,7 +3,7 @@
 In the spirit of the component measures of ISO/IEC 29794-5 and OFIQ, whose names are used, but not conformant
 to them: these see an aligned crop of 112 pixels, not a portrait. Each takes aligned faces (B, 3, 112, 112)
 float32 RGB in [0, 1] and returns (B,) float32, higher is better; a face's value does not depend on its batch.
-`sharpness`, `illumination` and `symmetry` (pose) stand in `methods/analytical.py`.
+`sharpness`, `illumination` and `symmetry` (pose) are quality methods too, in `methods/pixels.py`.
 """
 import torch
 import torch.nn.functional as F
@@ -21,8 +21,7 @@ TINY = 1e-4
 
 
 def exposure(images: torch.Tensor) -> torch.Tensor:
-    """Share of the face that is neither under- nor over-exposed, in [0, 1] (ISO: under-/over-exposure
-    prevention)."""
+    """Share of the face that is neither under- nor over-exposed, in [0, 1] (ISO: exposure prevention)."""
     face = luminance(check_images(images))[:, ROWS, COLUMNS].flatten(1)
     return ((face > DARK) & (face < BRIGHT)).float().mean(dim=1)
 
@@ -60,13 +59,12 @@ def eyes_open(images: torch.Tensor) -> torch.Tensor:
 
 
 def mouth_closed(images: torch.Tensor) -> torch.Tensor:
-    """Luminance of the darkest tenth between the lips over that of the cheeks, >= 0: an open mouth is a dark
-    hole."""
+    """Luminance of the lips' darkest tenth over the cheeks', >= 0: an open mouth is a dark hole."""
     picture = luminance(check_images(images))
     mouth = picture[:, MOUTH[0], MOUTH[1]].flatten(1)
     darkest = mouth.topk(mouth.shape[1] // 10, largest=False).values.mean(dim=1)
-    cheeks = torch.stack([picture[:, rows, columns].flatten(1).mean(dim=1) for rows,
-                          columns in CHEEKS]).amax(dim=0)
+    cheeks = torch.stack([picture[:, rows, columns].flatten(1).mean(dim=1) for rows, columns in CHEEKS])
+    cheeks = cheeks.amax(dim=0)
     return darkest / (cheeks + TINY)
 
 
@@ -93,13 +91,12 @@ class FaceSpace:
         return F.normalize(face - face.mean(dim=1, keepdim=True), dim=1)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Minus the length of the unexplained part, in [-1, 0], of images (B, 3, 112, 112) -> (B,)
-        float32."""
+        """Minus the length of the unexplained part (B,) float32, in [-1, 0], of images (B, 3, 112, 112)."""
         patches = self._patches(images) - self.mean
         return -(patches - patches @ self.basis.T @ self.basis).norm(dim=1)
 
 
 COMPONENTS = {"sharpness": sharpness, "noise": noise, "compression": compression,
-              "illumination": illumination,
-              "exposure": exposure, "pose": symmetry, "eyes open": eyes_open, "mouth closed": mouth_closed}
+              "illumination": illumination, "exposure": exposure, "pose": symmetry,
+              "eyes open": eyes_open, "mouth closed": mouth_closed}
 OCCLUSION = "occlusion"

@@ -1,37 +1,16 @@
-"""Component measures beside the scalar: do they see their own flaw, and what of the scalar do they
-explain?"""
+"""Component measures beside the scalar: do they see their own flaw, what of the scalar do they explain?"""
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from fiqa_core.base.faces import IMAGE_COLUMNS, IMAGE_MARKS
-from fiqa_core.evaluation.bootstrap import (DiscardWeights, divided, multiplicities, pair_weights,
-                                            percentile_interval)
-from fiqa_core.evaluation.comparisons import BenchmarkPairs
-from fiqa_core.evaluation.edc import edc
+from fiqa_core.evaluation.bootstrap import mean_replicates, multiplicities, percentile_interval
 
 # the true causes (columns of a rendered or degraded set) that each component measure is meant to see
 TARGETS = {"sharpness": ("defocus", "motion", "resolution"), "noise": ("noise",), "compression": ("jpeg",),
            "illumination": ("light_angle",), "exposure": ("light_level",), "pose": ("yaw",),
            "eyes open": ("eyes_closed",), "mouth closed": ("mouth_open",), "occlusion": ("occlusion",)}
-HARMLESS = {"resolution": 112.0, "jpeg": 100.0, "light_level": 1.0}      # 0 for every other cause
-DOUBLINGS = ("resolution", "light_level")
 WORST, MEAN = "worst component", "mean of components"
 STRONG, WEAK = 0.9, 0.5         # quantiles of magnitude between which a flaw is neither strong nor absent
-
-
-def harm(images: pd.DataFrame) -> pd.DataFrame:
-    """Distance (N rows, >= 0) of every numeric nuisance column of an images table from its harmless value.
-
-    Exposure and resolution count doublings. Columns that do not vary are left out, and so are ids and marks.
-    """
-    numeric = images.drop(columns=[c for c in (*IMAGE_COLUMNS, *IMAGE_MARKS) if c in images])
-    numeric = numeric.select_dtypes(["number", "bool"]).astype(np.float64)
-    numeric = numeric.loc[:, [c for c in numeric if numeric[c].nunique() > 1]]
-    for c in numeric:
-        harmless = HARMLESS.get(c, 0.0)
-        numeric[c] = (np.log2(numeric[c] / harmless) if c in DOUBLINGS else numeric[c] - harmless).abs()
-    return numeric
 
 
 def percentiles(table: pd.DataFrame) -> pd.DataFrame:
@@ -54,8 +33,7 @@ def rank_correlations(x: pd.DataFrame, y: pd.DataFrame, identity: np.ndarray, re
             both = x[first].notna().to_numpy() & y[second].notna().to_numpy()
             ranks = [rankdata(table[column].to_numpy()[both]) for table, column in ((x, first), (y, second))]
             values = weighted_correlation(*ranks, drawn, identity[both])
-            low, high = percentile_interval(values[1:])
-            rows.append((first, second, float(values[0]), float(low), float(high), int(both.sum())))
+            rows.append((first, second, values[0], *percentile_interval(values[1:]), both.sum()))
     return pd.DataFrame(rows, columns=["x", "y", "spearman", "low", "high", "images"])
 
 
@@ -74,8 +52,7 @@ def weighted_correlation(x: np.ndarray, y: np.ndarray, drawn: np.ndarray, identi
 
 
 def detection(component: np.ndarray, magnitude: np.ndarray) -> float:
-    """Chance in [0, 1] that a face with a strong flaw has the lower `component` than one without (ties count
-    half).
+    """Chance that a face with a strong flaw has the lower `component` than one without (ties count half).
 
     Strong: `magnitude` (N,) in its top tenth, or above the lower half's where the flaw is rarer; without: in
     its lower half. 0.5 is blind; NaN where no face, or every face, has the flaw alike.
@@ -94,10 +71,9 @@ def detection(component: np.ndarray, magnitude: np.ndarray) -> float:
 
 def target_table(components: pd.DataFrame, magnitudes: pd.DataFrame,
                  correlations: pd.DataFrame) -> pd.DataFrame:
-    """One row per component and cause it is meant to see: component, cause, spearman, low, high, detection,
-    images,
-    strongest (the cause it really reacts to most).
+    """One row per component and cause it is meant to see.
 
+    Columns: component, cause, spearman, low, high, detection, images, strongest (cause).
     correlations  as from `rank_correlations(components, magnitudes, ...)`
     """
     rows = []
@@ -113,10 +89,10 @@ def target_table(components: pd.DataFrame, magnitudes: pd.DataFrame,
 
 
 def explained(components: pd.DataFrame, score: np.ndarray, identity: np.ndarray, seed) -> float:
-    """Share of the variance of a score's ranks that a linear function of the components' ranks predicts for
-    other
-    identities: R2, fitted on a random half of them and measured on the other half, mean of both ways
-    round."""
+    """Share of the variance of a score's ranks that the components' ranks predict for other identities.
+
+    R2 of a linear function, fitted on a random half of them, measured on the other, mean of both ways round.
+    """
     known = np.isfinite(score)
     x, who = percentiles(components[known]).to_numpy(), identity[known]
     y = rankdata(score[known]) / (known.sum() + 1)
@@ -136,39 +112,17 @@ def with_fusions(components: pd.DataFrame) -> pd.DataFrame:
     return components.assign(**{WORST: ranks.min(axis=1), MEAN: ranks.mean(axis=1)})
 
 
-def ranking_pauc(pairs: BenchmarkPairs, similarity: np.ndarray, scores: pd.DataFrame, fmr: float,
-                 limit: float,
-                 resamples: int, seed) -> dict[str, tuple[float, np.ndarray]]:
-    """pAUC (preset `iso`) of discarding by each column of `scores` (N rows): name -> (value, replicates
-    (R,)).
-
-    similarity  (P,) of one recogniser; identities are resampled with the threshold kept
-    """
-    genuine, found = pairs.genuine, {}
-    drawn = multiplicities(pairs.identities, resamples, seed)
-    weights = pair_weights(drawn, pairs.identity_a[genuine], pairs.identity_b[genuine])
-    for name in scores:
-        quality = pairs.quality(scores[name].to_numpy(dtype=np.float64))
-        curve = edc(similarity, genuine, quality, "iso", fmr)
-        errors = similarity[None, genuine] < curve.threshold
-        found[name] = curve.pauc(limit), DiscardWeights(quality[genuine], weights).pauc(errors, limit)[0]
-    return found
-
-
 def mean_pauc(benchmarks: dict[str, dict]) -> pd.DataFrame:
-    """Mean over benchmarks of `ranking_pauc`'s results: ranking, pauc, low, high, benchmarks; best first.
+    """Mean over benchmarks of pAUC by each ranking: ranking, pauc, low, high, benchmarks; best first.
 
-    Benchmarks are resampled independently; one without errors (NaN) is left out of a ranking's mean.
+    benchmarks  name -> {ranking: (value, replicates (R,))}. Benchmarks are resampled independently; one
+                without errors (NaN) is left out of a ranking's mean.
     """
     rows = []
     for name in dict.fromkeys(name for found in benchmarks.values() for name in found):
         own = [found[name] for found in benchmarks.values() if name in found and not np.isnan(found[name][0])]
         if own:
-            replicates = np.stack([values for _, values in own])
-            defined = ~np.isnan(replicates)
-            means = divided(np.where(defined, replicates, 0).sum(axis=0), defined.sum(axis=0))
-            low, high = percentile_interval(means)
-            rows.append((name, float(np.mean([value for value, _ in own])), float(low), float(high),
-                         len(own)))
+            values, replicates = zip(*own)
+            rows.append((name, np.mean(values), *percentile_interval(mean_replicates(replicates)), len(own)))
     table = pd.DataFrame(rows, columns=["ranking", "pauc", "low", "high", "benchmarks"])
     return table.sort_values("pauc", kind="stable", ignore_index=True)

@@ -9,17 +9,17 @@ from fiqa_core.base.device import default_device
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.images import to_batch
-from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
 from fiqa_core.challenges.chosen_faces import chosen_recognisers, pair_subset, saved_scores, with_settings
 from fiqa_core.challenges.component_measures import COMPONENTS, OCCLUSION, FaceSpace
-from fiqa_core.challenges.component_statistics import (explained, harm, mean_pauc, percentiles,
-                                                       rank_correlations, ranking_pauc, target_table,
-                                                       with_fusions)
+from fiqa_core.challenges.component_statistics import (explained, mean_pauc, percentiles,
+                                                       rank_correlations, target_table, with_fusions)
 from fiqa_core.evaluation.comparisons import benchmark_pairs
+from fiqa_core.evaluation.curves import Measure, Settings
+from fiqa_core.evaluation.ranks import harm
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks, load_sets
-from fiqa_core.pipeline.score import load_scores
+from fiqa_core.pipeline.score import load_scores, score_face_set
 from fiqa_core.reporting.figure_faces import benchmark_faces, choose_benchmark, pictures, spread_of_quality
 
 BATCH = 128
@@ -45,8 +45,7 @@ class VectorQuality:
 
 
 def measure_vector() -> VectorQuality:
-    """All tables, from the images of `challenges.vector.comparisons` pairs of each kind of every
-    benchmark."""
+    """All tables, from `challenges.vector.comparisons` pairs of each kind of every benchmark."""
     return with_settings(_measure, "challenges.vector")
 
 
@@ -60,39 +59,29 @@ def _measure(comparisons: int, recogniser: str, space: dict, limit: float) -> Ve
     images = pd.concat([faces.images for faces in sets.values()], ignore_index=True)
     vector = pd.concat(components.values(), ignore_index=True)
     scalars = pd.concat(methods.values(), ignore_index=True).replace(-np.inf, np.nan)
-    who, resamples = pd.factorize(images["identity"])[0], settings("evaluation.resamples")
-    seed = settings("seed")
+    who, seed = pd.factorize(images["identity"])[0], settings("seed")
     magnitudes = harm(images)
-    causes = rank_correlations(vector, magnitudes, who, resamples, seed)
-    benchmark = np.repeat(list(sets), [len(faces) for faces in sets.values()])
+    causes, by_method = (rank_correlations(vector, table, who, settings("evaluation.resamples"), seed)
+                         for table in (magnitudes, scalars))
+    names = pd.DataFrame({"benchmark": np.repeat(list(sets), [len(faces) for faces in sets.values()]),
+                          "image_id": images["image_id"]})
     r2 = [(m, explained(vector, scalars[m].to_numpy(), who, seed), int(scalars[m].notna().sum()))
           for m in scalars]
-    return VectorQuality(
-        target_table(vector, magnitudes, causes), causes, rank_correlations(vector, scalars, who, resamples,
-                                                                            seed),
-        pd.DataFrame(r2, columns=["method", "r2", "images"]),
-        _discarding(sets, components, methods, recogniser, limit),
-        pd.concat([pd.DataFrame({"benchmark": benchmark, "image_id": images["image_id"]}),
-                   percentiles(vector),
-                   scalars.rank(pct=True)], axis=1))
+    return VectorQuality(target_table(vector, magnitudes, causes), causes, by_method,
+                         pd.DataFrame(r2, columns=["method", "r2", "images"]),
+                         _discarding(sets, components, methods, recogniser, limit),
+                         pd.concat([names, percentiles(vector), scalars.rank(pct=True)], axis=1))
 
 
 def component_table(faces: FaceSet, measures: dict) -> pd.DataFrame:
-    """One column per measure, one row per image of `faces`; measures: name -> function of (B, 3, 112,
-    112)."""
-    parts = {name: [] for name in measures}
-    starts = range(0, len(faces), BATCH)
-    for start in progress(starts, f"components of {faces.name}", len(faces), "images",
-                          weight=lambda first: min(BATCH, len(faces) - first)):
-        batch = to_batch(faces.pixels[start:start + BATCH], default_device())
-        for name, measure in measures.items():
-            parts[name].append(measure(batch).cpu().numpy())
-    return pd.DataFrame({name: np.concatenate(values) for name, values in parts.items()})
+    """A column per measure, a row per image of `faces`; measures: name -> function of (B, 3, 112, 112)."""
+    device = default_device()
+    return pd.DataFrame({name: score_face_set(measure, faces, batch=BATCH, device=device)
+                         for name, measure in measures.items()})
 
 
 def face_space(faces: int, components: int) -> dict[str, FaceSpace]:
-    """The occlusion measure, fitted to `faces` unspoilt training faces; nothing where a suite has no training
-    faces.
+    """The occlusion measure, fitted to `faces` unspoilt training faces; nothing where a suite has none.
 
     Unspoilt: without occlusion where that is known, else any (photographs are rarely occluded).
     """
@@ -101,9 +90,8 @@ def face_space(faces: int, components: int) -> dict[str, FaceSpace]:
     training = load_sets().get("training")
     if training is None:
         return {}
-    usable = training.images["occlusion"] == 0 if "occlusion" in training.images else np.ones(len(training),
-                                                                                              bool)
-    rows = np.random.default_rng(settings("seed")).permutation(np.flatnonzero(usable))[:faces]
+    usable = np.flatnonzero(training.images.get("occlusion", np.zeros(len(training))) == 0)
+    rows = np.random.default_rng(settings("seed")).permutation(usable)[:faces]
     batch = to_batch(np.asarray(training.pixels[np.sort(rows)]), default_device())
     return {OCCLUSION: FaceSpace(batch, components)}
 
@@ -111,20 +99,28 @@ def face_space(faces: int, components: int) -> dict[str, FaceSpace]:
 def _discarding(sets: dict, components: dict, methods: dict, recogniser: str, limit: float) -> pd.DataFrame:
     """Mean pAUC over benchmarks of every component, fusion and method that scored all images."""
     slug = next(iter(chosen_recognisers([recogniser])))
-    full = load_benchmarks()
-    found = {}
+    chosen = Settings(settings("evaluation.fmr"), ("iso",), (limit,), settings("evaluation.resamples"))
+    full, found = load_benchmarks(), {}
     for name, faces in sets.items():
         rows = pd.Index(full[name].images["image_id"]).get_indexer(faces.images["image_id"])
-        pairs = benchmark_pairs(faces)
         scores = pd.concat([with_fusions(components[name]), methods[name].dropna(axis=1)], axis=1)
-        found[name] = ranking_pauc(pairs, pairs.similarity(load_embeddings(slug, name)[rows]), scores,
-                                   settings("evaluation.fmr"), limit, settings("evaluation.resamples"),
+        found[name] = ranking_pauc(faces, load_embeddings(slug, name)[rows], scores, chosen,
                                    settings("evaluation.seed"))
     return mean_pauc(found)
 
 
-def explained_faces(ranks: pd.DataFrame, method: str = "", count: int = 8) -> tuple[dict, pd.DataFrame,
-                                                                                    pd.DataFrame]:
+def ranking_pauc(faces: FaceSet, embeddings: np.ndarray, scores: pd.DataFrame, chosen: Settings,
+                 seed) -> dict[str, tuple[float, np.ndarray]]:
+    """pAUC (preset `iso`) of discarding by each column of `scores`: name -> (value, replicates (R,))."""
+    pairs, at = benchmark_pairs(faces), ("", chosen.discard_limits[0])
+    measure = Measure(pairs, {"": pairs.similarity(embeddings)}, chosen, seed)
+    found = {name: measure.method(pairs.quality(scores[name].to_numpy(dtype=np.float64)), "iso")
+             for name in scores}
+    return {name: (result.pauc[at], result.replicates[at]) for name, result in found.items()}
+
+
+def explained_faces(ranks: pd.DataFrame, method: str = "",
+                    count: int = 8) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
     """Pictures of `count` faces from worst to best by `method` ("" for the first), of one benchmark, and the
     percentiles of that method and all components, twice: as `figure_faces.score_table` takes them.
 

@@ -1,15 +1,10 @@
-"""Challenge: the same faces cropped by a less exact, or just another, detector (notebook 41).
+"""Challenge: the same faces as a less exact, or just another, detector would have cropped them (notebook 41).
 
-How much a crop matters: scores, error rates and pAUC of the same comparisons under other crops of the
-faces.
-
-What another detector would have cropped: aligned faces warped again as if their landmarks had been found
-elsewhere.
-
-The crop is all that is left of the photograph, so pixels beyond its edge are not known; the edge is continued
-there (black would be a cue that no detector leaves).
+Aligned faces are warped again as if their landmarks had been found elsewhere, and scores, error rates and
+pAUC of the same comparisons are measured anew. The crop is all that is left of the photograph, so pixels
+beyond its edge are not known; the edge is continued there (black would be a cue that no detector leaves).
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 import cv2
@@ -17,19 +12,18 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
 from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE, similarity_transform
 from fiqa_core.challenges.chosen_faces import (available_methods, chosen_benchmark, chosen_recognisers,
-                                               embed_anew, pair_subset, score_anew, with_pixels,
-                                               with_settings)
-from fiqa_core.evaluation.bootstrap import DiscardWeights, ResampledPairs, percentile_interval
+                                               embed_anew, pair_subset, score_anew, with_settings)
+from fiqa_core.evaluation.bootstrap import ResampledPairs, percentile_interval
 from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs
-from fiqa_core.evaluation.edc import edc
+from fiqa_core.evaluation.curves import Measure, Settings
 from fiqa_core.evaluation.ranks import spearman
 from fiqa_core.evaluation.thresholds import match_rate, threshold_at_fmr
 
+JITTER, SCALE, DOWN = "landmark jitter", "scale", "shift down"
 CHANGED, SCORES_ONLY = "crops of both", "crops of the scores only"
 
 
@@ -55,7 +49,8 @@ class Variability:
 
     def __init__(self, pairs: BenchmarkPairs, aligned: Condition, fmr: float, limit: float, resamples: int,
                  seed):
-        self.pairs, self.aligned, self.target, self.limit = pairs, aligned, fmr, limit
+        self.pairs, self.aligned, self.limit, self.seed = pairs, aligned, limit, seed
+        self.chosen = Settings(fmr, ("iso",), (limit,), resamples)
         self.resampled = ResampledPairs(pairs.genuine, pairs.identity_a, pairs.identity_b, resamples, seed)
         self.similarity = pairs.similarity(aligned.embeddings)
         self.threshold = threshold_at_fmr(self.similarity[~pairs.genuine], fmr)
@@ -66,15 +61,15 @@ class Variability:
         Keys: change, level, fnmr, low, high (95 % over identities), fmr, fmr_low, fmr_high, and
         fnmr_own, the FNMR at a threshold set anew for these crops.
         """
-        similarity, genuine = self.pairs.similarity(condition.embeddings), self.pairs.genuine
-        own = threshold_at_fmr(similarity[~genuine], self.target)
+        similarity = self.pairs.similarity(condition.embeddings)
+        mated, impostor = similarity[self.pairs.genuine], similarity[~self.pairs.genuine]
+        own = threshold_at_fmr(impostor, self.chosen.fmr)
         low, high = percentile_interval(self.resampled.fnmr(similarity, self.threshold))
         fmr_low, fmr_high = percentile_interval(self.resampled.fmr(similarity, self.threshold))
         return {"change": condition.change, "level": condition.level,
-                "fnmr": 1 - match_rate(similarity[genuine], self.threshold), "low": float(low),
-                "high": float(high),
-                "fmr": match_rate(similarity[~genuine], self.threshold), "fmr_low": float(fmr_low),
-                "fmr_high": float(fmr_high), "fnmr_own": 1 - match_rate(similarity[genuine], own)}
+                "fnmr": 1 - match_rate(mated, self.threshold), "low": low, "high": high,
+                "fmr": match_rate(impostor, self.threshold), "fmr_low": fmr_low, "fmr_high": fmr_high,
+                "fnmr_own": 1 - match_rate(mated, own)}
 
     def quality(self, condition: Condition) -> pd.DataFrame:
         """One row per method and kind of comparison.
@@ -89,22 +84,18 @@ class Variability:
             raise FiqaError(f"{condition.change} {condition.level}: no scores of {lacking[0]}",
                             "score every condition by the same methods")
         similarity = {CHANGED: self.pairs.similarity(condition.embeddings), SCORES_ONLY: self.similarity}
+        measure = Measure(self.pairs, similarity, self.chosen, self.seed)
         rows = []
         for method in self.aligned.scores:
             before, after = (c.scores[method].to_numpy(dtype=np.float64) for c in (self.aligned, condition))
-            own = {"change": condition.change, "level": condition.level, "method": method,
-                   "spearman": spearman(before, after), "shift": standard_shift(before, after)}
-            for name, values in similarity.items():
-                rows.append(own | {"compared": name} | self._pauc(values, after))
+            found = measure.method(self.pairs.quality(after), "iso")
+            for compared in similarity:
+                at = compared, self.limit
+                low, high = percentile_interval(found.replicates[at])
+                rows.append({"change": condition.change, "level": condition.level, "method": method,
+                             "spearman": spearman(before, after), "shift": standard_shift(before, after),
+                             "compared": compared, "pauc": found.pauc[at], "low": low, "high": high})
         return pd.DataFrame(rows)
-
-    def _pauc(self, similarity: np.ndarray, scores: np.ndarray) -> dict:
-        genuine, quality = self.pairs.genuine, self.pairs.quality(scores)
-        curve = edc(similarity, genuine, quality, "iso", self.target)
-        weights = DiscardWeights(quality[genuine], self.resampled.mated)
-        replicates = weights.pauc(similarity[None, genuine] < curve.threshold, self.limit)[0]
-        low, high = percentile_interval(replicates)
-        return {"pauc": curve.pauc(self.limit), "low": float(low), "high": float(high)}
 
 
 def standard_shift(before: np.ndarray, after: np.ndarray) -> float:
@@ -114,8 +105,7 @@ def standard_shift(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def jitter_matrices(image_ids, radius: float, seed: int) -> np.ndarray:
-    """Warps (N, 2, 3) that align by landmarks of which each coordinate is off by uniform(-radius, radius)
-    pixels.
+    """Warps (N, 2, 3) that align by landmarks whose coordinates are off by uniform(-radius, radius) pixels.
 
     image_ids  N texts. The direction of an image's errors depends on its id and `seed` only, so a larger
                radius moves the same landmarks further, whichever images stand beside it.
@@ -142,8 +132,7 @@ def crop_matrix(scale: float = 1.0, right: float = 0.0, down: float = 0.0) -> np
 
 
 def rewarp(pixels: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-    """uint8 faces (N, H, W, 3) warped by `matrices`, (2, 3) for all or (N, 2, 3); bilinear, edges
-    continued."""
+    """Faces (N, H, W, 3) uint8 warped by `matrices`, (2, 3) or (N, 2, 3); bilinear, edges continued."""
     matrices = np.broadcast_to(matrices, (len(pixels), 2, 3))
     size = pixels.shape[2], pixels.shape[1]
     warped = np.empty(pixels.shape, dtype=np.uint8)
@@ -151,9 +140,6 @@ def rewarp(pixels: np.ndarray, matrices: np.ndarray) -> np.ndarray:
         warped[row] = cv2.warpAffine(np.ascontiguousarray(pixels[row]), matrix, size, flags=cv2.INTER_LINEAR,
                                      borderMode=cv2.BORDER_REPLICATE)
     return warped
-
-
-JITTER, SCALE, DOWN = "landmark jitter", "scale", "shift down"
 
 
 def measure_crops(wanted: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -185,16 +171,17 @@ def _measure(wanted: str, benchmark: str, comparisons: int, recogniser: str, met
     slug, name = next(iter(chosen_recognisers([recogniser]).items()))
     slugs = available_methods(methods)
 
-    def condition(change: str, level: float, pictures: FaceSet) -> Condition:
+    def condition(change: str, level: float, pixels: np.ndarray) -> Condition:
+        pictures = replace(faces, pixels=pixels)
         return Condition(change, level, embed_anew(slug, pictures), score_anew(slugs, pictures))
 
-    aligned = condition(JITTER, 0.0, faces)
+    aligned = condition(JITTER, 0.0, faces.pixels)
     measure = Variability(benchmark_pairs(faces), aligned, settings("evaluation.fmr"), limit,
                           settings("evaluation.resamples"), settings("seed"))
     rates, quality = [measure.verification(aligned)], [measure.quality(aligned)]
     changes = with_settings(_changes, "challenges.detector.crops", image_ids=faces.images["image_id"])
     for change, level, matrices in progress(changes, "crops", unit="crops"):
-        changed = condition(change, level, with_pixels(faces, rewarp(faces.pixels, matrices)))
+        changed = condition(change, level, rewarp(faces.pixels, matrices))
         rates.append(measure.verification(changed))
         quality.append(measure.quality(changed))
     label = {"benchmark": faces.name, "recogniser": name}

@@ -1,5 +1,4 @@
-"""Which quality threshold meets an application's goals: set on half of the identities, checked on the other
-half.
+"""Which quality threshold meets an application's goals: set on half of the identities, checked on the rest.
 
 An application states a false match rate and the largest false non-match rate it bears among the faces it
 accepts. The similarity threshold follows from the impostors, the quality threshold from the genuine pairs
@@ -25,8 +24,7 @@ CANDIDATES = 200          # quality thresholds that are tried, evenly spaced in 
 
 @dataclass(frozen=True)
 class Application:
-    """Goals: false match rate `fmr`, and the largest false non-match rate `fnmr` among what is not
-    discarded."""
+    """Goals: false match rate `fmr`, largest false non-match rate `fnmr` among what is not discarded."""
 
     name: str
     fmr: float
@@ -63,14 +61,12 @@ class Traffic:
         pairs, faces = chosen[self.identity_a] & chosen[self.identity_b], chosen[self.image_identity]
         return Traffic(self.similarity[pairs], self.quality[pairs], self.genuine[pairs],
                        codes[self.identity_a[pairs]], codes[self.identity_b[pairs]],
-                       self.image_quality[faces],
-                       codes[self.image_identity[faces]], int(chosen.sum()))
+                       self.image_quality[faces], codes[self.image_identity[faces]], int(chosen.sum()))
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Thresholds from which a face, and then a comparison, is accepted; quality NaN: the goal is out of
-    reach.
+    """Thresholds from which a face, and then a comparison, is accepted; quality NaN: goal out of reach.
 
     fnmr, discard  of the genuine comparisons it was calibrated on: what is promised, and at what price
     """
@@ -125,8 +121,7 @@ def calibrate(traffic: Traffic, application: Application, resamples: int, seed,
 
 
 def kept_rates(errors: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Rate of `errors` (G,) bool among the pairs from each start (C,) on: (C, R), pairs weighted by (G,
-    R)."""
+    """Rate (C, R) of `errors` (G,) bool among the pairs from each start (C,) on, weighted by (G, R)."""
     tails = [np.add.reduceat(w, starts, axis=0)[::-1].cumsum(axis=0)[::-1]
              for w in (weights * errors[:, None], weights)]
     return divided(*tails)

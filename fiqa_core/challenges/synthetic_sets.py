@@ -1,9 +1,8 @@
-"""Scores of whole sets: folders of faces, prepared benchmarks, rendered faces of different realism.
+"""Challenge: quality of whole sets of faces, real or generated (notebook 50).
 
-Each source is a mapping from the set's name to its faces, (N, 112, 112, 3) uint8 RGB, and a mask (N,) of
-those that hold a face; `score_sets` gives every method the same faces.
-
-Quality of whole sets of faces, real or generated: mean and deviation of each method's scores.
+Sets come from folders, prepared benchmarks, or the renderer at different levels of realism. Each source is a
+mapping from the set's name to its faces, (N, 112, 112, 3) uint8 RGB, and a mask (N,) of those that hold a
+face; `score_sets` gives every method the same faces.
 
 A mean by itself says little, because every method has a scale of its own. Beside it stands the distance to a
 reference set in units of that set's deviation: what a slide prints for one method and what is measured for
@@ -16,11 +15,11 @@ from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import load_face_set
-from fiqa_core.base.images import find_images, to_batch
+from fiqa_core.base.images import find_images
 from fiqa_core.base.progress import progress
 from fiqa_core.benchmarks.alignment import OK
 from fiqa_core.benchmarks.enrolment import face_reader
-from fiqa_core.pipeline.score import pipeline_method
+from fiqa_core.pipeline.score import pipeline_method, score_pixels
 from fiqa_core.rendering.face_sets import load_protocol
 from fiqa_core.rendering.identity import sample_identities
 from fiqa_core.rendering.nuisance import draw
@@ -31,6 +30,8 @@ from fiqa_core.reporting.names import METHODS
 from fiqa_core.reporting.published import load_published
 
 Faces = tuple[np.ndarray, np.ndarray]
+SCORE_COLUMNS = ("set", "method", "score")
+REAL = "Tufts"           # the only set of true faces on the slide
 
 
 def rendered_sets(count: int, seed: int, group: str = "good") -> dict[str, Faces]:
@@ -44,10 +45,9 @@ def rendered_sets(count: int, seed: int, group: str = "good") -> dict[str, Faces
     people = sample_identities(count, seed)
     nuisance = draw(groups[group]["nuisance"], count, np.random.default_rng(seed))
     everyone = np.ones(count, dtype=bool)
-    return {
-        name: (render_faces(people, np.arange(count), nuisance, default_device(), name, realism)[0], everyone)
-        for name, realism in LEVELS.items()
-    }
+    return {name: (render_faces(people, np.arange(count), nuisance, default_device(), name, realism)[0],
+                   everyone)
+            for name, realism in LEVELS.items()}
 
 
 def folder_sets(folders: dict[str, str], count: int = 0, seed: int = 0,
@@ -74,12 +74,8 @@ def benchmark_sets(names: list[str], count: int = 0, seed: int = 0) -> dict[str,
     for name in names:
         faces = load_face_set(project.build() / "benchmarks" / name)
         chosen = sample(len(faces), count, seed)
-        failed = (
-            faces.images["fte"].to_numpy()[chosen] == 1
-            if "fte" in faces.images
-            else np.zeros(len(chosen), bool)
-        )
-        sets[name] = np.asarray(faces.pixels[chosen]), ~failed
+        failed = np.asarray(faces.images.get("fte", np.zeros(len(faces))))[chosen]
+        sets[name] = np.asarray(faces.pixels[chosen]), failed != 1
     return sets
 
 
@@ -102,25 +98,10 @@ def score_sets(sets: dict[str, Faces], slugs: list[str], batch: int = 32) -> pd.
         for name in progress(sets, METHODS[slug], total, "images", weight=lambda name: len(sets[name][0])):
             faces, good = sets[name]
             scores = np.full(len(faces), -np.inf)
-            scores[good] = score_faces(method, faces[good], batch)
-            parts.append(
-                pd.DataFrame(
-                    {"set": name, "method": METHODS[slug], "image": np.arange(len(faces)), "score": scores}
-                )
-            )
+            scores[good] = score_pixels(method, faces[good], batch, default_device())
+            parts.append(pd.DataFrame({"set": name, "method": METHODS[slug], "image": np.arange(len(faces)),
+                                       "score": scores}))
     return pd.concat(parts, ignore_index=True)
-
-
-def score_faces(method, faces: np.ndarray, batch: int) -> np.ndarray:
-    """Scores (N,) of faces (N, 112, 112, 3) uint8, `batch` at a time."""
-    device = default_device()
-    parts = [method(to_batch(faces[i : i + batch], device)).cpu().numpy()
-             for i in range(0, len(faces), batch)]
-    return np.concatenate(parts) if parts else np.empty(0)
-
-
-SCORE_COLUMNS = ("set", "method", "score")
-REAL = "Tufts"  # the only set of true faces on the slide
 
 
 def summarise(scores: pd.DataFrame, reference: str = "") -> pd.DataFrame:
@@ -140,17 +121,11 @@ def summarise(scores: pd.DataFrame, reference: str = "") -> pd.DataFrame:
                         f"choose among {', '.join(dict.fromkeys(scores['set']))}")
     finite = scores.assign(score=scores["score"].where(np.isfinite(scores["score"])))
     table = finite.groupby(["method", "set"], sort=False)["score"].agg(
-        images="count", failed=lambda values: int(values.isna().sum()), mean="mean", sd="std"
-    )
-    table = table.reset_index().sort_values("method", key=place_of(finite["method"]), kind="stable",
-                                            ignore_index=True)
+        images="count", failed=lambda values: int(values.isna().sum()), mean="mean", sd="std").reset_index()
+    order = order_methods(finite["method"])
+    table = table.sort_values("method", key=lambda names: names.map(order.index), kind="stable",
+                              ignore_index=True)
     return with_distance(table, ["method"], reference)
-
-
-def place_of(methods):
-    """A sort key that puts methods into the papers' order."""
-    order = {method: place for place, method in enumerate(order_methods(methods))}
-    return lambda names: names.map(order)
 
 
 def with_distance(table: pd.DataFrame, groups: list[str], reference: str) -> pd.DataFrame:

@@ -1,6 +1,4 @@
-"""Challenge: clips, whose frames quality may choose and weight (notebook 42).
-
-What quality is good for in a video: choosing frames, and weighting them when a clip becomes one vector.
+"""Challenge: clips, whose frames quality may choose, or weight when a clip becomes one vector (notebook 42).
 
 This answers another question than discarding (EDC): nobody is turned away, every comparison is made, and
 quality decides what each comparison rests on. Frames belong to clips (media) and clips to templates, as
@@ -17,26 +15,27 @@ from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.project import settings
 from fiqa_core.challenges.chosen_faces import (available_methods, chosen_recognisers, embed_anew,
                                                saved_scores, score_anew, with_settings)
-from fiqa_core.evaluation import comparisons
 from fiqa_core.evaluation.bootstrap import ResampledPairs, percentile_interval
-from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs
+from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs, media_groups
 from fiqa_core.evaluation.thresholds import threshold_at_fmr
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks
 from fiqa_core.pipeline.score import load_scores
+from fiqa_core.rendering.face_sets import load_protocol, rendered_benchmark
 
 ALL, RANDOM_ONE, RANDOM_HALF = "all frames, plain mean", "one random frame", "random half, mean"
 BEST, WORST, HALF, WEIGHTED = "best frame", "worst frame", "better half, mean", "all frames, weighted mean"
 STRATEGIES = (ALL, RANDOM_ONE, RANDOM_HALF, BEST, WORST, HALF, WEIGHTED)
 BASELINE = {BEST: RANDOM_ONE, WORST: RANDOM_ONE, HALF: RANDOM_HALF, WEIGHTED: ALL}
-COLUMNS = ["benchmark", "recogniser", "method", "strategy", "fnmr", "low", "high", "against", "difference",
-           "difference_low", "difference_high", "genuine", "impostor", "frames_per_clip"]
+OWN = ["method", "strategy", "fnmr", "low", "high", "against", "difference", "difference_low",
+       "difference_high"]
+COLUMNS = ["benchmark", "recogniser", *OWN, "genuine", "impostor", "frames_per_clip"]
+TRUTH = "true severity"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How `compare_strategies` measures: target fmr, bootstrap resamples, draws of random frames, focus,
-    seed."""
+    """How `compare_strategies` measures; draws: of random frames, focus: of `focus_weights`."""
 
     fmr: float = 1e-3
     resamples: int = 1000
@@ -47,7 +46,7 @@ class Plan:
 
 def clip_codes(pairs: BenchmarkPairs) -> np.ndarray:
     """Clip of every image (N,) in 0..C-1: a medium within a template."""
-    return comparisons.media_groups(pairs.template, pairs.media)[1]
+    return media_groups(pairs.template, pairs.media)[1]
 
 
 def best_frames(quality: np.ndarray, clip: np.ndarray, share: float = 0.0) -> np.ndarray:
@@ -87,21 +86,6 @@ def focus_weights(quality: np.ndarray, focus: float) -> np.ndarray:
     return np.where(finite, np.exp(focus * z), 0.0)
 
 
-def pooled_similarity(pairs: BenchmarkPairs, embeddings: np.ndarray, keep: np.ndarray | None = None,
-                      weight: np.ndarray | None = None) -> np.ndarray:
-    """Cosine (P,) float64 of templates pooled from the frames `keep` (N,) bool, weighted by `weight` (N,).
-
-    keep must leave a frame to every clip. Failed frames are left out, as `BenchmarkPairs.similarity` does.
-    """
-    use = comparisons.usable_images(pairs.failed, pairs.template)
-    use = use if keep is None else use & keep
-    vectors = comparisons.pool(embeddings[use], pairs.template[use], pairs.media[use],
-                             None if weight is None else weight[use]).astype(np.float32)
-    lost = comparisons.group_reduce(np.minimum, pairs.failed, pairs.template)
-    similarity = comparisons.pair_similarity(vectors, pairs.a, pairs.b).astype(np.float64)
-    return np.where(lost[pairs.a] | lost[pairs.b], -1.0, similarity)
-
-
 def compare_strategies(pairs: BenchmarkPairs, embeddings: dict[str, np.ndarray], scores: pd.DataFrame,
                        plan: Plan) -> pd.DataFrame:
     """FNMR of every strategy, with 95 % intervals over identities, and its difference to the fair baseline.
@@ -128,20 +112,20 @@ def _systems(pairs: BenchmarkPairs, vectors: np.ndarray, scores: pd.DataFrame, p
     """Yield (method, strategy, list of similarities): several for random choices, one otherwise."""
     clip, rng = clip_codes(pairs), np.random.default_rng([plan.seed, 1])
     chance = [np.where(pairs.failed, -np.inf, rng.random(len(clip))) for _ in range(plan.draws)]
-    yield "", ALL, [pooled_similarity(pairs, vectors)]
-    yield "", RANDOM_ONE, [pooled_similarity(pairs, vectors, best_frames(c, clip)) for c in chance]
+    yield "", ALL, [pairs.similarity(vectors)]
+    yield "", RANDOM_ONE, [pairs.similarity(vectors, keep=best_frames(c, clip)) for c in chance]
     several = np.bincount(clip).max() > 2              # of two frames, the better half is the best frame
     if several:
-        yield "", RANDOM_HALF, [pooled_similarity(pairs, vectors, best_frames(c, clip, 0.5)) for c in chance]
+        yield "", RANDOM_HALF, [pairs.similarity(vectors, keep=best_frames(c, clip, 0.5)) for c in chance]
     for method in scores:
         quality = np.where(pairs.failed, -np.inf, scores[method].to_numpy(dtype=np.float64))
         reverse = np.where(pairs.failed, -np.inf, -quality)
         weight = focus_weights(quality, plan.focus)
-        yield method, BEST, [pooled_similarity(pairs, vectors, best_frames(quality, clip))]
-        yield method, WORST, [pooled_similarity(pairs, vectors, best_frames(reverse, clip))]
+        yield method, BEST, [pairs.similarity(vectors, keep=best_frames(quality, clip))]
+        yield method, WORST, [pairs.similarity(vectors, keep=best_frames(reverse, clip))]
         if several:
-            yield method, HALF, [pooled_similarity(pairs, vectors, best_frames(quality, clip, 0.5))]
-        yield method, WEIGHTED, [pooled_similarity(pairs, vectors, weight=weight)]
+            yield method, HALF, [pairs.similarity(vectors, keep=best_frames(quality, clip, 0.5))]
+        yield method, WEIGHTED, [pairs.similarity(vectors, weight=weight)]
 
 
 def _measure_rates(similarities: list, resampled: ResampledPairs, fmr: float) -> tuple[float, np.ndarray]:
@@ -156,28 +140,20 @@ def _rows(measured: dict) -> pd.DataFrame:
     """One row per system with the interval of its FNMR and of its difference to its baseline."""
     rows = []
     for (method, strategy), (value, replicates) in measured.items():
-        low, high = percentile_interval(replicates)
-        row = {"method": method, "strategy": strategy, "fnmr": value, "low": float(low), "high": float(high)}
-        against = BASELINE.get(strategy, "")
-        if against:
+        row = [method, strategy, value, *percentile_interval(replicates)]
+        if against := BASELINE.get(strategy):
             base, base_replicates = measured["", against]
-            bounds = percentile_interval(replicates - base_replicates)
-            row |= {"against": against, "difference": value - base, "difference_low": float(bounds[0]),
-                    "difference_high": float(bounds[1])}
-        rows.append(row)
-    columns = ["against", "difference", "difference_low", "difference_high"]
-    return pd.DataFrame(rows, columns=["method", "strategy", "fnmr", "low", "high", *columns])
-
-
-TRUTH = "true severity"
+            row += [against, value - base, *percentile_interval(replicates - base_replicates)]
+        rows.append(dict(zip(OWN, row)))
+    return pd.DataFrame(rows, columns=OWN)
 
 
 def measure_video() -> tuple[pd.DataFrame, tuple[FaceSet, pd.DataFrame] | None]:
     """FNMR of every way to use the frames of clips; settings in `challenges.video`.
 
     Measured on the prepared benchmarks that hold clips and, in a rendered suite, on longer clips rendered for
-    this purpose. Returns the table of `fusion.compare_strategies`, and the faces and scores of the set with
-    the longest clips (None where no benchmark holds clips).
+    this purpose. Returns the table of `compare_strategies`, and the faces and scores of the set with the
+    longest clips (None where no benchmark holds clips).
     """
     return with_settings(_measure, "challenges.video")
 
@@ -203,11 +179,9 @@ def holds_clips(pairs: BenchmarkPairs) -> bool:
 
 
 def longer_clips(protocol: dict, frames: int, drift: float, impostor: int) -> dict:
-    """A protocol of clips with `frames` frames each, named "<name>-<frames>"; movement per frame times
-    `drift`.
+    """A protocol of clips of `frames` frames, named "<name>-<frames>"; movement per frame times `drift`.
 
     impostor  number of impostor pairs (before the scale): every system needs a threshold of its own
-
     Raises FiqaError if the protocol has no clips.
     """
     moving = {name for name, group in protocol["groups"].items() if "drift" in group}
@@ -224,7 +198,6 @@ def longer_clips(protocol: dict, frames: int, drift: float, impostor: int) -> di
 
 def _rendered(slugs: dict, recognisers: dict, protocol: str, frames: int, drift: float, impostor: int,
               scale: float):
-    from fiqa_core.rendering.face_sets import load_protocol, rendered_benchmark
     clips = longer_clips(load_protocol(protocol), frames, drift, impostor)
     faces = rendered_benchmark(clips, settings("seed"), default_device(), scale=scale)
     vectors = {name: embed_anew(slug, faces) for slug, name in recognisers.items()}
@@ -238,8 +211,7 @@ def _prepared(faces: FaceSet, slugs: dict, recognisers: dict):
 
 
 def _with_truth(faces: FaceSet, scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores with the true severity as one more method, where it is known: what a perfect method could
-    choose."""
+    """Scores and, where known, the true severity as one more method: what a perfect one could choose."""
     known = "severity" in faces.images
     return scores.assign(**{TRUTH: -faces.images["severity"].to_numpy()}) if known else scores
 
@@ -247,8 +219,7 @@ def _with_truth(faces: FaceSet, scores: pd.DataFrame) -> pd.DataFrame:
 def one_clip(faces: FaceSet, scores: pd.DataFrame, clip: int = -1) -> tuple[list[np.ndarray], pd.DataFrame]:
     """Frames (H, W, 3) uint8 of one clip and their scores, for a figure.
 
-    clip  its number; -1 for the one over which the last method's score (the true severity, if known) varies
-          most
+    clip  its number; -1: the one over which the last method's score (true severity, if known) varies most
     Raises FiqaError for a number that no clip has.
     """
     code = clip_codes(benchmark_pairs(faces))

@@ -1,20 +1,15 @@
-"""Confidence intervals by resampling identities with replacement.
+"""Confidence intervals by resampling identities with replacement: of EDC areas, and of error rates.
 
 Pairs are not independent: one hard face appears in many of them. So identities are drawn, a genuine pair
 counts as often as its identity was drawn and an impostor pair as often as both were (product). A resample
 is thus a column of whole-number weights, and every statistic is computed for all columns at once:
 weights have the shape (pairs, resamples), row-major, so that reordering pairs copies contiguous rows.
 
-The threshold stays that of the full sample (per grid level under `paper`); `reestimated_pauc` is the slow
-alternative that finds it anew in every resample.
-
-Error rates with intervals in which the decision threshold is found anew in every resample of identities.
-
-Two systems (a clip's best frame, the mean of its frames) have different similarities, so each needs its own
-threshold at the same FMR, and that threshold is as uncertain as the few impostors it rests on. Drawing
-identities moves genuine and impostor pairs together; only the strongest impostors are looked at resample by
-resample, so that millions of them cost no more memory than thousands.
+The threshold of a curve stays that of the full sample (per grid level under `paper`); `reestimated_pauc` is
+the slow alternative that finds it anew in every resample.
 """
+from collections.abc import Sequence
+
 import numpy as np
 
 from fiqa_core.base.errors import FiqaError
@@ -43,7 +38,7 @@ def pair_weights(drawn: np.ndarray, identity_a: np.ndarray, identity_b: np.ndarr
 
 
 def percentile_interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """2.5 and 97.5 percentiles along the last axis, linear between neighbours.
+    """2.5 and 97.5 percentiles along the last axis, linear between neighbours; numbers for (R,).
 
     Undefined replicates (NaN: no error was drawn) are left out; NaN where none is defined.
     """
@@ -56,8 +51,17 @@ def percentile_interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         low, high = (np.take_along_axis(ascending, at, axis=-1)
                      for at in (below, np.minimum(below + 1, last)))
         value = low + (place - below) * (np.where(place > below, high, low) - low)
-        bounds.append(np.where(last >= 0, value, np.nan)[..., 0])
+        bounds.append(np.where(last >= 0, value, np.nan)[..., 0][()])
     return bounds[0], bounds[1]
+
+
+def mean_replicates(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Mean (R,) of several statistics' replicates (R,), undefined ones left out; None if one has none."""
+    if not len(parts) or any(part is None for part in parts):
+        return None
+    defined = ~np.isnan(parts)
+    count = defined.sum(axis=0)
+    return np.where(count > 0, np.where(defined, parts, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
 class DiscardWeights:
@@ -219,6 +223,10 @@ def reestimated_pauc(similarity: np.ndarray, genuine: np.ndarray, quality: np.nd
 class ResampledPairs:
     """Comparisons and what `resamples` draws of identities with replacement make of them.
 
+    Two systems (a clip's best frame, the mean of its frames) have different similarities, so each needs its
+    own threshold at the same FMR, as uncertain as the few impostors it rests on. Only the strongest of them
+    are looked at resample by resample, so that millions cost no more memory than thousands.
+
     genuine                  (P,) bool
     identity_a, identity_b   (P,) identity codes in [0, identities); identities: None for the largest code +
                              1. Those without a comparison (all discarded) still take part in the draw.
@@ -226,8 +234,7 @@ class ResampledPairs:
     """
 
     def __init__(self, genuine: np.ndarray, identity_a: np.ndarray, identity_b: np.ndarray, resamples: int,
-                 seed,
-                 identities: int | None = None):
+                 seed, identities: int | None = None):
         genuine = np.asarray(genuine, dtype=bool)
         if genuine.all() or not genuine.any():
             raise FiqaError("comparisons of one kind only", "error rates need genuine and impostor pairs")
@@ -239,8 +246,7 @@ class ResampledPairs:
         self.impostors = self._impostor_totals()
 
     def _impostor_totals(self) -> np.ndarray:
-        """Number of impostor pairs (R,) float64 in each resample: the sum over pairs of both
-        multiplicities."""
+        """Number of impostor pairs (R,) float64 in each resample: the sum of products of multiplicities."""
         from scipy.sparse import coo_matrix
         shape = (self.identities, self.identities)
         counts = coo_matrix((np.ones(len(self.first)), (self.first, self.second)), shape=shape).tocsr()

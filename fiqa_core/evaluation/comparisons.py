@@ -1,10 +1,9 @@
-"""Templates of several images: pooled embeddings, template quality, similarity of many pairs.
+"""The comparisons of one benchmark as integers, ready for every recogniser and every quality method.
 
-Groups are integer codes, so that nothing loops over templates: `template` (N,) in [0, T) names each
-image's template, `media` (N,) its still or clip (any codes; compared within a template only).
-Source of the pooling: the IJB-C 1:1 protocol as used by insightface (frames of one clip count once).
-
-The comparisons of one benchmark as integers, ready for every recogniser and every quality method.
+Templates of several images are pooled. Groups are codes, so that nothing loops over templates: `template`
+(N,) in [0, T) names each image's template, `media` (N,) its still or clip (any codes; compared within a
+template only). Source of the pooling: the IJB-C 1:1 protocol as used by insightface (frames of one clip count
+once).
 """
 from dataclasses import dataclass
 
@@ -181,16 +180,19 @@ class BenchmarkPairs:
         """Number of identities that take part in a comparison."""
         return int(max(self.identity_a.max(), self.identity_b.max())) + 1
 
-    def similarity(self, embeddings: np.ndarray, keep_norm: bool = False) -> np.ndarray:
+    def similarity(self, embeddings: np.ndarray, keep_norm: bool = False, keep: np.ndarray | None = None,
+                   weight: np.ndarray | None = None) -> np.ndarray:
         """Cosine (P,) float64 in [-1, 1] of the templates pooled from `embeddings` (N, D), rows as `images`.
 
+        keep, weight  (N,) bool, the images that count (None: all), and their `quality` in `pool`
         Failed images are left out of their template; a template of nothing else has -1 with everything.
         """
         if len(embeddings) != len(self.images):
             raise FiqaError(f"{self.name}: {len(embeddings)} embeddings for {len(self.images)} images",
                             "embed every image of the face set, in the order of its images table")
-        keep = usable_images(self.failed, self.template)
-        vectors = pool(embeddings, self.template, self.media, keep_norm=keep_norm, keep=keep)
+        usable = usable_images(self.failed, self.template)
+        vectors = pool(embeddings, self.template, self.media, weight, keep_norm,
+                       usable if keep is None else usable & keep)
         similarity = pair_similarity(vectors, self.a, self.b).astype(np.float64)
         np.clip(similarity, -1, 1, out=similarity)
         lost = group_reduce(np.minimum, self.failed, self.template)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
-from fiqa_core.evaluation.bootstrap import percentile_interval
+from fiqa_core.evaluation.bootstrap import mean_replicates, percentile_interval
 from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs
 from fiqa_core.evaluation.curves import GRIDS, Measure, Measurement, Settings
 from fiqa_core.evaluation.edc import REFERENCES
@@ -23,6 +23,8 @@ from fiqa_core.evaluation.verification import verification
 ORACLE, RANDOM = "oracle", "random"
 SCORE_COLUMNS = ("benchmark", "image_id", "method", "score")
 PARALLEL = 2             # benchmarks measured side by side; each needs a few hundred MB at 1000 resamples
+KEPT = 200               # replicates: enough for a rank's 95 % interval, 5 MB for 23 methods x 8 x 8
+FILE = "replicates.npy"
 
 
 @dataclass(frozen=True)
@@ -165,9 +167,8 @@ def verification_table(face_sets: dict[str, FaceSet], embeddings: dict) -> pd.Da
 
 
 def interval(replicates: np.ndarray | None) -> tuple:
-    """(low, high) along the last axis, numbers where there is no other; NaN without replicates."""
-    low, high = percentile_interval(replicates) if replicates is not None else (np.nan, np.nan)
-    return (low, high) if np.ndim(low) else (float(low), float(high))
+    """As `percentile_interval`; NaN without replicates."""
+    return (np.nan, np.nan) if replicates is None else percentile_interval(replicates)
 
 
 def pauc_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
@@ -215,7 +216,7 @@ def means_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
                 for method in values:
                     keys = [key for key in values[method] if recogniser in ("all", key[1])]
                     if keys:
-                        low, high = interval(mean_replicates(replicates[method], keys))
+                        low, high = interval(mean_replicates([replicates[method][k] for k in keys]))
                         rows.append({"recogniser": recogniser, "method": method, "preset": preset,
                                      "discard_limit": limit,
                                      "pauc": np.mean([values[method][k] for k in keys]),
@@ -240,17 +241,6 @@ def stack(cells: list[Cell], preset: str, limit: float) -> tuple[dict, dict]:
     return values, replicates
 
 
-def mean_replicates(replicates: dict, keys: list) -> np.ndarray | None:
-    """Mean over the cells `keys` of their replicates (R,), undefined ones left out; None if one has none."""
-    chosen = [replicates[key] for key in keys]
-    if not chosen or any(part is None for part in chosen):
-        return None
-    chosen = np.stack(chosen)
-    defined = ~np.isnan(chosen)
-    count = defined.sum(axis=0)
-    return np.where(count > 0, np.where(defined, chosen, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
-
-
 def differences_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
     """pAUC of method a minus b, mean over all benchmarks and recognisers both have, on the same resamples.
 
@@ -264,7 +254,7 @@ def differences_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
             for a, b in combinations(values, 2):
                 keys = [key for key in values[a] if key in values[b]]
                 if keys:
-                    both = [mean_replicates(replicates[method], keys) for method in (a, b)]
+                    both = [mean_replicates([replicates[method][k] for k in keys]) for method in (a, b)]
                     low, high = interval(None if both[0] is None or both[1] is None else both[0] - both[1])
                     rows.append((a, b, preset, limit, np.mean([values[a][k] - values[b][k] for k in keys]),
                                  low, high, len({name for name, _ in keys})))
@@ -278,17 +268,12 @@ def stacked(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
                       for name, table in tables.items()], ignore_index=True)
 
 
-KEPT = (
-    200  # enough for the ends of a 95 % interval of a rank; 5 MB for 23 methods, 8 benchmarks, 8 recognisers
-)
-FILE = "replicates.npy"
+def replicates_table(cells: list[Cell], limits: tuple[float, ...]) -> pd.DataFrame:
+    """Replicates of pAUC, a row per row of `pauc_table`, up to KEPT columns; NaN where a row has none.
 
-
-def replicates_table(cells, limits: tuple[float, ...]) -> pd.DataFrame:
-    """Replicates of pAUC, a row per row of `pauc.csv`, up to KEPT columns; NaN where a row has none.
-
-    cells  `benchmarking.Cell`s in the order of pauc.csv. References have none: the replicates of "random" are
-           draws of an order, not of identities.
+    An interval of one pAUC says nothing about an ORDER of methods, which are all measured on the same
+    resamples and move together; for that the replicates are kept. References have none: those of "random"
+    are draws of an order, not of identities.
     """
     rows = [None if cell.method in REFERENCES else cell.result.replicates.get((recogniser, limit))
             for cell in cells for recogniser in cell.result.curves for limit in limits]

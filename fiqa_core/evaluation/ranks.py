@@ -1,6 +1,6 @@
-"""Rank agreement: between methods on one benchmark, and of scores with the true causes of quality loss.
+"""Rank agreement of methods with each other, and of scores with the true causes of quality loss.
 
-Scores against the true cause of quality loss, where the truth is known (rendered or degraded faces).
+The truth is known of rendered and of degraded faces only.
 """
 from itertools import combinations
 
@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.base.faces import IMAGE_COLUMNS, IMAGE_MARKS, FaceSet
+
+HARMLESS = {"resolution": 112.0, "jpeg": 100.0, "light_level": 1.0}      # 0 for every other cause
+DOUBLINGS = ("resolution", "light_level")
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
@@ -55,10 +58,23 @@ def causes(images: pd.DataFrame) -> pd.DataFrame:
     A column with negative values (yaw, light from the left) counts by its absolute value, since quality
     falls towards both sides.
     """
+    return varying(images).abs()
+
+
+def harm(images: pd.DataFrame) -> pd.DataFrame:
+    """As `causes`, but every column's distance from its harmless value, some in doublings."""
+    table = varying(images)
+    for c in table:
+        harmless = HARMLESS.get(c, 0.0)
+        table[c] = np.log2(table[c] / harmless) if c in DOUBLINGS else table[c] - harmless
+    return table.abs()
+
+
+def varying(images: pd.DataFrame) -> pd.DataFrame:
+    """The numeric columns (N rows, float64) of an images table that vary and are no ids or marks."""
     known = [c for c in (*IMAGE_COLUMNS, *IMAGE_MARKS) if c in images]
-    numeric = images.drop(columns=known).select_dtypes(["number", "bool"])
-    numeric = numeric.astype(np.float64)
-    return numeric.loc[:, [c for c in numeric if numeric[c].nunique() > 1]].abs()
+    numeric = images.drop(columns=known).select_dtypes(["number", "bool"]).astype(np.float64)
+    return numeric.loc[:, [c for c in numeric if numeric[c].nunique() > 1]]
 
 
 def cause_correlations(scores: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
@@ -79,11 +95,8 @@ def true_magnitudes(benchmarks: dict[str, FaceSet], wanted: list[str]) -> pd.Dat
     for name, faces in benchmarks.items():
         known = causes(faces.images)
         known = known[[c for c in wanted if c in known]]
-        parts.append(
-            known.assign(benchmark=name, image_id=faces.images["image_id"]).melt(
-                ["benchmark", "image_id"], var_name="cause", value_name="magnitude"
-            )
-        )
+        ids = {"benchmark": name, "image_id": faces.images["image_id"]}
+        parts.append(known.assign(**ids).melt([*ids], var_name="cause", value_name="magnitude"))
     columns = ["benchmark", "image_id", "cause", "magnitude"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
@@ -95,11 +108,9 @@ def binned_scores(scores: pd.DataFrame, truth: pd.DataFrame, bins: int = 6) -> p
     Returns cause, method, severity (mean of the bin), score (min-max scaled per method), low, high (mean +-
     1.96 standard errors), images. Bins hold equally many images; equal magnitudes stay together.
     """
-    span = scores.groupby("method")["score"].agg(["min", "max"])
-    scaled = scores.assign(
-        score=(scores["score"] - scores["method"].map(span["min"]))
-        / (scores["method"].map(span["max"]) - scores["method"].map(span["min"]))
-    )
+    groups = scores.groupby("method")["score"]
+    low, high = groups.transform("min"), groups.transform("max")
+    scaled = scores.assign(score=(scores["score"] - low) / (high - low))
     joined = truth.merge(scaled, on=["benchmark", "image_id"])
     parts = []
     for (cause, method), rows in joined.groupby(["cause", "method"], sort=False):
@@ -107,9 +118,8 @@ def binned_scores(scores: pd.DataFrame, truth: pd.DataFrame, bins: int = 6) -> p
         means = rows.groupby(group).agg(severity=("magnitude", "mean"), score=("score", "mean"),
                                         sd=("score", "std"), images=("score", "size"))
         half = 1.96 * means["sd"].fillna(0) / np.sqrt(means["images"])
-        parts.append(
-            means.assign(cause=cause, method=method, low=means["score"] - half, high=means["score"] + half)
-        )
+        parts.append(means.assign(cause=cause, method=method, low=means["score"] - half,
+                                  high=means["score"] + half))
     columns = ["cause", "method", "severity", "score", "low", "high", "images"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 

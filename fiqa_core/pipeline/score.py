@@ -157,9 +157,17 @@ def score_face_set(method, faces: FaceSet, mask: np.ndarray | None = None, parti
 
 def score_rows(method, faces: FaceSet, rows: np.ndarray, batch: int, device) -> np.ndarray:
     """Scores (n,) float32 of the images `rows`. Raises FiqaError for a score that is no number."""
-    scores = np.concatenate([method(to_batch(np.asarray(faces.pixels[rows[i: i + batch]]), device)).cpu().numpy()
-                             for i in range(0, len(rows), batch)])
+    scores = score_pixels(method, faces.pixels, batch, device, rows)
     if not np.isfinite(scores).all():
         bad = faces.images["image_id"].iloc[rows[~np.isfinite(scores)][0]]
         raise FiqaError(f"{faces.name}: the score of image {bad} is not a number", "look at the image and the networks")
     return scores
+
+
+def score_pixels(method, pixels: np.ndarray, batch: int, device,
+                 rows: np.ndarray | None = None) -> np.ndarray:
+    """Scores (n,) float32 of faces (N, 112, 112, 3) uint8, or of `rows` (n,) of them, `batch` at a time."""
+    rows = np.arange(len(pixels)) if rows is None else rows
+    parts = [method(to_batch(np.asarray(pixels[rows[i: i + batch]]), device)).cpu().numpy()
+             for i in range(0, len(rows), batch)]
+    return np.concatenate([np.empty(0, dtype=np.float32), *parts])

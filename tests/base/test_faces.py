@@ -1,10 +1,13 @@
 """Pairs on disk: text or binary, the same table either way; damaged files are named."""
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.faces import read_pairs, template_codes, used_templates, write_pairs
+from fiqa_core.base.faces import load_face_set, read_pairs, template_codes, used_templates, write_pairs
+from tests.helpers.small_project import face_set
 
 PAIRS = pd.DataFrame(
     {"a": ["t1", "t2", "t1"], "b": ["t3", "t3", "t2"], "genuine": [1, 0, 0], "fold": [1, 2, -1]}
@@ -70,3 +73,15 @@ def test_codes_of_text_and_of_categories_agree():
     assert sorted(used_templates(coded)) == sorted(used_templates(PAIRS)) == ["t1", "t2", "t3"]
     lost = coded.assign(a=coded["a"].cat.remove_categories("t2"))
     assert template_codes(lost["a"], names).tolist() == [1, -1, 1] and used_templates(lost).isna().sum() == 1
+
+
+def test_saving_a_loaded_face_set_over_itself_keeps_its_pixels(tmp_path):
+    faces = face_set(8)
+    faces.save(tmp_path / "LFW")
+    inode = (tmp_path / "LFW" / "pixels.npy").stat().st_ino
+    loaded = load_face_set(tmp_path / "LFW")
+    loaded.save(tmp_path / "LFW")
+    assert (tmp_path / "LFW" / "pixels.npy").stat().st_ino == inode
+    upside_down = dataclasses.replace(loaded, pixels=loaded.pixels[::-1])
+    upside_down.save(tmp_path / "LFW")
+    assert np.array_equal(load_face_set(tmp_path / "LFW").pixels, faces.pixels[::-1])

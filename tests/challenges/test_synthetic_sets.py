@@ -26,11 +26,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
     monkeypatch.setenv("FIQA_DEVICE", "cpu")
     shutil.copytree(ROOT / "fiqa_core" / "inputs" / "published", tmp_path / "data" / "published")
-    (tmp_path / "params.yaml").write_text(
-        yaml.safe_dump(
-            {"suite": "test", "about": "Made up for a test.", "seed": 3, "faces": {"source": "rendered"}}
-        )
-    )
+    suite = {"suite": "test", "about": "Made up for a test.", "seed": 3, "faces": {"source": "rendered"}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(suite))
     return tmp_path
 
 
@@ -41,9 +38,8 @@ def brightness(monkeypatch):
 
 
 def test_summary_of_known_numbers():
-    scores = pd.DataFrame(
-        {"set": ["real"] * 3 + ["made"] * 3, "method": "CR-FIQA", "score": [1.0, 2.0, 3.0, 4.0, -np.inf, 4.0]}
-    )
+    scores = pd.DataFrame({"set": ["real"] * 3 + ["made"] * 3, "method": "CR-FIQA",
+                           "score": [1.0, 2.0, 3.0, 4.0, -np.inf, 4.0]})
     table = summarise(scores, reference="real").set_index("set")
     assert table.loc["real", ["images", "failed", "mean", "sd", "distance"]].tolist() == [3, 0, 2.0, 1.0, 0.0]
     assert table.loc["made", ["images", "failed", "mean", "sd", "distance"]].tolist() == [2, 1, 4.0, 0.0, 2.0]
@@ -51,13 +47,8 @@ def test_summary_of_known_numbers():
 
 
 def test_methods_stand_in_the_papers_order_and_are_never_mixed():
-    scores = pd.DataFrame(
-        {
-            "set": ["a", "b"] * 4,
-            "method": ["Sharpness"] * 4 + ["CR-FIQA"] * 4,
-            "score": [1.0, 10, 3, 30, 5, 50, 7, 90],
-        }
-    )
+    scores = pd.DataFrame({"set": ["a", "b"] * 4, "method": ["Sharpness"] * 4 + ["CR-FIQA"] * 4,
+                           "score": [1.0, 10, 3, 30, 5, 50, 7, 90]})
     table = summarise(scores, "a")
     assert table["method"].tolist() == ["CR-FIQA", "CR-FIQA", "Sharpness", "Sharpness"]
     assert table["mean"].tolist() == [6, 70, 2, 20]
@@ -118,16 +109,8 @@ def test_a_bad_image_in_a_folder_counts_as_failed(folder, brightness):
 
 def test_a_prepared_benchmark_is_a_set(folder, brightness):
     ids = [f"i{i}" for i in range(5)]
-    images = pd.DataFrame(
-        {
-            "image_id": ids,
-            "identity": ids,
-            "template_id": ids,
-            "media_id": ids,
-            "crossfit": 0,
-            "fte": [0, 0, 1, 0, 0],
-        }
-    )
+    images = pd.DataFrame({"image_id": ids, "identity": ids, "template_id": ids, "media_id": ids,
+                           "crossfit": 0, "fte": [0, 0, 1, 0, 0]})
     pixels = np.full((5, 112, 112, 3), 128, np.uint8)
     FaceSet("LFW", pixels, images, empty_pairs()).save(folder / "build" / "benchmarks" / "LFW")
     scores = synthetic_sets.score_sets(synthetic_sets.benchmark_sets(["LFW"]), ["cr_fiqa"])
@@ -137,12 +120,11 @@ def test_a_prepared_benchmark_is_a_set(folder, brightness):
 
 
 def test_a_sample_is_ordered_seeded_and_never_larger_than_the_set():
-    assert synthetic_sets.sample(5, 0, 1).tolist() == synthetic_sets.sample(5, 9, 1).tolist() == [0, 1, 2, 3, 4]
-    drawn = synthetic_sets.sample(100, 10, 1)
+    sample = synthetic_sets.sample
+    assert sample(5, 0, 1).tolist() == sample(5, 9, 1).tolist() == [0, 1, 2, 3, 4]
+    drawn = sample(100, 10, 1)
     assert len(set(drawn)) == 10 and (np.diff(drawn) > 0).all()
-    assert (
-        drawn.tolist() == synthetic_sets.sample(100, 10, 1).tolist() != synthetic_sets.sample(100, 10, 2).tolist()
-    )
+    assert drawn.tolist() == sample(100, 10, 1).tolist() != sample(100, 10, 2).tolist()
 
 
 def test_the_notebook_runs(folder, brightness, capsys):

@@ -4,9 +4,11 @@ import pytest
 from scipy import stats
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.bootstrap import (DiscardWeights, JointWeights, grid_pauc, multiplicities,
-                                            pair_weights, percentile_interval, reestimated_pauc)
+from fiqa_core.evaluation.bootstrap import (DiscardWeights, JointWeights, ResampledPairs, grid_pauc,
+                                            multiplicities, pair_weights, percentile_interval,
+                                            reestimated_pauc)
 from fiqa_core.evaluation.edc import discard_steps, edc, level_starts, oracle_fnmr, oracle_pauc_raw, step_area
+from fiqa_core.evaluation.thresholds import threshold_at_fmr
 
 RESAMPLES = 60
 
@@ -132,3 +134,40 @@ def test_oracle_of_resampled_counts():
         for e, n, area in zip(errors, genuine, oracle_pauc_raw(errors, genuine, limit)):
             left = np.arange(n)
             assert area == pytest.approx(step_area(left / n, oracle_fnmr(e, n, left), limit))
+
+
+def test_resampled_rates_are_those_of_the_repeated_pairs():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 12, (2, 600))
+    genuine = a == b
+    similarity = np.round(rng.normal(size=600) + genuine, 1)             # with ties
+    resampled = ResampledPairs(genuine, a, b, 25, 3)
+    thresholds = resampled.thresholds(similarity, 0.02)
+    for r in range(25):
+        drawn = resampled.drawn[:, r].astype(int)
+        copies = np.where(genuine, drawn[a], drawn[a] * drawn[b])
+        impostor = np.repeat(similarity[~genuine], copies[~genuine])
+        mated = np.repeat(similarity[genuine], copies[genuine])
+        assert thresholds[r] == threshold_at_fmr(impostor, 0.02)
+        assert resampled.fnmr(similarity, thresholds)[r] == pytest.approx(np.mean(mated < thresholds[r]))
+        assert resampled.fmr(similarity, 0.5)[r] == pytest.approx(np.mean(impostor >= 0.5))
+
+
+def test_few_impostors_in_a_resample_let_none_pass():
+    genuine = np.array([True, False, False])
+    resampled = ResampledPairs(genuine, np.array([0, 0, 0]), np.array([0, 1, 2]), 50, 0)
+    thresholds = resampled.thresholds(np.array([0.9, 0.3, 0.4]), 0.1)
+    none = resampled.impostors == 0
+    assert none.any() and np.isnan(thresholds[none]).all()
+    assert set(thresholds[~none]) <= {np.nextafter(0.3, 1), np.nextafter(0.4, 1)}
+
+
+def test_undrawn_identities_take_part():
+    genuine = np.array([True, False])
+    resampled = ResampledPairs(genuine, np.array([0, 0]), np.array([0, 1]), 400, 0, identities=50)
+    assert resampled.drawn.shape == (50, 400) and np.mean(resampled.drawn[0] == 0) > 0.25
+
+
+def test_pairs_of_one_kind_are_refused():
+    with pytest.raises(FiqaError, match="one kind only"):
+        ResampledPairs(np.ones(2, bool), np.zeros(2, int), np.zeros(2, int), 5, 0)

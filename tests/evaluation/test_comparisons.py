@@ -1,9 +1,16 @@
 """Templates pooled by hand, and pairs of them."""
+import dataclasses
+
 import numpy as np
 import pytest
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.comparisons import pair_quality, pair_similarity, pool, template_quality
+from fiqa_core.base.faces import FaceSet
+from fiqa_core.evaluation import comparisons
+from fiqa_core.evaluation.comparisons import (benchmark_pairs, pair_quality, pair_similarity, pool,
+                                              template_quality)
+from tests.base.test_faces import categorical
+from tests.helpers.small_project import face_set
 
 TEMPLATE = np.array([0, 1, 0, 0, 1])
 MEDIA = np.array([7, 7, 7, 9, 8])          # template 0: a clip of two frames and a still; 1: two stills
@@ -20,6 +27,33 @@ def test_frames_of_a_clip_count_once():
     assert np.allclose(pool(embeddings, TEMPLATE, MEDIA), want, atol=1e-6)
     raw = [unit((embeddings[0] + embeddings[2]) / 2 + embeddings[3]), unit(embeddings[1] + embeddings[4])]
     assert np.allclose(pool(embeddings, TEMPLATE, MEDIA, keep_norm=True), raw, atol=1e-6)
+
+
+@pytest.mark.parametrize("most", [1, 7, 10**6])
+@pytest.mark.parametrize("fused", [False, True])
+def test_blocks_of_templates_pool_to_the_same_bits(monkeypatch, most, fused):
+    generator = np.random.default_rng(0)
+    template = generator.permutation(np.append(np.arange(40), generator.integers(40, size=160)))
+    media, keep = generator.integers(60, size=200), generator.random(200) < 0.8
+    keep[np.unique(template, return_index=True)[1]] = True
+    vectors = generator.standard_normal((200, 16)).astype(np.float32)
+    quality = generator.standard_normal(200) if fused else None
+    whole = pool(vectors[keep], template[keep], media[keep], quality[keep] if fused else None)
+    monkeypatch.setattr(comparisons, "POOLED", most)
+    blocked = pool(vectors, template, media, quality, keep=keep)
+    assert blocked.dtype == np.float32 and np.array_equal(blocked, whole)
+    by_hand = [pooled_by_hand(vectors, quality, np.flatnonzero(keep & (template == t)), media)
+               for t in range(40)]
+    assert np.allclose(blocked, by_hand, atol=1e-6)
+
+
+def pooled_by_hand(vectors, quality, rows, media):
+    """One template: unit vectors, weighted mean per medium, sum, unit length."""
+    plain = quality is None or (quality[rows] <= 0).all()
+    weight = np.ones(len(vectors)) if plain else np.maximum(quality, 0)
+    means = [np.mean([weight[row] * unit(vectors[row]) for row in rows[media[rows] == medium]], axis=0)
+             for medium in np.unique(media[rows])]
+    return unit(np.sum(means, axis=0))
 
 
 def test_fusion_weighs_by_quality():
@@ -71,3 +105,15 @@ def test_bad_input_is_named():
         pool(np.ones((2, 2)), np.array([0, 2]), np.array([0, 0]))
     with pytest.raises(FiqaError, match="'median'"):
         template_quality(np.ones(5), TEMPLATE, MEDIA, "median")
+
+
+def test_a_face_set_with_categorical_pairs_is_checked_and_measured_alike():
+    faces = face_set(8)
+    ids = faces.images["template_id"]
+    coded = dataclasses.replace(faces, pairs=categorical(faces.pairs, *ids))
+    plain, quick = benchmark_pairs(faces), benchmark_pairs(coded)
+    for name in ("a", "b", "identity_a", "identity_b", "genuine", "fold"):
+        assert np.array_equal(getattr(plain, name), getattr(quick, name)), name
+    for pairs in (faces.pairs, coded.pairs):
+        with pytest.raises(FiqaError, match="1 templates in pairs are not in images, face 007 first"):
+            FaceSet("LFW", faces.pixels[:7], faces.images[:7], pairs)

@@ -173,26 +173,27 @@ def test_impostor_quality_is_not_needed_under_iso(synthetic):
         edc(similarity, genuine, np.where(genuine, quality, np.nan), "paper")
 
 
-def test_bad_input_is_named(synthetic):
-    similarity, genuine, quality = synthetic
-    with pytest.raises(FiqaError, match="pair_quality is NaN"):
-        edc(similarity, genuine, np.where(np.arange(6000) == 5, np.nan, quality))
-    with pytest.raises(FiqaError, match="similarity is NaN"):
-        edc(np.where(np.arange(6000) == 5, np.nan, similarity), genuine, quality)
-    with pytest.raises(FiqaError, match="do not match"):
-        edc(similarity, genuine, quality[:-1])
-    with pytest.raises(FiqaError, match="no pair as genuine"):
-        edc(similarity, np.zeros(6000), quality)
-    with pytest.raises(FiqaError, match="preset 'erc'"):
-        edc(similarity, genuine, quality, "erc")
-    with pytest.raises(FiqaError, match="at least 1000"):
-        edc(similarity[:3999], genuine[:3999], quality[:3999])
-    with pytest.raises(FiqaError, match="too few"):
-        edc(similarity[:3100], genuine[:3100], quality[:3100], "paper")
-    with pytest.raises(FiqaError, match="divides by ten"):
-        edc(similarity, genuine, quality, "paper", fmr=.002)
+FIFTH = np.arange(6000) == 5
+
+
+@pytest.mark.parametrize("change, options, message", [
+    (lambda s, g, q: (s, g, np.where(FIFTH, np.nan, q)), {}, "pair_quality is NaN"),
+    (lambda s, g, q: (np.where(FIFTH, np.nan, s), g, q), {}, "similarity is NaN"),
+    (lambda s, g, q: (s, g, q[:-1]), {}, "do not match"),
+    (lambda s, g, q: (s, np.zeros(6000), q), {}, "no pair as genuine"),
+    (lambda *given: given, {"preset": "erc"}, "preset 'erc'"),
+    (lambda *given: (part[:3999] for part in given), {}, "at least 1000"),
+    (lambda *given: (part[:3100] for part in given), {"preset": "paper"}, "too few"),
+    (lambda *given: given, {"preset": "paper", "fmr": .002}, "divides by ten")])
+def test_bad_input_is_named(synthetic, change, options, message):
+    with pytest.raises(FiqaError, match=message):
+        edc(*change(*synthetic), **options)
+
+
+@pytest.mark.parametrize("limit", [0, 1.01, np.nan])
+def test_a_limit_is_a_fraction(synthetic, limit):
     with pytest.raises(FiqaError, match="discard limit"):
-        edc(similarity, genuine, quality).pauc(0)
+        edc(*synthetic).pauc(limit)
 
 
 def test_without_errors_the_area_is_zero_and_the_ratio_undefined(synthetic):

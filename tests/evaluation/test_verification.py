@@ -81,15 +81,13 @@ def test_summary():
     assert np.isnan(few.fnmr_fmr1e3) and np.isnan(few.threshold) and not np.isnan(few.fnmr_fmr1e2)
 
 
-def test_bad_input_is_named():
-    with pytest.raises(FiqaError, match="one class only"):
-        verification([.1, .2], [1, 1])
-    with pytest.raises(FiqaError, match="do not match"):
-        error_rates([.1, .2], [1, 1, 0])
-    with pytest.raises(FiqaError, match="NaN for 1"):
-        error_rates([.1, np.nan], [1, 0])
-    with pytest.raises(FiqaError, match="single fold"):
-        accuracy([.1, .2], [1, 0], [3, 3])
+@pytest.mark.parametrize("metric, given, message", [
+    (verification, ([.1, .2], [1, 1]), "one class only"),
+    (error_rates, ([.1, .2], [1, 1, 0]), "do not match"), (error_rates, ([.1, np.nan], [1, 0]), "NaN for 1"),
+    (accuracy, ([.1, .2], [1, 0], [3, 3]), "single fold")])
+def test_bad_input_is_named(metric, given, message):
+    with pytest.raises(FiqaError, match=message):
+        metric(*given)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -101,16 +99,14 @@ def test_sorted_classes_give_the_rates_of_every_threshold(seed):
         similarity = similarity.round(1)
     thresholds, fmr, fnmr = error_rates(similarity, genuine)
     after = int(np.argmax(fmr - fnmr <= 0))
-    gap = (fmr - fnmr)[after - 1 : after + 1]
+    gap = (fmr - fnmr)[after - 1: after + 1]
     share = gap[0] / (gap[0] - gap[1])
     assert equal_error_rate(similarity, genuine) == fnmr[after - 1] + share * (fnmr[after] - fnmr[after - 1])
     place = int(np.argmin(np.round(fmr + fnmr, 12)))
-    assert best_threshold(similarity, genuine) == (
-        thresholds[place] if not place else thresholds[place - 1 : place + 1].mean()
-    )
+    want = thresholds[place - 1: place + 1].mean() if place else thresholds[place]
+    assert best_threshold(similarity, genuine) == want
     fold = generator.integers(3, size=150)
     for number, got in enumerate(accuracy(similarity, genuine, fold)):
         cut, held = best_threshold(similarity[fold != number], genuine[fold != number]), fold == number
-        assert got == np.mean(
-            [np.mean(similarity[held & genuine] >= cut), np.mean(similarity[held & ~genuine] < cut)]
-        )
+        assert got == np.mean([np.mean(similarity[held & genuine] >= cut),
+                               np.mean(similarity[held & ~genuine] < cut)])

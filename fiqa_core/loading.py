@@ -7,10 +7,10 @@ Recognisers in files: the authors' checkpoints, and those that the pipeline writ
 
 Files of the methods that score in one pass: trained here, or published by their authors.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -18,11 +18,12 @@ from torch import nn
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.benchmarks.detectors import load_detector
 from fiqa_core.kernels.diffiqa import DifFIQAR, DifFIQARNetwork
 from fiqa_core.kernels.diffusion import DIFFUSION_REMEDY, Diffusion
 from fiqa_core.kernels.ediffiqa import Distilled, EDifFIQA, EDifFIQANetwork, QualityMLP
 from fiqa_core.kernels.unet import UNet
-from fiqa_core.methods import lightqnet
+from fiqa_core.methods import lightqnet, pfe
 from fiqa_core.methods.cr_fiqa import CRFIQA, CRFIQANetwork
 from fiqa_core.methods.faceqgen import FaceQgen
 from fiqa_core.methods.faceqnet import FaceQnet, read_faceqnet
@@ -31,15 +32,19 @@ from fiqa_core.methods.lightqnet import WIDTHS, LightQNet
 from fiqa_core.methods.pcnet import PCNet
 from fiqa_core.methods.pfe import PFE, OfficialPFE, PFENetwork
 from fiqa_core.methods.sdd_fiqa import SDDFIQA, from_official, official_network
+from fiqa_core.recognisers import iresnet
 from fiqa_core.recognisers.iresnet import DEPTHS, IResNet
 from fiqa_core.recognisers.mobilefacenet import MobileFaceNetUnit
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.swin import SwinFace
 from fiqa_core.recognisers.zoo import CATALOGUE, entry, recogniser_from_catalogue, recogniser_from_config
-from fiqa_core.weights.fit import Undrawn, load_strictly
+from fiqa_core.weights import fit
+from fiqa_core.weights.catalogue import Model
+from fiqa_core.weights.fit import Undrawn, Unfit, faults, needed
 from fiqa_core.weights.formats.pytorch import write_atomically
 from fiqa_core.weights.onnx_network import OnnxNetwork
 from fiqa_core.weights.tensors import KERAS, ONNX, locate, read_tensors, recognise
+from fiqa_core.weights.unwrap import unwrap
 
 EDIFFIQA = {"L": partial(IResNet, DEPTHS[100]), "M": partial(IResNet, DEPTHS[50]),
             "S": partial(IResNet, DEPTHS[18]), "T": MobileFaceNetUnit}
@@ -351,3 +356,60 @@ def onnx_recogniser(path: str | Path, embedding_size: int, content: bytes | None
         raise FiqaError(f"{path} gives embeddings of {found} numbers instead of {embedding_size}",
                         "check that the file belongs to this architecture")
     return recogniser.freeze()
+
+
+# Files beside networks: names of other frameworks, what a file that does not fit here would fit, official files
+
+TRANSLATORS = (iresnet.from_mxnet, pfe.from_tensorflow, lightqnet.from_tensorflow)
+CLOSE = 0.5                         # share of fitting keys from which an architecture is worth naming
+
+
+def load_strictly(network: nn.Module, content: Mapping, what: str) -> None:
+    """`fit.load_strictly` with the foreign names that are known here; the error also names the architectures
+    that the file would fit instead."""
+    try:
+        fit.load_strictly(network, content, what, TRANSLATORS)
+    except Unfit as error:
+        raise FiqaError(error.problem, advice(content)) from None
+
+
+def advice(content: Mapping) -> str:
+    """What to do with an unfit file: load it as one of the architectures it fits, the largest first, or else
+    look at the nearest."""
+    fitting, shares = {}, {}
+    for name in ARCHITECTURES:
+        state = unwrap(content, outline(name), TRANSLATORS)
+        wanted = needed(outline(name), state)
+        same = sum(key in state and state[key].shape == value.shape for key, value in wanted.items())
+        shares[name] = same / max(len(wanted), len(state))
+        if not faults(state, wanted):
+            fitting[name] = len(wanted)
+    if fitting:
+        names = sorted(fitting, key=fitting.get, reverse=True)
+        return f"the file fits: {', '.join(names)}; load it under that name"
+    best = max(shares.values())
+    if best < CLOSE:
+        return "it fits no known architecture; check that it holds the network itself"
+    names = [name for name, share in shares.items() if share == best]
+    return f"it fits no known architecture; nearest: {', '.join(names)}, with {best:.0%} of the keys"
+
+
+@cache
+def outline(name: str) -> dict[str, torch.Tensor]:
+    """Keys and shapes of an architecture, on torch's meta device, so without memory for values."""
+    with torch.device("meta"), Undrawn():
+        return dict(ARCHITECTURES[name]().state_dict())
+
+
+def load_published(model: Model, path: Path) -> object:
+    """The network of an official file, strictly: every key and shape has to fit. Raises FiqaError otherwise.
+
+    Where the workbook has no such network, the tensors of the file.
+    """
+    if model.architecture is None:
+        return read_tensors(path)
+    if model.kind == "recogniser":
+        return load_recogniser(model.architecture, path)
+    if model.kind == "quality":
+        return load_quality(model.architecture, path)
+    return load_diffusion(path) if model.kind == "diffusion" else load_detector(path)

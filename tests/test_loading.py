@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.loading import BASELINES, kind_of, load_quality, save_quality
+from fiqa_core.loading import BASELINES, kind_of, load_published, load_quality, save_quality
 from fiqa_core.methods.froq import FROQ
 from fiqa_core.methods.sdd_fiqa import official_network
 from fiqa_core.recognisers.zoo import recogniser_from_config
+from fiqa_core.weights.catalogue import find_model
 from fiqa_core.weights.fit import Undrawn
 from tests.helpers.small_networks import NETWORK, trained
 
@@ -63,3 +64,14 @@ def test_other_slugs_are_no_trained_method():
 def test_froq_names_unknown_layers():
     with pytest.raises(FiqaError, match="lacks"):
         FROQ(recogniser_from_config(NETWORK), ["nothing"])
+
+
+@pytest.mark.parametrize("slug, loader, arguments", [
+    ("adaface_ir101_webface12m", "load_recogniser", ["adaface_ir101"]), ("sface", "load_recogniser", ["sface"]),
+    ("crfiqa_l", "load_quality", ["crfiqa_iresnet100"]), ("faceqnet_v1", "load_quality", ["faceqnet"]),
+    ("pfe_ms1m", "load_quality", ["pfe"]), ("diffiqa", "load_diffusion", []), ("yunet", "load_detector", [])])
+def test_each_kind_of_official_file_is_loaded_by_its_loader(monkeypatch, tmp_path, slug, loader, arguments):
+    seen = []
+    monkeypatch.setattr(f"fiqa_core.loading.{loader}", lambda *given: seen.append(list(given)))
+    load_published(find_model(slug), tmp_path / "file")
+    assert seen == [[*arguments, tmp_path / "file"]]

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import sha256, writing
 from fiqa_core.weights.fetch import ask, download
-from fiqa_core.weights.presence import sha256_of, writing
+from fiqa_core.weights.presence import ROOM
 
 FIGSHARE = "https://ndownloader.figshare.com/files/"
 
@@ -101,7 +102,7 @@ def fetch_data(data: DataSet, accepted: bool = False) -> Path:
             f"  terms    {data.terms}"
         )
         ask(data.name, data.terms, accepted)
-    with writing(folder):
+    with writing(folder, ROOM):
         for file in wanted:
             obtain(file, folder)
     return folder
@@ -117,7 +118,7 @@ def obtain(file: DataFile, folder: Path) -> None:
     target = folder / file.name
     if not target.is_file():
         download(file, target)
-    elif sha256_of(target) != file.sha256:
+    elif sha256(target) != file.sha256:
         raise FiqaError(f"{target} is not the published file", "delete it, and run this command again")
     if file.unpacks:
         unpack(target, folder, file.unpacks)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import sha256
 from fiqa_core.base.images import IMAGE_SUFFIXES
 from fiqa_core.benchmarks.detectors import load_detector
 from fiqa_core.doctor.facts import Expected, Form, find_form
@@ -14,7 +15,7 @@ from fiqa_core.pipeline.suites import unknown_keys
 from fiqa_core.recognisers.zoo import CATALOGUE
 from fiqa_core.weights.catalogue import COMMAND, Model, find_model, models
 from fiqa_core.weights.place import checkpoint_path
-from fiqa_core.weights.presence import BLOCK, path_of, sha256_of, state_of
+from fiqa_core.weights.presence import path_of, state_of
 
 PRESENT, MISSING, MISSIZED, OTHER = "present", "missing", "mis-sized", "other version"
 UNVERIFIED, HASH_UNKNOWN, NO_NETWORK, LEFT_OUT = "unverified", "hash unknown", "no network", "left out"
@@ -121,7 +122,7 @@ def compare(expected: Expected, path: Path) -> tuple[str, str]:
         detail = f"{number:,} {unit}"
     if not expected.sha256:
         return PRESENT, detail
-    version, published = expected.sha256.get(sha256_of(path)), next(iter(expected.sha256.values()))
+    version, published = expected.sha256.get(sha256(path)), next(iter(expected.sha256.values()))
     return (PRESENT, version) if version else (OTHER, f"{shown(path)} is not {published}")
 
 
@@ -140,7 +141,7 @@ def lines(path: Path) -> int:
     """Lines of a text file, the last one with or without its line end; read in blocks."""
     total, last = 0, b"\n"
     with open(path, "rb") as file:
-        while block := file.read(BLOCK):
+        while block := file.read(1 << 20):
             total, last = total + block.count(b"\n"), block[-1:]
     return total + (last != b"\n")
 

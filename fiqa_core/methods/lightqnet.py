@@ -136,22 +136,24 @@ LINEAR = {"weights": "weight", "biases": "bias"}
 NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 
 
+# what a graph calls its weights; other constants are sizes and the like
+VARIABLE = re.compile(r".*/(weights|depthwise_weights|biases|beta|gamma|moving_mean|moving_variance)")
+
+
 def from_tensorflow(tensors: dict) -> dict:
     """State dict of LightQNetNetwork from the tensors of a released graph, by their TensorFlow names.
 
-    Convolutions there are (kh, kw, in, out), depthwise ones (kh, kw, in, 1), the last layer (in, 1). A dict
-    without such names comes back as it is; names that belong to no layer are kept, for the loader to report.
+    Convolutions there are (kh, kw, in, out), depthwise ones (kh, kw, in, 1), the last layer (in, 1). Weights
+    that belong to no layer are kept, for the loader to report. {} for the names of another network.
     """
-    if not any("/" in name for name in tensors):
-        return tensors
+    if not any(name.endswith("/BatchNorm/beta") for name in tensors):
+        return {}
     state = {}
-    for name, tensor in tensors.items():
-        key, tensor = torch_name(name), torch.as_tensor(tensor)
+    for name in filter(VARIABLE.fullmatch, tensors):
+        key, tensor = torch_name(name), tensors[name]
         if key.endswith("conv.weight") and tensor.ndim == 4:
             tensor = tensor.permute((2, 3, 0, 1) if "depthwise" in key else (3, 2, 0, 1))
         state[key] = tensor.T if key == "bottleneck.weight" else tensor
-        if key.endswith("running_var"):
-            state[key.replace("running_var", "num_batches_tracked")] = torch.tensor(0)
     return state
 
 

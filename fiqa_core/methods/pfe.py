@@ -242,8 +242,11 @@ def from_tensorflow(tensors: dict) -> dict:
     """State dict of a PFENetwork from the variables of a released checkpoint, by their TensorFlow names.
 
     Convolutions there are (kh, kw, in, out), matrices (in, out), slopes (1, 1, C). Names that belong to no
-    layer are kept, for the loader to report; counters and momenta of the training are left out.
+    layer are kept, for the loader to report; counters and momenta of the training are left out. {} for the
+    names of another network.
     """
+    if not any(name.startswith("SphereNet/") for name in tensors):
+        return {}
     state = {}
     for name, tensor in tensors.items():
         if TRAINING.fullmatch(name):
@@ -252,8 +255,6 @@ def from_tensorflow(tensors: dict) -> dict:
         if name.endswith("/weights") and tensor.ndim in AXES:
             tensor = tensor.permute(AXES[tensor.ndim])
         state[key] = tensor.flatten() if name.endswith("p_re_lu/alpha") else tensor
-        if key.endswith("running_var"):
-            state[key.replace("running_var", "num_batches_tracked")] = torch.tensor(0)
     return state
 
 

@@ -10,6 +10,9 @@ Huang et al., "CurricularFace", CVPR 2020; Kim, Jain and Liu, "AdaFace", CVPR 20
 IResNet with keys of their own: a shortcut has weights only where the width changes, and the last batch norm
 has none at all. AdaFace's blocks have one batch norm more.
 """
+import re
+
+import torch
 from torch import nn
 
 from fiqa_core.base.errors import FiqaError
@@ -175,3 +178,33 @@ class Subsample(nn.Module):
 
     def forward(self, x):
         return x[:, :, ::self.stride, ::self.stride]
+
+
+# MXNet's name of an IResNet's layer -> ours; the block of stage s, unit u is layer{s}.{u - 1}
+LAYERS = {"conv0": "conv1", "bn0": "bn1", "relu0": "prelu", "bn1": "bn2", "pre_fc1": "fc", "fc1": "features"}
+INSIDE_BLOCK = {"relu1": "prelu", "conv1sc": "downsample.0", "sc": "downsample.1"}
+LEAVES = {"weight": "weight", "gamma": "weight", "bias": "bias", "beta": "bias",
+          "moving_mean": "running_mean", "moving_var": "running_var"}
+MXNET = re.compile(rf"(?:arg|aux):(?:stage(\d+)_unit(\d+)_)?(\w+?)_({'|'.join(LEAVES)})")
+
+
+def from_mxnet(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """IResNet's state dict of insightface's LResNet-E-IR parameters; {} for names that are not MXNet's.
+
+    The embedding's batch norm has its scale fixed at 1, whatever the file says. Names that belong to no layer
+    are kept, for the loader to report. These networks have eps 2e-5 in batch norms and see (x - 127.5) / 128.
+    """
+    if not any(name.startswith("arg:") for name in tensors):
+        return {}
+    state = {_key(name): tensor for name, tensor in tensors.items()}
+    return state | {key: torch.ones_like(state[key]) for key in ("features.weight",) if key in state}
+
+
+def _key(name: str) -> str:
+    found = MXNET.fullmatch(name)
+    if found is None:
+        return name
+    stage, unit, layer, leaf = found.groups()
+    if stage is None:
+        return f"{LAYERS.get(layer, layer)}.{LEAVES[leaf]}"
+    return f"layer{stage}.{int(unit) - 1}.{INSIDE_BLOCK.get(layer, layer)}.{LEAVES[leaf]}"

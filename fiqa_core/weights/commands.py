@@ -74,8 +74,9 @@ def check_all(args) -> int:
 
 def add_one(args) -> int:
     """Put the user's file in its place."""
+    from fiqa_core.loading import load_published
     model = find_model(args.slug)
-    place = presence.add(model, args.file, args.link, args.replace)
+    place = presence.add(model, args.file, load_published, args.link, args.replace)
     print(f"{model.slug}: {args.file} {loads(model)}; it is at {place}\n  use it: {usage(model)}")
     return 0
 
@@ -160,9 +161,10 @@ def loads(model: Model) -> str:
 
 def _check(model: Model) -> bool:
     """One line about one model; False where it is not good."""
+    from fiqa_core.loading import load_published
     start = time.monotonic()
     try:
-        found = presence.check(model)
+        found = presence.check(model, load_published)
     except FiqaError as error:
         print(f"FAULT  {error}")
         return False

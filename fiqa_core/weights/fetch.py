@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
-import pooch
 import requests
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import sha256, writing
 from fiqa_core.base.progress import progress
 from fiqa_core.weights.catalogue import Model
 from fiqa_core.weights.place import weights_folder
-from fiqa_core.weights.presence import remember, verify, writing
+from fiqa_core.weights.presence import ROOM, remember, verify
 
 MEGABYTE = 10**6
 TIMEOUT = (15, 60)          # seconds to connect, and between two pieces
@@ -25,7 +25,6 @@ class Published(Protocol):
     slug: str
     url: str
     sha256: str
-    size: int | None
     page: str
 
     def by_hand(self) -> str:
@@ -46,7 +45,7 @@ def fetch(model: Model, accepted: bool = False) -> Path:
         remember(target, verify(model, target))
         return target
     agree(model, accepted)
-    with writing(target):
+    with writing(target, ROOM):
         download(model, target)
         remember(target, model.sha256)
     return target
@@ -74,79 +73,49 @@ def ask(slug: str, licence: str, accepted: bool) -> None:
 
 
 def download(model: Published, target: Path) -> None:
-    """Fetch the file's url to `target` and verify its digest; an earlier attempt is continued."""
-    pooch.get_logger().setLevel("ERROR")        # our own lines say what happens
+    """Fetch the file's url to `target` and verify its digest.
+
+    What has arrived stands in `target`.partial, and a later call asks for the rest only. Where that does not
+    complete the published file, everything is fetched once more from the beginning.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    downloader = Resuming(target.with_name(target.name + ".partial"), model)
+    partial = target.with_name(target.name + ".partial")
+    have = partial.stat().st_size if partial.exists() else 0
+    _receive(model, partial, have)
+    found, size = sha256(partial), partial.stat().st_size
+    if found == model.sha256:
+        os.replace(partial, target)
+        return
+    partial.unlink()
+    if have:                                # the earlier part may have been of another file
+        return download(model, target)
+    raise FiqaError(f"{model.slug}: {model.url} sent another file than the published one; nothing was kept "
+                    f"({size:,} bytes, sha256 {found}; published: {model.sha256})",
+                    f"try again later; if it stays so, look at {model.page} whether the file was replaced")
+
+
+def _receive(model: Published, partial: Path, have: int) -> None:
+    """Append what follows the first `have` bytes of the file, or write it anew where the server sends all."""
+    # compressed in transit, lengths and ranges would count other bytes
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
-        pooch.retrieve(model.url, f"sha256:{model.sha256}", target.name, target.parent,
-                       downloader=downloader)
-    except ValueError as error:                 # pooch's word for a digest that differs
-        if downloader.resumed:                  # the earlier part may have been of another file: once from 0
-            return download(model, target)
-        raise FiqaError(f"{model.slug}: {model.url} sent another file than the published one; "
-                        f"nothing was kept ({_digests(error)})",
-                        f"try again later; if it stays so, look at {model.page} whether the file was "
-                        "replaced") from None
-
-
-class Resuming:
-    """A downloader for pooch that keeps what arrived in `partial` and asks only for the rest next time."""
-
-    def __init__(self, partial: Path, model: Published):
-        self.partial, self.model, self.resumed = partial, model, False
-
-    def __call__(self, url: str, output_file: str, _pooch) -> None:
-        """Download `url` to `output_file`. Raises FiqaError; `partial` then holds what there is."""
-        have = self.partial.stat().st_size if self.partial.exists() else 0
-        with self._request(url, have) as response:
-            if response.status_code == 416:     # there is no such rest: what is here is no beginning of it
-                self.partial.unlink()
-                return self(url, output_file, _pooch)
-            self.resumed = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-            self._receive(response, "ab" if self.resumed else "wb")
-        self._compare_size()
-        os.replace(self.partial, output_file)
-
-    def _request(self, url: str, have: int) -> requests.Response:
-        # compressed in transit, lengths and ranges would count other bytes
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-        try:
-            response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
-        except requests.RequestException as error:
-            raise FiqaError(f"{self.model.slug}: {url} cannot be reached: {_reason(error)}",
-                            "check the network and the proxy and try again, or get the file elsewhere and "
-                            f"{self.model.by_hand()}") from None
-        if response.status_code not in (200, 206, 416):
-            raise FiqaError(f"{self.model.slug}: {url} answers {response.status_code} {response.reason}",
-                            f"look for the file on {self.model.page} and {self.model.by_hand()}")
-        return response
-
-    def _receive(self, response: requests.Response, mode: str) -> None:
-        """Write the body to `partial`, with progress in MB. Raises FiqaError where the connection breaks."""
-        pieces = response.iter_content(MEGABYTE)
-        length = int(response.headers.get("Content-Length", 0))
-        if length:
-            pieces = progress(pieces, f"fetching {self.model.slug}", math.ceil(length / MEGABYTE), "MB")
-        try:
-            with open(self.partial, mode) as file:
-                file.writelines(pieces)
-        except requests.RequestException:
-            raise FiqaError(f"{self.model.slug}: the connection broke off; "
-                            f"{self.partial.stat().st_size:,} bytes have arrived",
+        with requests.get(model.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            if response.status_code == 416:         # there is no such rest
+                return
+            response.raise_for_status()
+            total = math.ceil(int(response.headers.get("Content-Length", 0)) / MEGABYTE)
+            with open(partial, "ab" if response.status_code == 206 else "wb") as file:
+                file.writelines(progress(response.iter_content(MEGABYTE), f"fetching {model.slug}", total, "MB"))
+    except requests.HTTPError as error:
+        raise FiqaError(f"{model.slug}: {model.url} answers {error.response.status_code} {error.response.reason}",
+                        f"look for the file on {model.page} and {model.by_hand()}") from None
+    except requests.RequestException as error:
+        if partial.exists() and partial.stat().st_size > have:
+            raise FiqaError(f"{model.slug}: the connection broke off; {partial.stat().st_size:,} bytes are here",
                             "run the same command again; it goes on from there") from None
-
-    def _compare_size(self) -> None:
-        size, published = self.partial.stat().st_size, self.model.size
-        if published is not None and size != published:
-            self.partial.unlink()
-            raise FiqaError(f"{self.model.slug}: the server sent {size:,} bytes instead of {published:,}; "
-                            "nothing was kept", "try again later")
-
-
-def _digests(error: ValueError) -> str:
-    """"expected sha256:..., but got ..." out of pooch's message."""
-    return str(error).partition("known hash: ")[2].partition(". Deleted")[0]
+        raise FiqaError(f"{model.slug}: {model.url} cannot be reached: {_reason(error)}",
+                        "check the network and the proxy and try again, or get the file elsewhere and "
+                        f"{model.by_hand()}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -1,6 +1,5 @@
-"""Weights into a network, every key and shape checked, and what a file would fit that does not fit here."""
-from collections.abc import Mapping
-from functools import cache
+"""Weights into a network, every key and shape checked."""
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
@@ -8,12 +7,15 @@ from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.weights.unwrap import unwrap
+from fiqa_core.weights.unwrap import State, Translator, unwrap
 
 SHOWN = 4                           # keys of a kind in a message
-CLOSE = 0.5                         # share of fitting keys from which an architecture is worth naming
 DRAWING = {torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.erfinv_, init.uniform_, init.normal_,
            init.kaiming_uniform_, init.kaiming_normal_}
+
+
+class Unfit(FiqaError):
+    """A file's keys or shapes are not those of the network."""
 
 
 class Undrawn(TorchFunctionMode):
@@ -31,25 +33,33 @@ class Undrawn(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
-def load_strictly(network: nn.Module, content: Mapping, what: str) -> None:
+def load_strictly(network: nn.Module, content: Mapping, what: str,
+                  translators: Iterable[Translator] = ()) -> None:
     """Copy the weights in `content` into the network, all or none.
 
-    content   of a file, as `read_tensors` returns it, with or without wrappers, prefixes and foreign names
-    what      the file and its intended use, for the message
-    Raises FiqaError that names missing, unexpected and mis-shaped keys, and the architectures that the file
-    would fit instead.
+    content      of a file, as `read_tensors` returns it, with or without wrappers, prefixes and foreign names
+    what         the file and its intended use, for the message
+    translators  of the foreign names that the file may have, see `unwrap`
+    Raises Unfit that names missing, unexpected and mis-shaped keys.
     """
     wanted = network.state_dict()
-    state = unwrap(content, wanted)
+    state = unwrap(content, wanted, translators)
+    wanted = needed(wanted, state)
     if not state:
         raise FiqaError(f"{what}: there is no tensor in it", "give the file of the weights themselves")
     found = faults(state, wanted)
     if found:
-        raise FiqaError(f"{what}: {'; '.join(found)}", advice(content))
+        raise Unfit(f"{what}: {'; '.join(found)}", "check that it holds the network itself")
     network.load_state_dict(state)
 
 
-def faults(state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> list[str]:
+def needed(wanted: State, state: State) -> State:
+    """`wanted` without the counters of batches that `state` lacks: nothing reads them, old files have none."""
+    return {key: value for key, value in wanted.items()
+            if key in state or not key.endswith("num_batches_tracked")}
+
+
+def faults(state: State, wanted: State) -> list[str]:
     """What keeps `state` from being `wanted`: up to three lists of keys; [] where it fits."""
     shapes = [f"{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}"
               for key, value in wanted.items() if key in state and state[key].shape != value.shape]
@@ -57,41 +67,6 @@ def faults(state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
              _listed("unexpected", [key for key in state if key not in wanted], state),
              _listed("mis-shaped", shapes, wanted))
     return [text for text in lists if text]
-
-
-def advice(content: Mapping) -> str:
-    """What to do with an unfit file: load it as one of the architectures it fits, the largest first, or else
-    look at the nearest."""
-    fitting, shares = {}, {}
-    for name in architectures():
-        wanted = outline(name)
-        state = unwrap(content, wanted)
-        same = sum(key in state and state[key].shape == value.shape for key, value in wanted.items())
-        shares[name] = same / max(len(wanted), len(state))
-        if not faults(state, wanted):
-            fitting[name] = len(wanted)
-    if fitting:
-        names = sorted(fitting, key=fitting.get, reverse=True)
-        return f"the file fits: {', '.join(names)}; load it under that name"
-    best = max(shares.values())
-    if best < CLOSE:
-        return "it fits no known architecture; check that it holds the network itself"
-    names = [name for name, share in shares.items() if share == best]
-    return f"it fits no known architecture; nearest: {', '.join(names)}, with {best:.0%} of the keys"
-
-
-def architectures() -> list[str]:
-    """Names of all networks that have official weights."""
-    from fiqa_core.loading import ARCHITECTURES
-    return list(ARCHITECTURES)
-
-
-@cache
-def outline(name: str) -> dict[str, torch.Tensor]:
-    """Keys and shapes of an architecture, on torch's meta device, so without memory for values."""
-    from fiqa_core.loading import ARCHITECTURES
-    with torch.device("meta"), Undrawn():
-        return dict(ARCHITECTURES[name]().state_dict())
 
 
 def _listed(kind: str, keys: list[str], everything: Mapping) -> str:

@@ -5,10 +5,8 @@ For a model whose published digest nobody stated it is what a later look compare
 """
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from fnmatch import fnmatch
 from glob import escape
 from pathlib import Path
@@ -18,7 +16,8 @@ from fiqa_core.weights.catalogue import COMMAND, Model
 from fiqa_core.weights.place import newest, weights_folder
 
 RECORD = "checked.json"
-BLOCK = 1 << 20
+ROOM = "make room, or name another folder with FIQA_WEIGHTS"
+Load = Callable[[Model, Path], object]
 
 
 def path_of(model: Model) -> Path:
@@ -54,16 +53,17 @@ def verify(model: Model, path: Path, remedy: str | None = None) -> str:
         problem = "truncated" if size < model.size else "not the published file"
         raise FiqaError(f"{model.slug}: {path} is {problem}: {size:,} bytes instead of {model.size:,}",
                         remedy)
-    digest = sha256_of(path)
+    digest = digest_of(path)
     if model.sha256 and not digest.startswith(model.sha256):
         raise FiqaError(f"{model.slug}: {path} is damaged or not the published file: sha256 {digest}, "
                         f"published {model.sha256}", remedy)
     return digest
 
 
-def check(model: Model) -> str:
+def check(model: Model, load: Load) -> str:
     """Verify the model's file, compare it with the record, load it strictly and remember that it is good.
 
+    load   raises FiqaError where the file is none that the model's network takes
     Returns "as published", "as recorded" or "first seen". Raises FiqaError where anything is wrong.
     """
     path = path_of(model)
@@ -78,28 +78,7 @@ def check(model: Model) -> str:
     return "as published" if model.sha256 else "as recorded" if known else "first seen"
 
 
-def load(model: Model, path: Path) -> object:
-    """The loaded network, strictly: every key and shape has to fit. Raises FiqaError otherwise.
-
-    Where the workbook has no such network, the tensors of the file.
-    """
-    if model.architecture is None:
-        from fiqa_core.weights.tensors import read_tensors
-        return read_tensors(path)
-    if model.kind == "recogniser":
-        from fiqa_core.loading import load_recogniser
-        return load_recogniser(model.architecture, path)
-    if model.kind == "quality":
-        from fiqa_core.loading import load_quality
-        return load_quality(model.architecture, path)
-    if model.kind == "diffusion":
-        from fiqa_core.loading import load_diffusion
-        return load_diffusion(path)
-    from fiqa_core.benchmarks.detectors import load_detector
-    return load_detector(path)
-
-
-def add(model: Model, file: Path, link: bool = False, replace: bool = False) -> Path:
+def add(model: Model, file: Path, load: Load, link: bool = False, replace: bool = False) -> Path:
     """Put the user's own `file` in the model's place, after verifying that it is the one and loads.
 
     link: a symbolic link instead of a copy. replace: also where another file is there already.
@@ -109,26 +88,32 @@ def add(model: Model, file: Path, link: bool = False, replace: bool = False) -> 
     digest = verify(model, file, f"get the published file: {model.how_to_get()}; "
                                  "a converted copy is loaded by its path instead")
     load(model, file)
-    parts = _parts(model, file)
-    target = parts[file]
-    if target.exists() and not replace and sha256_of(target) != digest:
-        raise FiqaError(f"{model.slug}: another file is at {target}",
+    place = weights_folder() / model.file
+    if "*" in place.name:
+        if not fnmatch(file.name, place.name):
+            raise FiqaError(f"{model.slug}: {file.name} is not of the form {place.name}",
+                            f"name the {place.suffix} file of the checkpoint, beside the files that belong to it")
+        place = place.with_name(file.name)
+    if place.exists() and not replace and digest_of(place) != digest:
+        raise FiqaError(f"{model.slug}: another file is at {place}",
                         f"keep it, or take the new one with: {COMMAND} add {model.slug} {file} --replace")
-    with writing(target):
-        for part, place in parts.items():
-            _install(part, place, link)
-        remember(target, digest)
-    return target
+    for part in parts_of(file):
+        _install(part, place.with_name(part.name) if "*" in model.file else place, link)
+    remember(place, digest)
+    return place
 
 
-@contextmanager
-def writing(target: Path) -> Iterator[None]:
-    """Around what writes into the weights folder: a full disk or a forbidden folder become a FiqaError."""
-    try:
-        yield
-    except OSError as error:
-        raise FiqaError(f"{target} cannot be written: {error.strerror or error}",
-                        "make room, or name another folder with FIQA_WEIGHTS") from None
+def parts_of(path: Path) -> list[Path]:
+    """The file itself, and with a TensorFlow index its data files."""
+    beside = path.parent.glob(f"{escape(path.stem)}.data-*") if path.suffix == ".index" else ()
+    return [path, *sorted(beside)]
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file; of a checkpoint of several files that of their digests one after the other."""
+    from fiqa_core.base.files import sha256  # not above: `weights list` does without its pandas
+    digests = [sha256(part) for part in parts_of(path)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def recorded(path: Path) -> dict | None:
@@ -138,45 +123,18 @@ def recorded(path: Path) -> dict | None:
 
 def remember(path: Path, digest: str) -> None:
     """Write size, time and digest of a good file to the record."""
+    from fiqa_core.base.files import write_text
     record = _read_record() | {_key(path): {"sha256": digest, **_stamp(path)}}
-    place = weights_folder() / RECORD
-    partial = place.with_name(RECORD + ".partial")
-    partial.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
-    os.replace(partial, place)
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, 64 hexadecimal digits, read block by block."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _parts(model: Model, file: Path) -> dict[Path, Path]:
-    """Source and place of the file; where its name has a `*`, of all files of that checkpoint."""
-    place = weights_folder() / model.file
-    if "*" not in place.name:
-        return {file: place}
-    if not fnmatch(file.name, place.name):
-        raise FiqaError(f"{model.slug}: {file.name} is not of the form {place.name}",
-                        f"name the {place.suffix} file of the checkpoint, beside the files that belong to it")
-    return {part: place.parent / part.name for part in file.parent.glob(escape(file.stem) + ".*")}
+    write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", weights_folder() / RECORD)
 
 
 def _install(file: Path, place: Path, link: bool) -> None:
     """Copy or link `file` to `place`, whole or not at all; nothing to do where it is there already."""
-    if place.resolve() == file:
-        return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    partial = place.with_name(place.name + ".partial")
-    partial.unlink(missing_ok=True)
-    if link:
-        partial.symlink_to(file)
-    else:
-        shutil.copyfile(file, partial)
-    os.replace(partial, place)
+    from fiqa_core.base.files import replacing
+    if place.resolve() != file:
+        with replacing(place, remedy=ROOM) as part:
+            part.unlink(missing_ok=True)            # of an attempt that was killed
+            part.symlink_to(file) if link else shutil.copyfile(file, part)
 
 
 def _read_record() -> dict:

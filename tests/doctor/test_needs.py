@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import sha256
 from fiqa_core.benchmarks.loaders import FORMS
 from fiqa_core.doctor import facts, needs
 from fiqa_core.weights import catalogue, presence
@@ -106,7 +107,7 @@ def test_an_official_checkpoint_is_missing_mis_sized_unverified_or_present(tiny,
     assert finding().problem and "4 bytes instead of 8" in finding().detail
     tiny.write_bytes(b"12345678")
     assert (finding().state, finding().problem) == ("unverified", False)
-    presence.remember(tiny, presence.sha256_of(tiny))
+    presence.remember(tiny, sha256(tiny))
     assert finding().state == "present"
     tiny.with_name("checked.json").unlink()
     monkeypatch.setattr(catalogue, "CATALOGUE", write_catalogue(root))      # no published digest

@@ -9,13 +9,13 @@ from torch import nn
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet, empty_pairs
 from fiqa_core.base.images import to_batch
+from fiqa_core.loading import load_strictly
 from fiqa_core.methods import faceqgen
 from fiqa_core.methods.faceqgen import MEASURES, NAME, FaceQgen, ssim, target_rows, train_faceqgen
 from fiqa_core.rendering.identity import sample_identities
 from fiqa_core.rendering.nuisance import neutral
 from fiqa_core.rendering.renderer import render_faces
 from fiqa_core.training import fitting
-from fiqa_core.weights.fit import load_strictly
 from fiqa_core.weights.tensors import read_tensors
 from tests.helpers.small_networks import faces
 

@@ -9,8 +9,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import to_batch
 from fiqa_core.loading import load_quality
 from fiqa_core.pipeline.checkpoint import take_checkpoint
-from fiqa_core.weights.keras_network import (AveragePooling2D, BatchNormalization, Conv2D, Flatten,
-                                             KerasNetwork, MaxPooling2D)
+from fiqa_core.weights.keras_network import KerasNetwork, built
 from tests.helpers import weights_writers as writers
 from tests.helpers.keras_files import FULL, by_hand, faceqnet
 from tests.helpers.small_networks import faces
@@ -40,13 +39,15 @@ def test_the_network_of_the_file_is_the_published_one(released):
 
 
 def test_the_trunk_has_the_published_number_of_values():
+    """The counts of the published recogniser, without and with its last layer."""
     net = faceqnet(FULL, hidden=0, device="meta")
-    network = KerasNetwork(net.config(), net.held())
-    assert sum(value.numel() for value in network.parameters()) == 23_508_032
-    assert sum(value.numel() for value in network.buffers()) == 53_120
-    net.dense("dim_proj", "flatten_1", 2048, 512, "relu")
-    network = KerasNetwork(net.config(), net.held())
-    assert sum(value.numel() for value in network.state_dict().values()) == 24_610_240
+    for statistics, values in ((53_120, 23_561_152), (53_120, 24_610_240)):
+        with torch.device("meta"):
+            state = KerasNetwork(net.config(), net.held()).state_dict()
+        state = {key: value.numel() for key, value in state.items() if not key.endswith("num_batches_tracked")}
+        assert sum(state.values()) == values
+        assert sum(count for key, count in state.items() if "running" in key) == statistics
+        net.dense("dim_proj", "flatten_1", 2048, 512, "relu")
 
 
 def test_the_input_is_bgr_of_full_range_at_twice_the_size(released):
@@ -95,34 +96,28 @@ def test_borders_are_those_of_tensorflow(size, window, step):
     x = torch.rand(1, 2, size, size, generator=torch.Generator().manual_seed(2)) - 0.8
     count = -(-size // step)
     before = max((count - 1) * step + window - size, 0) // 2
-    places = [(i, j) for i in range(count) for j in range(count)]
-
-    def windows():
-        for i, j in places:
-            top, left = (max(step * k - before, 0) for k in (i, j))
-            yield x[0, :, top:step * i - before + window, left:step * j - before + window].flatten(1)
-
-    options = {"pool_size": [window, window], "strides": [step, step], "padding": "same"}
-    wanted = torch.stack([part.amax(1) for part in windows()], 1).reshape(2, count, count)
-    assert torch.equal(MaxPooling2D(options, {})(x)[0], wanted)
-    wanted = torch.stack([part.mean(1) for part in windows()], 1).reshape(2, count, count)
-    torch.testing.assert_close(AveragePooling2D(options, {})(x)[0], wanted)
-    options = {**options, "filters": 1, "kernel_size": [window, window], "use_bias": True}
-    conv = Conv2D(options, {"c/kernel:0": torch.ones(window, window, 2, 1), "c/bias:0": torch.ones(1)})
-    wanted = torch.stack([part.sum() for part in windows()]).reshape(count, count) + 1
+    starts = [(step * i - before, step * j - before) for i in range(count) for j in range(count)]
+    windows = [x[0, :, max(top, 0):top + window, max(left, 0):left + window] for top, left in starts]
+    options = {"filters": 1, "kernel_size": [window, window], "strides": [step, step], "padding": "same",
+               "use_bias": True}
+    conv = built({"name": "c", "class_name": "Conv2D", "config": options},
+                 {"c/kernel:0": torch.ones(window, window, 2, 1), "c/bias:0": torch.ones(1)})
+    wanted = torch.stack([part.sum() for part in windows]).reshape(count, count) + 1
     torch.testing.assert_close(conv(x)[0, 0], wanted)
 
 
 def test_maps_are_flattened_with_the_channel_fastest():
     x = torch.arange(12.0).reshape(1, 3, 2, 2)
-    assert Flatten({}, {})(x)[0].tolist() == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]
+    flatten = built({"name": "f", "class_name": "Flatten", "config": {}}, {})
+    assert flatten(x)[0].tolist() == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]
 
 
 def test_a_norm_may_lack_its_scale():
     options = {"axis": [3], "epsilon": 0.5, "center": True, "scale": False}
     weights = {"n/beta:0": torch.tensor([1.0]), "n/moving_mean:0": torch.tensor([2.0]),
                "n/moving_variance:0": torch.tensor([3.5])}
-    assert BatchNormalization(options, weights)(torch.tensor([[[[6.0]]]])).item() == pytest.approx(3)
+    norm = built({"name": "n", "class_name": "BatchNormalization", "config": options}, weights)
+    assert norm(torch.tensor([[[[6.0]]]])).item() == pytest.approx(3)
 
 
 # ---- files with one defect each
@@ -162,7 +157,10 @@ DEFECTS = {
     "used twice": (lambda net: layer(net, "avg_pool")["inbound_nodes"].append([["conv5_3_c", 0, 0, {}]]),
                    "layer avg_pool is used 2 times"),
     "strange activation": (lambda net: relative(net, "main_output", activation="swish"), "ends in 'swish'"),
-    "strange padding": (lambda net: relative(net, "avg_pool", padding="causal"), "has the padding 'causal'"),
+    "strange padding": (lambda net: relative(net, "conv1/7x7_s2", padding="causal"), "has the padding 'causal'"),
+    "pooled border": (lambda net: relative(net, "avg_pool", padding="same"), "avg_pool has the padding 'same'"),
+    "weights of none": (lambda net: net.weights.update(avg_pool={"avg_pool/kernel:0": torch.zeros(1)}),
+                        "layer avg_pool has the weights avg_pool/kernel:0; its configuration wants none"),
     "channels first": (lambda net: relative(net, "conv1/7x7_s2", data_format="channels_first"),
                        "axes in the order 'channels_first'"),
     "dilated": (lambda net: relative(net, "conv1/7x7_s2", dilation_rate=[2, 2]), "is dilated"),

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.loading import load_published
 from fiqa_core.recognisers.zoo import build_model
 from fiqa_core.weights import catalogue, presence
 from tests.helpers.weights_shop import ARCHITECTURE, CONTENT, weights
@@ -82,24 +83,8 @@ def test_quality_networks_load_as_such(shop, tmp_path):
     from fiqa_core.loading import build_model as build_any
     model = shop.offer(url=None, sha256=None, kind="quality", architecture="ediffiqa_T")
     torch.save(build_any("ediffiqa_T").state_dict(), tmp_path / "ediffiqaT.pth")
-    presence.add(model, tmp_path / "ediffiqaT.pth")
-    assert presence.check(model) == "as recorded"
-
-
-@pytest.mark.parametrize("slug, loader, arguments", [
-    ("adaface_ir101_webface12m", "fiqa_core.loading.load_recogniser", ["adaface_ir101"]),
-    ("sface", "fiqa_core.loading.load_recogniser", ["sface"]),
-    ("crfiqa_l", "fiqa_core.loading.load_quality", ["crfiqa_iresnet100"]),
-    ("faceqnet_v1", "fiqa_core.loading.load_quality", ["faceqnet"]),
-    ("pfe_ms1m", "fiqa_core.loading.load_quality", ["pfe"]),
-    ("diffiqa", "fiqa_core.loading.load_diffusion", []),
-    ("yunet", "fiqa_core.benchmarks.detectors.load_detector", []),
-])
-def test_each_kind_is_loaded_by_its_loader(monkeypatch, tmp_path, slug, loader, arguments):
-    seen = []
-    monkeypatch.setattr(loader, lambda *given: seen.append(list(given)))
-    presence.load(MODELS[slug], tmp_path / "file")
-    assert seen == [[*arguments, tmp_path / "file"]]
+    presence.add(model, tmp_path / "ediffiqaT.pth", load_published)
+    assert presence.check(model, load_published) == "as recorded"
 
 
 def test_without_a_network_the_tensors_are_read(shop, tmp_path, capsys):
@@ -113,12 +98,12 @@ def test_without_a_network_the_tensors_are_read(shop, tmp_path, capsys):
 
 def test_add_replaces_only_when_told_to(shop, checkpoint, tmp_path):
     model = shop.offer(url=None, sha256=None)
-    presence.add(model, checkpoint)
+    presence.add(model, checkpoint, load_published)
     state = torch.load(checkpoint, weights_only=True)
     torch.save({key: value + 1 for key, value in state.items()}, tmp_path / "other.pt")
     with pytest.raises(FiqaError, match="--replace"):
-        presence.add(model, tmp_path / "other.pt")
-    presence.add(model, tmp_path / "other.pt", replace=True)
+        presence.add(model, tmp_path / "other.pt", load_published)
+    presence.add(model, tmp_path / "other.pt", load_published, replace=True)
     assert shop.target.read_bytes() == (tmp_path / "other.pt").read_bytes()
 
 
@@ -134,7 +119,7 @@ def test_check_loads_what_is_here_and_remembers_its_digest(shop, checkpoint, cap
 
 def test_later_damage_is_noticed_even_without_a_published_digest(shop, checkpoint, capsys):
     model = shop.offer(url=None, sha256=None)
-    presence.add(model, checkpoint)
+    presence.add(model, checkpoint, load_published)
     content = bytearray(shop.target.read_bytes())
     content[len(content) // 2] ^= 1
     shop.target.write_bytes(content)
@@ -163,27 +148,29 @@ def test_check_of_a_file_that_is_not_here_says_how_to_get_it(shop, capsys):
 
 def test_only_the_beginning_of_a_digest_may_be_known(shop, checkpoint):
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    presence.add(shop.offer(url=None, sha256=digest[:8]), checkpoint)
+    presence.add(shop.offer(url=None, sha256=digest[:8]), checkpoint, load_published)
     with pytest.raises(FiqaError, match="not the published file"):
-        presence.add(shop.offer(url=None, sha256="00000000"), checkpoint)
+        presence.add(shop.offer(url=None, sha256="00000000"), checkpoint, load_published)
 
 
 def test_a_damaged_record_is_named(shop, checkpoint):
     model = shop.offer(url=None, sha256=None)
-    presence.add(model, checkpoint)
+    presence.add(model, checkpoint, load_published)
     (shop.target.parent / presence.RECORD).write_text("{")
     with pytest.raises(FiqaError, match="checked.json is damaged"):
         presence.state_of(model)
 
 
-def test_files_that_belong_together_are_added_together(shop, tmp_path, monkeypatch):
+def test_files_that_belong_together_are_added_together(shop, tmp_path):
     model = shop.offer(url=None, sha256=None, file="tiny/ckpt-*.index", architecture=None)
-    monkeypatch.setattr(presence, "load", lambda model, path: None)
     for name in ("ckpt-12.index", "ckpt-12.data-00000-of-00001", "ckpt-9.index", "config.py"):
         (tmp_path / name).write_text(name)
-    presence.add(model, tmp_path / "ckpt-12.index")
+    presence.add(model, tmp_path / "ckpt-12.index", lambda model, path: None)
     folder = shop.target.parent / "tiny"
     assert sorted(path.name for path in folder.iterdir()) == ["ckpt-12.data-00000-of-00001", "ckpt-12.index"]
     assert presence.path_of(model) == folder / "ckpt-12.index" and presence.state_of(model) == "valid"
+    (folder / "ckpt-12.data-00000-of-00001").write_text("damaged")
+    with pytest.raises(FiqaError, match="has changed since it was recorded"):
+        presence.check(model, lambda model, path: None)
     with pytest.raises(FiqaError, match="not of the form"):
-        presence.add(model, tmp_path / "config.py")
+        presence.add(model, tmp_path / "config.py", lambda model, path: None)

@@ -9,10 +9,12 @@ import fiqa_core.loading
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import read_image, to_batch
 from fiqa_core.cli import main
+from fiqa_core.loading import ARCHITECTURES, load_strictly, outline
+from fiqa_core.recognisers.iresnet import from_mxnet
 from fiqa_core.recognisers.recogniser import cosine, embed
-from fiqa_core.weights.fit import Undrawn, architectures, load_strictly, outline
+from fiqa_core.weights.fit import Undrawn
 from fiqa_core.weights.tensors import read_tensors
-from fiqa_core.weights.unwrap import iresnet_of_mxnet, unwrap
+from fiqa_core.weights.unwrap import unwrap
 from tests.helpers import weights_writers as writers
 from tests.helpers.shared import shared_path
 
@@ -103,7 +105,7 @@ def test_a_file_of_another_architecture_is_told_which(tmp_path, few):
     torch.save(fiqa_core.build_model("mobilefacenet_foamliu").state_dict(), tmp_path / "a.pth")
     assert message(tmp_path / "a.pth") == (
         f"{tmp_path}/a.pth as mobilefacenet_xiaoccer: "
-        "333 missing of 333: conv1.conv.weight, conv1.bn.weight, conv1.bn.bias, conv1.bn.running_mean, ...; "
+        "283 missing of 283: conv1.conv.weight, conv1.bn.weight, conv1.bn.bias, conv1.bn.running_mean, ...; "
         "307 unexpected of 307: conv1.0.weight, conv1.1.weight, conv1.1.bias, conv1.1.running_mean, ...\n"
         "  remedy: the file fits: mobilefacenet_foamliu; load it under that name")
 
@@ -171,13 +173,13 @@ def test_twins_are_named_together(few):
 
 @pytest.mark.slow
 def test_every_architecture_recognises_its_own_file():
-    for name in architectures():
+    for name in ARCHITECTURES:
         load_strictly(without_memory(name), {"state_dict": prefixed("module.", outline(name))}, name)
 
 
 @pytest.mark.slow
 def test_a_wrong_file_is_compared_with_every_architecture():
-    assert len(architectures()) >= 41
+    assert len(ARCHITECTURES) >= 41
     with pytest.raises(FiqaError, match="the file fits: ediffiqa_L, iresnet100, elasticface_iresnet100"):
         load_strictly(torch.nn.Linear(2, 2), {"model": outline("ediffiqa_L")}, "ediffiqaL.pth")
 
@@ -258,7 +260,7 @@ def test_mxnets_parameters_fill_an_iresnet(tmp_path):
     load_strictly(empty, read_tensors(tmp_path / "net-0000.params"), "net-0000.params")
     images = torch.rand(2, 3, 16, 16)
     assert torch.equal(empty(images), network(images))
-    assert iresnet_of_mxnet({"arg:stage1_unit1_se_weight": HEAD}).keys() == {"layer1.0.se.weight"}
+    assert from_mxnet({"arg:stage1_unit1_se_weight": HEAD}).keys() == {"layer1.0.se.weight"}
 
 
 MOBILEFACENETS = {"foamliu": "mobilefacenet_foamliu_ms1m.pth",

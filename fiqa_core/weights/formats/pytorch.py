@@ -3,7 +3,6 @@
 `torch.load(weights_only=True)` rebuilds tensors and plain containers and refuses everything else, before any
 code of the file could run. What it refuses, `fiqa_core.weights.convert` can rewrite.
 """
-import os
 import re
 from pathlib import Path
 from pickle import UnpicklingError
@@ -11,6 +10,7 @@ from pickle import UnpicklingError
 import torch
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import replacing
 from fiqa_core.weights.formats.cursor import Damaged
 
 REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)|unsupported class (\S+)"
@@ -61,8 +61,5 @@ def read_checkpoint(path: Path) -> dict:
 
 def write_atomically(content: dict, path: Path) -> None:
     """torch.save that leaves either the old file or the complete new one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    torch.save(content, partial)
-    os.replace(partial, path)
+    with replacing(path) as part:
+        torch.save(content, part)

@@ -1,36 +1,26 @@
-"""The command line: one subcommand per module that offers `add_arguments(parser)` and `run(args)`."""
-import argparse
+"""The command line, `python -m fiqa_core COMMAND`: what each command takes, and what it does.
+
+What is slow to import (torch, pandas) is imported by the command that needs it: help answers at once.
+"""
+import ast
 import sys
-from importlib import import_module
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
 
 from fiqa_core.base.errors import FiqaError
-
-# name -> (module, attribute that holds the two functions or None for the module itself, one-line help)
-COMMANDS = {
-    "score": ("fiqa_core.pipeline.score_folder", None, "score a folder of images"),
-    "weights": ("fiqa_core.weights.commands", None, "official checkpoints: list, fetch, check, add, convert"),
-    "doctor": ("fiqa_core.doctor.report", None, "what a suite needs, what is here, how long it takes"),
-    "data": ("fiqa_core.benchmarks.commands", None, "benchmarks: fetch what is open, draw pairs"),
-    "repro": ("fiqa_core.pipeline.repro", None, "reproduce all tables and figures"),
-    "suite": ("fiqa_core.pipeline.commands", "Suite", "make a suite the active one"),
-    "run": ("fiqa_core.pipeline.commands", "Run", "execute one notebook"),
-    "digest": ("fiqa_core.pipeline.commands", "Digest", "write what each notebook computes"),
-    "report": ("fiqa_core.reporting.html_report", None, "build the HTML report"),
-}
+from fiqa_core.base.project import suite_names
+from fiqa_core.weights import listing, presence
+from fiqa_core.weights.catalogue import COMMAND, find_model, models
+from fiqa_core.weights.place import weights_folder
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a subcommand; exit code 2 and one clear message for bad input, 130 after Ctrl-C."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(prog="python -m fiqa_core", description="FIQA Workbook")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, (_, _, text) in COMMANDS.items():
-        subparser = commands.add_parser(name, help=text, description=text)
-        if name in arguments[:1]:
-            _command(name).add_arguments(subparser)
-    args = parser.parse_args(arguments)
+    """Run a command; exit code 2 and one clear message for bad input, 130 after Ctrl-C."""
+    args = command_line().parse_args(arguments)
     try:
-        return _command(args.command).run(args)
+        return args.run(args) or 0
     except FiqaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -39,7 +29,227 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _command(name: str):
-    """The module or class of a subcommand, imported only when it is asked for."""
-    module, attribute, _ = COMMANDS[name]
-    return getattr(import_module(module), attribute) if attribute else import_module(module)
+def command_line() -> ArgumentParser:
+    """Every command with its arguments; `run` of what it parses is the function to call."""
+    parser = ArgumentParser(prog="python -m fiqa_core", description="FIQA Workbook")
+    command = adder(parser)
+    score_arguments(command("score", score, "score a folder of images"))
+    weights_arguments(command("weights", None, "official checkpoints: list, fetch, check, add, convert"))
+    doctor = command("doctor", examine, "what a suite needs, what is here, how long it takes")
+    doctor.add_argument("--suite", choices=suite_names(), help="default: the active one (params.yaml)")
+    changes(doctor, "as the run would be started; may be repeated")
+    data_arguments(command("data", None, "benchmarks: fetch what is open, draw pairs"))
+    repro = command("repro", reproduce, "reproduce all tables and figures")
+    repro.add_argument("--suite", choices=suite_names(), help="switch params.yaml to this suite first")
+    changes(repro, "change one value of the suite; may be repeated")
+    repro.add_argument("targets", nargs="*", help="stages to reproduce (default: all)")
+    suite = command("suite", activate, "make a suite the active one")
+    suite.add_argument("name", choices=suite_names())
+    changes(suite, "change one value of the suite; may be repeated")
+    notebook = command("run", execute, "execute one notebook with parameters, as the stages do")
+    notebook.add_argument("notebook", help="name without .ipynb, for instance 05_score")
+    notebook.add_argument("parameters", nargs="*", metavar="KEY=VALUE")
+    command("digest", digest, "write what each notebook computes to build/code, the pipeline's first stage")
+    command("report", report, "build the HTML report")
+    return parser
+
+
+def adder(parser: ArgumentParser) -> Callable[..., ArgumentParser]:
+    """(name, the function that runs it, one-line help) -> the parser of a new command below `parser`."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[Namespace], int | None] | None, text: str) -> ArgumentParser:
+        subparser = commands.add_parser(name, help=text, description=text)
+        subparser.set_defaults(**{"run": run} if run else {})
+        return subparser
+
+    return add
+
+
+def changes(parser: ArgumentParser, text: str) -> None:
+    """The option that changes values of a suite."""
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
+
+
+# score
+
+def score_arguments(parser: ArgumentParser) -> None:
+    """Arguments of `score`."""
+    parser.epilog = (
+        "Images are taken as 112 x 112 crops aligned to the ArcFace template, unless --landmarks or "
+        "--detector says where the faces are. Scores are higher for better images; their scale is the "
+        "method's own. The percentile is the image's rank within this folder.")
+    parser.add_argument("folder", type=Path, help="folder of images, searched with its subfolders")
+    parser.add_argument("--method", required=True, help=f"one of: {', '.join(slugs())}")
+    parser.add_argument("--recogniser", help="architecture, or name of a recogniser that `make repro` trained; for "
+                        "methods that need one")
+    parser.add_argument("--weights", type=Path,
+                        help="the recogniser's checkpoint; default: as `make repro` trained it")
+    parser.add_argument("--model", type=Path, help="diffusion model of diffiqa, or weights of a one-pass method; "
+                        "default: as `make repro` trained it")
+    parser.add_argument("--out", type=Path, required=True,
+                        help="CSV to write: image, score, percentile, status")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--aligned", action="store_true", help="images are aligned 112 x 112 crops (default)")
+    where.add_argument("--landmarks", type=Path, help="CSV: path and five points of each image")
+    where.add_argument("--detector",
+                       help='"mtcnn", "yunet" or the path of a YuNet ONNX file; the largest face counts')
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of the method's class, "
+                        "may be repeated; for instance dropout=0.4 of ser_fiq, repeats=4 of faceqan")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: FIQA_DEVICE, else the first GPU)")
+    parser.add_argument("--batch", type=int, default=32, help="images per step; does not change the scores")
+
+
+def slugs() -> list[str]:
+    """Slugs of all methods, out of the text of the files that declare them: importing these takes seconds."""
+    here, found = Path(__file__).parent, []
+    for path in sorted((*here.glob("kernels/*.py"), *here.glob("methods/*.py"))):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "METHODS":
+                found += [call.args[0].value for call in getattr(node.value, "elts", ())]
+    return found
+
+
+def score(args: Namespace) -> int:
+    """Quality scores of a folder; 0 if every image has one."""
+    from fiqa_core.pipeline import score_folder
+    return score_folder.run(args)
+
+
+# weights
+
+def weights_arguments(parser: ArgumentParser) -> None:
+    """The five actions with their arguments."""
+    action = adder(parser)
+    action("list", show, "what there is, whether it is here, and how to get it").add_argument(
+        "slugs", nargs="*", metavar="SLUG", help="show everything about these")
+    fetched = action("fetch", fetch, "download checkpoints, after showing their licence")
+    fetched.add_argument("slugs", nargs="+", metavar="SLUG")
+    fetched.add_argument("--accept-licence", action="store_true", help="accept the licence that is shown")
+    action("check", check, "verify and load what is here, one at a time").add_argument(
+        "slugs", nargs="*", metavar="SLUG", help="only these (default: all that are here)")
+    added = action("add", add, "put a file you have in its place, after verifying that it loads")
+    added.add_argument("slug", metavar="SLUG")
+    added.add_argument("file", metavar="FILE", type=Path)
+    added.add_argument("--link", action="store_true", help="link the file instead of copying it")
+    added.add_argument("--replace", action="store_true", help="take the place of another file that is there")
+    converted = action("convert", convert, "save the tensors of an old pickle as a plain file")
+    converted.add_argument("source", metavar="IN", type=Path)
+    converted.add_argument("target", metavar="OUT", type=Path)
+
+
+def show(args: Namespace) -> None:
+    """The table of all models, or everything about the given ones."""
+    print("\n\n".join(listing.details(find_model(slug)) for slug in args.slugs) or listing.table())
+
+
+def fetch(args: Namespace) -> None:
+    """Download the given models one after the other."""
+    from fiqa_core.weights.fetch import fetch as fetch_model
+    for model in [find_model(slug) for slug in args.slugs]:
+        print(f"{model.slug} is at {fetch_model(model, args.accept_licence)}\n  use it: {listing.usage(model)}")
+
+
+def check(args: Namespace) -> int:
+    """Check the given models, or all that are here; a line for each, exit code 1 if one is not good."""
+    from fiqa_core.loading import load_published
+    chosen = [find_model(slug) for slug in args.slugs]
+    chosen = chosen or [model for model in models().values() if presence.state_of(model) != "missing"]
+    if not chosen:
+        print(f"no official checkpoints in {weights_folder()}; see what there is with: {COMMAND} list")
+    faults = 0
+    for model in chosen:
+        start = time.monotonic()
+        try:
+            found = presence.check(model, load_published)
+            print(f"good   {model.slug}: {found}, {listing.loads(model)} in {time.monotonic() - start:.1f} s")
+        except FiqaError as error:
+            faults += 1
+            print(f"FAULT  {error}")
+    return 1 if faults else 0
+
+
+def add(args: Namespace) -> None:
+    """Put the user's file in its place."""
+    from fiqa_core.loading import load_published
+    model = find_model(args.slug)
+    place = presence.add(model, args.file, load_published, args.link, args.replace)
+    print(f"{model.slug}: {args.file} {listing.loads(model)}; it is at {place}\n  use it: {listing.usage(model)}")
+
+
+def convert(args: Namespace) -> None:
+    """Read an old pickle in a separate process and save its tensors."""
+    from fiqa_core.weights.convert import convert as convert_file
+    refused = convert_file(args.source, args.target)
+    print(f"wrote {args.target}: tensors only, safe to load")
+    if refused:
+        print(f"  left out, without running it: {', '.join(refused)}")
+
+
+# data
+
+def data_arguments(parser: ArgumentParser) -> None:
+    """The two actions with their arguments."""
+    action = adder(parser)
+    fetched = action("fetch", fetch_benchmark, "download a benchmark, after showing its terms")
+    fetched.add_argument("name", help="for instance lfw; another name lists those there are")
+    fetched.add_argument("--accept-licence", action="store_true", help="accept the terms that are shown")
+    drawn = action("pairs", pairs, "draw comparisons of a folder of faces into its pairs.csv")
+    drawn.add_argument("folder", type=Path, help="one folder per person")
+    drawn.add_argument("--genuine", type=int, default=3000, help="comparisons of one person (default: 3000)")
+    drawn.add_argument("--impostor", type=int, default=10000,
+                       help="comparisons of two people (default: 10000)")
+    drawn.add_argument("--per-identity", type=int, default=200, help="of each person at most (default: 200)")
+    drawn.add_argument("--seed", type=int, default=1,
+                       help="another seed draws other comparisons (default: 1)")
+
+
+def fetch_benchmark(args: Namespace) -> None:
+    """Download and unpack a benchmark."""
+    from fiqa_core.benchmarks.downloads import fetch_data, find_data
+    print(f"{args.name} is in {fetch_data(find_data(args.name), args.accept_licence)}")
+
+
+def pairs(args: Namespace) -> None:
+    """Write FOLDER/pairs.csv."""
+    from fiqa_core.benchmarks.folder_pairs import write_pairs
+    print(write_pairs(args.folder, args.genuine, args.impostor, args.per_identity, args.seed))
+
+
+# the pipeline
+
+def examine(args: Namespace) -> int:
+    """The doctor's report; 0 if the suite can run here, 1 if something it needs is not there."""
+    from fiqa_core.doctor.report import examine as examine_suite
+    return examine_suite(args.suite, args.set)
+
+
+def reproduce(args: Namespace) -> int:
+    """Run the pipeline."""
+    from fiqa_core.pipeline.repro import reproduce as reproduce_suite
+    return reproduce_suite(args.suite, args.set, args.targets)
+
+
+def activate(args: Namespace) -> None:
+    """Write params.yaml."""
+    from fiqa_core.pipeline.suites import write_params
+    print(f"wrote {write_params(args.name, args.set)}; reproduce it with: make repro")
+
+
+def execute(args: Namespace) -> None:
+    """Execute one notebook."""
+    from fiqa_core.pipeline.runner import run_notebook
+    from fiqa_core.pipeline.suites import key_and_value
+    run_notebook(args.notebook, dict(key_and_value(text) for text in args.parameters))
+
+
+def digest(args: Namespace) -> None:
+    """Write what each notebook computes."""
+    from fiqa_core.pipeline.runner import write_digests
+    print(f"{len(write_digests())} digests in build/code")
+
+
+def report(args: Namespace) -> None:
+    """Build the HTML report."""
+    from fiqa_core.reporting.html_report import build_report
+    print(f"report: {build_report()}")

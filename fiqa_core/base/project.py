@@ -9,6 +9,13 @@ import yaml
 
 from fiqa_core.base.errors import FiqaError
 
+SUITES = Path(__file__).resolve().parent.parent / "suites"
+
+
+def suite_names() -> list[str]:
+    """Names of the suites that come with the workbook."""
+    return sorted(path.stem for path in SUITES.glob("*.yaml"))
+
 
 def root() -> Path:
     """Folder that holds `dvc.yaml`: `FIQA_ROOT` if set, else the nearest parent of the working folder.

@@ -12,7 +12,7 @@ from fiqa_core.doctor.machine import ASSUMED, MEASURED, SCALED, TIMED, Machine
 from fiqa_core.doctor.needs import Finding, findings
 from fiqa_core.doctor.resources import resource_findings
 from fiqa_core.doctor.workload import active, face_sets
-from fiqa_core.pipeline.suites import chosen_suite, suite_names
+from fiqa_core.pipeline.suites import chosen_suite
 from fiqa_core.pipeline.timing import processor
 from fiqa_core.weights.catalogue import COMMAND
 
@@ -24,18 +24,6 @@ DAY, YEAR = 86_400, 365 * 86_400
 EXPLAINED = {MEASURED: "stage `time` measured this method here",
              TIMED: "this very work, tried for a moment just now",
              SCALED: "a like network or picture, tried just now, scaled by size", ASSUMED: "a rule of thumb"}
-
-
-def add_arguments(parser) -> None:
-    """Options: the suite, and changes of it."""
-    parser.add_argument("--suite", choices=suite_names(), help="default: the active one (params.yaml)")
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
-                        help="as the run would be started; may be repeated")
-
-
-def run(args) -> int:
-    """Print the report; 0 if nothing is missing, else 1."""
-    return examine(args.suite, args.set)
 
 
 def examine(name: str | None = None, changes: list[str] = ()) -> int:

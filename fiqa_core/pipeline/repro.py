@@ -10,28 +10,23 @@ from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.progress import clock
 from fiqa_core.base.project import settings
-from fiqa_core.pipeline.suites import suite_names, write_params
+from fiqa_core.pipeline.suites import write_params
 
 RUNNING = "Running stage '"
 DVC = (sys.executable, "-m", "dvc")
 
 
-def add_arguments(parser) -> None:
-    parser.add_argument("--suite", choices=suite_names(), help="switch params.yaml to this suite first")
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
-                        help="change one value of the suite (may be repeated)")
-    parser.add_argument("targets", nargs="*", help="stages to reproduce (default: all)")
+def reproduce(suite: str | None, changes: list[str], targets: list[str]) -> int:
+    """Reproduce stages (none named: all) of a suite with "section.key=value" changes; the exit code.
 
-
-def run(args) -> int:
-    if args.set and not args.suite:
-        args.suite = settings("suite")
-    if args.suite:
-        write_params(args.suite, args.set)
+    None: the active suite. Its report's place is printed at the end.
+    """
+    if suite or changes:
+        write_params(suite or settings("suite"), changes)
     start = time.monotonic()
     print(f"== reproducing suite {settings('suite')!r} in {project.root()}\n"
           "   finished stages are kept: after Ctrl-C, run the same command again", flush=True)
-    code = _repro(args.targets, start)
+    code = _repro(targets, start)
     if code:
         print(f"== stopped after {clock(time.monotonic() - start)} (the error is above); "
               "mend it and run the same command again", flush=True)

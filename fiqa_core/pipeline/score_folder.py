@@ -32,49 +32,12 @@ from fiqa_core.weights.tensors import locate
 COLUMNS = ["image", "score", "percentile", "status"]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = (
-        "Images are taken as 112 x 112 crops aligned to the ArcFace template, unless --landmarks or "
-        "--detector says where the faces are. Scores are higher for better images; their scale is the "
-        "method's own. The percentile is the image's rank within this folder."
-    )
-    parser.add_argument("folder", type=Path, help="folder of images, searched with its subfolders")
-    parser.add_argument("--method", required=True, choices=SLUGS)
-    parser.add_argument(
-        "--recogniser",
-        help="architecture, or name of a recogniser that `make repro` trained; for diffiqa, "
-        + ", ".join(ON_RECOGNISER),
-    )
-    parser.add_argument("--weights", type=Path,
-                        help="the recogniser's checkpoint; default: as `make repro` trained it")
-    parser.add_argument(
-        "--model",
-        type=Path,
-        help="diffusion model of diffiqa, or weights of a one-pass method; "
-        "default: as `make repro` trained it",
-    )
-    parser.add_argument("--out", type=Path, required=True,
-                        help="CSV to write: image, score, percentile, status")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--aligned", action="store_true", help="images are aligned 112 x 112 crops (default)")
-    where.add_argument("--landmarks", type=Path, help="CSV: path and five points of each image")
-    where.add_argument("--detector",
-                       help='"mtcnn", "yunet" or the path of a YuNet ONNX file; the largest face counts')
-    parser.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="of the method's class, may be repeated; for instance dropout=0.4 of ser_fiq, repeats=4 of faceqan",
-    )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: FIQA_DEVICE, else the first GPU)")
-    parser.add_argument("--batch", type=int, default=32, help="images per step; does not change the scores")
-
-
 def run(args: argparse.Namespace) -> int:
-    """Score what is not scored yet; 0 if every image has a score, 1 if some have an error instead."""
+    """Score what is not scored yet, as the arguments of `cli.score_arguments` say; 0 if every image has a score, 1 if some have an error instead."""
     if args.batch < 1:
         raise FiqaError(f"--batch {args.batch}", "give a number from 1")
+    if args.method not in SLUGS:
+        raise FiqaError(f"there is no method {args.method!r}", f"choose one of: {', '.join(SLUGS)}")
     if args.device:
         os.environ["FIQA_DEVICE"] = args.device
     device = default_device()

@@ -17,7 +17,7 @@ import yaml
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.project import _read
+from fiqa_core.base.project import SUITES, _read, suite_names
 from fiqa_core.benchmarks.crossfit import photograph_suite
 from fiqa_core.benchmarks.loaders import FORMS, form_options
 from fiqa_core.evaluation.curves import Settings
@@ -38,18 +38,11 @@ from fiqa_core.training.diffusion import PAPER as DIFFUSION
 from fiqa_core.training.recogniser import DEFAULTS as RECOGNISER
 from fiqa_core.training.recogniser import HEAD_OPTIONS
 
-SUITES = Path(__file__).resolve().parent.parent / "suites"
-
 HEADER = """\
 # The active suite: every number the stages use. Written by `python -m fiqa_core suite {name}`.
 # Change values here for an experiment, or switch the suite: make repro SUITE=ci
 # (demo, ci, lfw, faces, open, paper; what each needs: python -m fiqa_core doctor --suite NAME).
 """
-
-
-def suite_names() -> list[str]:
-    """Names of the suites that come with the workbook."""
-    return sorted(path.stem for path in SUITES.glob("*.yaml"))
 
 
 def load_suite(name: str) -> dict:

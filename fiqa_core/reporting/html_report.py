@@ -23,15 +23,6 @@ td:first-child, th:first-child { text-align: left } img { max-width: 100%; borde
 """
 
 
-def add_arguments(parser) -> None:
-    pass
-
-
-def run(args) -> int:
-    print(f"report: {build_report()}")
-    return 0
-
-
 def build_report() -> Path:
     """Write results/summary.json and report/; returns the page to open."""
     means = pd.read_csv(project.results() / "evaluation" / "means.csv")

@@ -81,12 +81,12 @@ def score_arguments(parser: ArgumentParser) -> None:
         "method's own. The percentile is the image's rank within this folder.")
     parser.add_argument("folder", type=Path, help="folder of images, searched with its subfolders")
     parser.add_argument("--method", required=True, help=f"one of: {', '.join(slugs())}")
-    parser.add_argument("--recogniser", help="architecture, or name of a recogniser that `make repro` trained; for "
-                        "methods that need one")
+    parser.add_argument("--recogniser", help="architecture, or name of a recogniser that `make repro` trained, "
+                        "for methods that need one")
     parser.add_argument("--weights", type=Path,
                         help="the recogniser's checkpoint; default: as `make repro` trained it")
-    parser.add_argument("--model", type=Path, help="diffusion model of diffiqa, or weights of a one-pass method; "
-                        "default: as `make repro` trained it")
+    parser.add_argument("--model", type=Path, help="diffusion model of diffiqa, or weights of a one-pass "
+                        "method; default: as `make repro` trained it")
     parser.add_argument("--out", type=Path, required=True,
                         help="CSV to write: image, score, percentile, status")
     where = parser.add_mutually_exclusive_group()
@@ -94,8 +94,8 @@ def score_arguments(parser: ArgumentParser) -> None:
     where.add_argument("--landmarks", type=Path, help="CSV: path and five points of each image")
     where.add_argument("--detector",
                        help='"mtcnn", "yunet" or the path of a YuNet ONNX file; the largest face counts')
-    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of the method's class, "
-                        "may be repeated; for instance dropout=0.4 of ser_fiq, repeats=4 of faceqan")
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of the method's "
+                        "class, may be repeated; for instance dropout=0.4 of ser_fiq, repeats=4 of faceqan")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: FIQA_DEVICE, else the first GPU)")
     parser.add_argument("--batch", type=int, default=32, help="images per step; does not change the scores")
 
@@ -147,7 +147,8 @@ def fetch(args: Namespace) -> None:
     """Download the given models one after the other."""
     from fiqa_core.weights.fetch import fetch as fetch_model
     for model in [find_model(slug) for slug in args.slugs]:
-        print(f"{model.slug} is at {fetch_model(model, args.accept_licence)}\n  use it: {listing.usage(model)}")
+        place = fetch_model(model, args.accept_licence)
+        print(f"{model.slug} is at {place}\n  use it: {listing.usage(model)}")
 
 
 def check(args: Namespace) -> int:
@@ -174,7 +175,8 @@ def add(args: Namespace) -> None:
     from fiqa_core.loading import load_published
     model = find_model(args.slug)
     place = presence.add(model, args.file, load_published, args.link, args.replace)
-    print(f"{model.slug}: {args.file} {listing.loads(model)}; it is at {place}\n  use it: {listing.usage(model)}")
+    print(f"{model.slug}: {args.file} {listing.loads(model)}; it is at {place}\n"
+          f"  use it: {listing.usage(model)}")
 
 
 def convert(args: Namespace) -> None:

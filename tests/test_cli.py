@@ -10,7 +10,8 @@ HEAVY = ("torch", "torchvision", "pandas", "scipy", "numpy", "matplotlib", "cv2"
 
 @pytest.mark.parametrize("arguments", [["--help"], ["score", "--help"], ["weights", "list"]])
 def test_help_imports_nothing_heavy(arguments, tmp_path):
-    code = (f"import sys\nfrom fiqa_core import cli\ntry:\n    cli.main({arguments})\nexcept SystemExit:\n    pass\n"
+    code = ("import sys\nfrom fiqa_core import cli\n"
+            f"try:\n    cli.main({arguments})\nexcept SystemExit:\n    pass\n"
             f"print([name for name in {HEAVY} if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           env=os.environ | {"FIQA_WEIGHTS": str(tmp_path)})

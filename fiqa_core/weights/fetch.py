@@ -39,7 +39,8 @@ def fetch(model: Model, accepted: bool = False) -> Path:
     cannot be reached, the connection breaks (what arrived is kept) or another file than the published came.
     """
     if not model.url:
-        raise FiqaError(f"{model.slug} cannot be fetched automatically", f"get it by hand: {model.how_to_get()}")
+        raise FiqaError(f"{model.slug} cannot be fetched automatically",
+                        f"get it by hand: {model.how_to_get()}")
     target = weights_folder() / model.file
     if target.exists():
         remember(target, verify(model, target))
@@ -103,15 +104,18 @@ def _receive(model: Published, partial: Path, have: int) -> None:
             if response.status_code == 416:         # there is no such rest
                 return
             response.raise_for_status()
+            pieces = response.iter_content(MEGABYTE)
             total = math.ceil(int(response.headers.get("Content-Length", 0)) / MEGABYTE)
             with open(partial, "ab" if response.status_code == 206 else "wb") as file:
-                file.writelines(progress(response.iter_content(MEGABYTE), f"fetching {model.slug}", total, "MB"))
+                file.writelines(progress(pieces, f"fetching {model.slug}", total, "MB"))
     except requests.HTTPError as error:
-        raise FiqaError(f"{model.slug}: {model.url} answers {error.response.status_code} {error.response.reason}",
+        answer = f"{error.response.status_code} {error.response.reason}"
+        raise FiqaError(f"{model.slug}: {model.url} answers {answer}",
                         f"look for the file on {model.page} and {model.by_hand()}") from None
     except requests.RequestException as error:
-        if partial.exists() and partial.stat().st_size > have:
-            raise FiqaError(f"{model.slug}: the connection broke off; {partial.stat().st_size:,} bytes are here",
+        arrived = partial.stat().st_size if partial.exists() else 0
+        if arrived > have:
+            raise FiqaError(f"{model.slug}: the connection broke off; {arrived:,} bytes have arrived",
                             "run the same command again; it goes on from there") from None
         raise FiqaError(f"{model.slug}: {model.url} cannot be reached: {_reason(error)}",
                         "check the network and the proxy and try again, or get the file elsewhere and "

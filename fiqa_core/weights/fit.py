@@ -54,7 +54,7 @@ def load_strictly(network: nn.Module, content: Mapping, what: str,
 
 
 def needed(wanted: State, state: State) -> State:
-    """`wanted` without the counters of batches that `state` lacks: nothing reads them, old files have none."""
+    """`wanted` without the counters of batches that `state` lacks, as files before torch 0.4.1 do."""
     return {key: value for key, value in wanted.items()
             if key in state or not key.endswith("num_batches_tracked")}
 

@@ -1,10 +1,10 @@
 """Networks out of Keras' model files: the file says which layers there are and how they are joined.
 
-For networks of which only the file is public, such as FaceQnet: the widths of its head stand nowhere else. The
-configuration is data: it chooses among LAYERS; one that asks for another layer, for code of its own (`Lambda`)
-or for a way of using a layer that FaceQnet has no need of is refused. Only functional models are built: one
-input, one output, every layer used once. Maps are (B, C, H, W) here and (B, H, W, C) in Keras, which shows in
-kernels and in the order of a flattened map alone.
+For networks of which only the file is public, such as FaceQnet: the widths of its head stand nowhere else.
+The configuration is data: it chooses among LAYERS; one that asks for another layer, for code of its own
+(`Lambda`) or for a use of a layer that FaceQnet does without is refused. Only functional models are built:
+one input, one output, every layer used once. Maps are (B, C, H, W) here and (B, H, W, C) in Keras, which
+shows in kernels and in the order of a flattened map alone.
 """
 import re
 from collections.abc import Mapping
@@ -129,8 +129,8 @@ def bare(kind: type[nn.Module]):
     return lambda options, weights: kind()
 
 
-LAYERS = {"InputLayer": bare(nn.Identity), "Dropout": bare(nn.Identity), "Conv2D": convolution, "Dense": dense,
-          "Add": bare(Add), "Flatten": bare(Flatten), "BatchNormalization": norm,
+LAYERS = {"InputLayer": bare(nn.Identity), "Dropout": bare(nn.Identity), "Conv2D": convolution,
+          "Dense": dense, "Add": bare(Add), "Flatten": bare(Flatten), "BatchNormalization": norm,
           "MaxPooling2D": pooling(nn.MaxPool2d), "AveragePooling2D": pooling(nn.AvgPool2d),
           "Activation": activation}
 WEIGHTED = ("Conv2D", "Dense", "BatchNormalization")
@@ -169,7 +169,7 @@ class KerasNetwork(nn.Module):
         if [len(graph[key]) for key in ("input_layers", "output_layers")] != [1, 1]:
             raise Unfit("it has several inputs or outputs")
         self.entry, self.exit = graph["input_layers"][0][0], graph["output_layers"][0][0]
-        named = {self.entry, self.exit, *weights, *(name for found in self.sources.values() for name in found)}
+        named = {self.entry, self.exit, *weights}.union(*self.sources.values())
         if named - set(layers):
             raise Unfit(f"it has no layer {', '.join(sorted(named - set(layers)))}")
         self.shape = tuple(layers[self.entry]["config"]["batch_input_shape"][1:])

@@ -92,7 +92,7 @@ def add(model: Model, file: Path, load: Load, link: bool = False, replace: bool 
     if "*" in place.name:
         if not fnmatch(file.name, place.name):
             raise FiqaError(f"{model.slug}: {file.name} is not of the form {place.name}",
-                            f"name the {place.suffix} file of the checkpoint, beside the files that belong to it")
+                            f"name the {place.suffix} file of the checkpoint, beside the others of it")
         place = place.with_name(file.name)
     if place.exists() and not replace and digest_of(place) != digest:
         raise FiqaError(f"{model.slug}: another file is at {place}",

@@ -32,10 +32,12 @@ AFTER_ONNX_VERSION = b"\x12\x1a\x22\x28\x32\x3a\x42"            # the field that
 # how a file's head and tail look -> its format; zip archives are told apart by what is in them
 SIGNATURES = (
     (lambda head, tail: TORCH_MAGIC in head[:32], Format("PyTorch before 1.6", "pytorch")),
-    (lambda head, tail: head[8:9] == b"{" and not any(head[5:8]), Format("safetensors", "arrays", "read_safetensors")),
+    (lambda head, tail: head[8:9] == b"{" and not any(head[5:8]),
+     Format("safetensors", "arrays", "read_safetensors")),
     (lambda head, tail: head.startswith(b"\x89HDF\r\n\x1a\n"), KERAS),
     (lambda head, tail: head.startswith(b"\x12\x01" + bytes(6)), Format("MXNet parameters", "mxnet")),
-    (lambda head, tail: tail == TABLE_MAGIC, Format("TensorFlow checkpoint", "tensorflow", "read_checkpoint")),
+    (lambda head, tail: tail == TABLE_MAGIC,
+     Format("TensorFlow checkpoint", "tensorflow", "read_checkpoint")),
     (lambda head, tail: head[:1] == b"\n" and b"\n" in head[2:5],
      Format("TensorFlow graph", "tensorflow", "read_graph")),
     (lambda head, tail: head[:1] == b"\x08" and 0 < head[1] < 32 and head[2] in AFTER_ONNX_VERSION, ONNX),

@@ -44,7 +44,7 @@ def test_the_trunk_has_the_published_number_of_values():
     for statistics, values in ((53_120, 23_561_152), (53_120, 24_610_240)):
         with torch.device("meta"):
             state = KerasNetwork(net.config(), net.held()).state_dict()
-        state = {key: value.numel() for key, value in state.items() if not key.endswith("num_batches_tracked")}
+        state = {key: value.numel() for key, value in state.items() if value.ndim}
         assert sum(state.values()) == values
         assert sum(count for key, count in state.items() if "running" in key) == statistics
         net.dense("dim_proj", "flatten_1", 2048, 512, "relu")
@@ -157,8 +157,9 @@ DEFECTS = {
     "used twice": (lambda net: layer(net, "avg_pool")["inbound_nodes"].append([["conv5_3_c", 0, 0, {}]]),
                    "layer avg_pool is used 2 times"),
     "strange activation": (lambda net: relative(net, "main_output", activation="swish"), "ends in 'swish'"),
-    "strange padding": (lambda net: relative(net, "conv1/7x7_s2", padding="causal"), "has the padding 'causal'"),
-    "pooled border": (lambda net: relative(net, "avg_pool", padding="same"), "avg_pool has the padding 'same'"),
+    "strange padding": (lambda net: relative(net, "conv1/7x7_s2", padding="causal"),
+                        "has the padding 'causal'"),
+    "pooled border": (lambda net: relative(net, "avg_pool", padding="same"), "has the padding 'same'"),
     "weights of none": (lambda net: net.weights.update(avg_pool={"avg_pool/kernel:0": torch.zeros(1)}),
                         "layer avg_pool has the weights avg_pool/kernel:0; its configuration wants none"),
     "channels first": (lambda net: relative(net, "conv1/7x7_s2", data_format="channels_first"),

@@ -1,4 +1,4 @@
-"""`weights fetch` against a server on the loopback address: licence, digests, and all that breaks on the way."""
+"""`weights fetch` from a server on the loopback address: licence, digests, and all that breaks on the way."""
 import functools
 import hashlib
 import socket
@@ -12,21 +12,27 @@ from fiqa_core.weights import catalogue, fetch, presence
 from tests.helpers.weights_shop import CONTENT, weights
 
 
-def test_fetch_shows_the_licence_and_brings_the_right_file(shop, capsys):
-    shop.offer(size=len(CONTENT))
+@pytest.fixture
+def refusal(shop, capsys):
+    """The message of a fetch that ends with exit code 2, after the model's entry got some fields."""
+    def refuse(*options, **fields):
+        shop.offer(**fields)
+        assert weights("fetch", "tiny", *(options or ["--accept-licence"])) == 2
+        return capsys.readouterr().err
+    return refuse
+
+
+def test_fetch_shows_the_licence_and_brings_the_right_file_once(shop, monkeypatch, capsys):
+    monkeypatch.setattr(fetch, "progress", functools.partial(progress, every=0))
+    model = shop.offer(size=len(CONTENT))
     assert weights("fetch", "tiny", "--accept-licence") == 0
-    printed = capsys.readouterr().out
-    assert printed.index("CC BY 4.0") < printed.index(str(shop.target))
-    assert "Name the authors." in printed and shop.address in printed
+    printed = capsys.readouterr()
+    assert printed.out.index("CC BY 4.0") < printed.out.index(str(shop.target))
+    assert "Name the authors." in printed.out and shop.address in printed.out
+    assert "fetching tiny: 4/4 MB" in printed.err
     assert shop.target.read_bytes() == CONTENT and not shop.partial.exists()
     assert presence.state_of(catalogue.find_model("tiny")) == "valid"
-
-
-def test_a_file_that_is_there_is_not_fetched_again(shop):
-    model = shop.offer()
-    for _ in range(2):
-        assert fetch.fetch(model, accepted=True) == shop.target
-    assert len(shop.server.ranges) == 1
+    assert fetch.fetch(model, accepted=True) == shop.target and len(shop.server.ranges) == 1
 
 
 def test_another_file_in_its_place_is_never_overwritten(shop):
@@ -37,52 +43,29 @@ def test_another_file_in_its_place_is_never_overwritten(shop):
     assert shop.target.read_bytes() == b"my own" and not shop.server.ranges
 
 
-def test_fetch_says_how_far_it_is(shop, monkeypatch, capsys):
-    monkeypatch.setattr(fetch, "progress", functools.partial(progress, every=0))
-    fetch.fetch(shop.offer(), accepted=True)
-    assert "fetching tiny: 4/4 MB" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("answer, code", [("n", 2), ("", 2), ("y", 0)])
-def test_the_terminal_is_asked_to_accept_the_licence(shop, monkeypatch, capsys, answer, code):
+@pytest.mark.parametrize("answer, code", [("n", 2), ("", 2), ("y", 0), (None, 2)])
+def test_the_licence_has_to_be_accepted_on_the_terminal_or_by_option(shop, monkeypatch, capsys, answer, code):
+    """answer None: there is no terminal."""
     shop.offer()
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: answer is not None))
     monkeypatch.setattr("builtins.input", lambda question: answer)
     assert weights("fetch", "tiny") == code
-    assert "CC BY 4.0" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "CC BY 4.0" in printed.out and ("--accept-licence" in printed.err) == (answer is None)
     assert shop.target.exists() == (code == 0) and bool(shop.server.ranges) == (code == 0)
 
 
-def test_without_a_terminal_the_licence_has_to_be_accepted_by_option(shop, monkeypatch, capsys):
-    shop.offer()
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
-    assert weights("fetch", "tiny") == 2
-    printed = capsys.readouterr()
-    assert "CC BY 4.0" in printed.out and "--accept-licence" in printed.err and not shop.server.ranges
-
-
-def test_a_wrong_digest_keeps_nothing(shop, capsys):
-    shop.offer(sha256="0" * 64)
-    assert weights("fetch", "tiny", "--accept-licence") == 2
-    message = capsys.readouterr().err
+def test_another_file_than_the_published_is_not_kept(shop, refusal):
+    message = refusal(sha256="0" * 64)
     assert "another file than the published one" in message and hashlib.sha256(CONTENT).hexdigest() in message
-    assert not list(shop.target.parent.iterdir())
-
-
-def test_a_truncated_file_is_told_by_its_size(shop, capsys):
-    shop.offer(size=len(CONTENT))
     shop.server.content = CONTENT[:-1000]
-    assert weights("fetch", "tiny", "--accept-licence") == 2
-    assert f"nothing was kept ({len(CONTENT) - 1000:,} bytes" in capsys.readouterr().err
+    assert f"nothing was kept ({len(CONTENT) - 1000:,} bytes" in refusal(size=len(CONTENT))
     assert not list(shop.target.parent.iterdir())
 
 
-def test_an_interrupted_download_goes_on_where_it_stopped(shop, capsys):
-    shop.offer()
+def test_an_interrupted_download_goes_on_where_it_stopped(shop, refusal):
     shop.server.breaks = 2_500_000
-    assert weights("fetch", "tiny", "--accept-licence") == 2
-    message = capsys.readouterr().err
-    kept = shop.partial.stat().st_size
+    message, kept = refusal(), shop.partial.stat().st_size
     assert "broke off" in message and "goes on from there" in message and f"{kept:,} bytes" in message
     assert kept >= 2_000_000 and not shop.target.exists()
     shop.server.breaks = None
@@ -91,7 +74,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(shop, capsys):
     assert shop.target.read_bytes() == CONTENT and not shop.partial.exists()
 
 
-def test_ctrl_c_keeps_what_has_arrived(shop, monkeypatch, capsys):
+def test_ctrl_c_keeps_what_has_arrived(shop, monkeypatch):
     def impatient(pieces, *_):
         yield next(iter(pieces))
         raise KeyboardInterrupt
@@ -102,51 +85,30 @@ def test_ctrl_c_keeps_what_has_arrived(shop, monkeypatch, capsys):
     assert shop.partial.read_bytes() == CONTENT[:1_000_000]
 
 
-def test_a_server_without_ranges_sends_everything_again(shop):
-    shop.server.resumes = False
-    shop.partial.parent.mkdir()
-    shop.partial.write_bytes(CONTENT[:1000])
-    assert fetch.fetch(shop.offer(), accepted=True).read_bytes() == CONTENT
-    assert shop.server.ranges == ["bytes=1000-"]
-
-
-@pytest.mark.parametrize("rest, again", [(CONTENT, []), (CONTENT + b"more", [None]),
-                                         (b"the beginning of another file", [None])])
-def test_a_rest_that_cannot_be_continued_starts_again(shop, rest, again):
+@pytest.mark.parametrize("rest, resumes, again", [
+    (CONTENT[:1000], True, []), (CONTENT[:1000], False, []), (CONTENT, True, []),
+    (CONTENT + b"more", True, [None]), (b"the beginning of another file", True, [None])])
+def test_a_rest_that_cannot_be_continued_starts_again(shop, rest, resumes, again):
+    """resumes False: the server sends everything, whatever part it is asked for."""
+    shop.server.resumes = resumes
     shop.partial.parent.mkdir()
     shop.partial.write_bytes(rest)
     assert fetch.fetch(shop.offer(), accepted=True).read_bytes() == CONTENT
     assert shop.server.ranges == [f"bytes={len(rest)}-", *again]
 
 
-def test_an_unreachable_host_is_named(shop, capsys):
+def test_what_keeps_a_file_from_coming_is_named(shop, refusal):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shop.offer(url=f"http://127.0.0.1:{port}/tiny.pth")
-    assert weights("fetch", "tiny", "--accept-licence") == 2
-    message = capsys.readouterr().err
-    assert f"127.0.0.1:{port}/tiny.pth cannot be reached: Connection refused" in message
+        address = f"127.0.0.1:{free.getsockname()[1]}/tiny.pth"
+    message = refusal(url=f"http://{address}")
+    assert f"{address} cannot be reached: Connection refused" in message
     assert "weights add tiny FILE" in message
-
-
-def test_a_file_that_the_server_does_not_have_is_named(shop, capsys):
-    shop.offer()
-    shop.server.status = 404
-    assert weights("fetch", "tiny", "--accept-licence") == 2
-    assert "answers 404" in capsys.readouterr().err
-
-
-def test_a_folder_that_cannot_be_written_is_named(shop, capsys):
-    shop.offer()
-    shop.target.parent.write_text("a file where the folder should be")
-    assert weights("fetch", "tiny", "--accept-licence") == 2
-    message = capsys.readouterr().err
-    assert f"{shop.target} cannot be written" in message and "FIQA_WEIGHTS" in message
-
-
-def test_what_cannot_be_fetched_says_how_to_get_it(shop, capsys):
-    shop.offer(url=None)
-    assert weights("fetch", "tiny", "--accept-licence") == 2
-    message = capsys.readouterr().err
+    message = refusal(url=None)
     assert "on https://example.org/tiny ask for it" in message and "weights add tiny FILE" in message
+    shop.server.status = 404
+    assert "answers 404" in refusal()
+    shop.target.parent.rmdir()
+    shop.target.parent.write_text("a file where the folder should be")
+    message = refusal()
+    assert f"{shop.target} cannot be written" in message and "FIQA_WEIGHTS" in message

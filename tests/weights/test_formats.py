@@ -99,7 +99,7 @@ def test_a_checkpoint_of_tensorflow_needs_its_whole_data(tmp_path):
     writers.tensorflow_checkpoint(tmp_path / "ckpt.index", TENSORS)
     data = tmp_path / "ckpt.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:-100])
-    with pytest.raises(FiqaError, match="ckpt.data-00000-of-00001 ends 100 bytes before the end of a variable"):
+    with pytest.raises(FiqaError, match="ckpt.data-00000-of-00001 lacks 100 bytes of the variable"):
         read_tensors(tmp_path / "ckpt.index")
     data.unlink()
     with pytest.raises(FiqaError, match="ckpt.data-00000-of-00001 is not beside it"):

@@ -118,6 +118,7 @@ def test_an_onnx_recogniser_goes_through_the_pipeline_as_one_file(tmp_path):
     save_recogniser(recogniser, tmp_path / "saved.pt")
     (tmp_path / "sface.onnx").unlink()
     again = load_recogniser("a slug of the pipeline", tmp_path / "saved.pt")
-    assert torch.equal(again(images), recogniser(images)) and again.name == "SFace" and float(again.std) == pytest.approx(1 / 255)
+    assert torch.equal(again(images), recogniser(images))
+    assert again.name == "SFace" and float(again.std) == pytest.approx(1 / 255)
     save_recogniser(again, tmp_path / "twice.pt")
     assert torch.equal(load_recogniser("x", tmp_path / "twice.pt")(images), recogniser(images))

@@ -1,7 +1,4 @@
-"""numpy's archives of arrays (`.npz`).
-
-Safetensors files: named tensors and nothing else.
-"""
+"""Files of named arrays and nothing else: numpy's archives (`.npz`) and safetensors."""
 import zipfile
 from pathlib import Path
 

@@ -169,7 +169,7 @@ def _variable(prefix: Path, entry: dict, shards: int) -> torch.Tensor | None:
         file.seek(min(offset, path.stat().st_size))
         data = file.read(min(size, path.stat().st_size))
     if len(data) != size:
-        raise Damaged(f"{path.name} ends {size - len(data):,} bytes before the end of a variable at {offset:,}")
+        raise Damaged(f"{path.name} lacks {size - len(data):,} bytes of the variable at byte {offset:,}")
     return tensor(data, dtype, shape_of(last(entry, 2, b"")))
 
 

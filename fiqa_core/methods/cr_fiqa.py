@@ -126,5 +126,6 @@ def train_cr_fiqa(faces: FaceSet, recogniser: Recogniser, config: dict, checkpoi
     """
     config = {**recogniser.config, "name": "CR-FIQA", **PAPER, **config, "head": "crfiqa"}
     head = partial(ClassifiabilityHead, **{key: config[key] for key in QUALITY_OPTIONS})
-    run = train(faces, config, checkpoint, device, log, head, recogniser if config["pretrained"] else None)
-    return CRFIQA(run.recogniser, run.head.qs).requires_grad_(False)
+    initial = recogniser if config["pretrained"] else None
+    trained, head = train(faces, config, checkpoint, device, log, head, initial)
+    return CRFIQA(trained, head.qs).requires_grad_(False)

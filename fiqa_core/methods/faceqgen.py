@@ -7,13 +7,9 @@ of the same person. Quality is read off the similarity of face and restoration, 
 The authors published neither networks nor weights nor the details of training (the file their repository
 links is FaceQnet's). Networks and losses here are our own reading of the idea, and the numbers in the
 papers' tables cannot be reproduced with it; therefore it is called a re-interpretation wherever it appears.
-
-Training of FaceQgen (re-interpretation): restore every face to the best picture of its person.
-
 Losses and optimiser are those of pix2pix (Isola et al., CVPR 2017): binary cross-entropy against the
 discriminator plus 100 times the L1 distance to the target, Adam with betas (0.5, 0.999).
 """
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,12 +21,11 @@ from torch import nn
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
-from fiqa_core.base.progress import progress
 from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images
 from fiqa_core.methods.pixels import luminance
 from fiqa_core.recognisers.recogniser import resize
 from fiqa_core.recognisers.trunk import image_batch
-from fiqa_core.training.fitting import Resume, fingerprint, overridden, untrained, write_log
+from fiqa_core.training.fitting import Resume, descend, run, run_identity, settings_of, untrained
 
 NAME = "FaceQgen (re-interpretation)"
 MEASURES = ("mse", "ssim", "discriminator", "restored")
@@ -197,73 +192,42 @@ def train_faceqgen(faces: FaceSet, recogniser=None, config: dict | None = None,
 
     Everything random in a step follows from (seed, step). Raises FiqaError for unfit input.
     """
-    config = overridden(DEFAULTS, config, NAME)
+    settings = settings_of(config, DEFAULTS)
     if not len(faces):
         raise FiqaError("no faces to train FaceQgen on", "give a training face set")
-    run = _Run(faces, config, device)
-    resume = Resume(checkpoint, f"faceqgen {sorted(config.items())} {fingerprint(faces.pixels)}")
-    state = run.restore(resume.load())
-    for step in progress(range(state["step"], config["steps"]), "train FaceQgen", unit="steps"):
-        state["sums"] = [a + b for a, b in zip(state["sums"], run.step(*run.batch(step)))]
-        state["step"] = step + 1
-        if (step + 1) % config["log_every"] == 0:
-            state["log"].append([step + 1, *(value / config["log_every"] for value in state["sums"])])
-            state["sums"] = [0.0] * 3
-        resume.save({**state, **run.kept()}, always=step + 1 == config["steps"])
-    write_log(log, COLUMNS, state["log"])
-    return run.model.eval().requires_grad_(False)
+    every, targets = settings["log_every"], target_rows(faces.images)
+    model = untrained(lambda: FaceQgen(**{name: settings[name] for name in NETWORK}), settings["seed"])
+    generator, discriminator = model.to(device).train().generator, model.discriminator
+    critic_steps, generator_steps = (torch.optim.Adam(network.parameters(), settings["learning_rate"],
+                                                      betas=(0.5, 0.999))
+                                     for network in (discriminator, generator))
 
-
-class _Run:
-    """Networks, optimisers and data of one training."""
-
-    def __init__(self, faces: FaceSet, config: dict, device):
-        self.pixels, self.targets = faces.pixels, target_rows(faces.images)
-        self.config, self.device = config, device
-        model = untrained(partial(FaceQgen, **{name: config[name] for name in NETWORK}), config["seed"])
-        self.model = model.to(device).train()
-        self.optimisers = [torch.optim.Adam(network.parameters(), config["learning_rate"], betas=(0.5, 0.999))
-                           for network in (self.model.discriminator, self.model.generator)]
-
-    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def batch(number):
         """Faces and their targets of a step, prepared; both are mirrored in half of the cases."""
-        generator = np.random.default_rng((self.config["seed"], step))
-        rows = np.sort(generator.choice(len(self.pixels), min(self.config["batch"], len(self.pixels)), False))
-        mirrored = generator.random(len(rows)) < 0.5
-        faces, targets = (self.model.prepare(image_batch(self.pixels, chosen, mirrored, self.device))
-                          for chosen in (rows, self.targets[rows]))
-        return faces, targets
+        draw = np.random.default_rng((settings["seed"], number))
+        rows = np.sort(draw.choice(len(faces), min(settings["batch"], len(faces)), False))
+        mirrored = draw.random(len(rows)) < 0.5
+        return [model.prepare(image_batch(faces.pixels, chosen, mirrored, device))
+                for chosen in (rows, targets[rows])]
 
-    def step(self, faces: torch.Tensor, targets: torch.Tensor) -> list[float]:
-        """One step of the discriminator, then of the generator; returns the losses of COLUMNS."""
-        generator, discriminator = self.model.generator, self.model.discriminator
-        restored = generator(faces)
-        critic = (towards(discriminator(targets), 1) + towards(discriminator(restored.detach()), 0)) / 2
-        self._descend(0, critic)
+    def step(number):
+        """One step of the discriminator, then of the generator."""
+        spoilt, best = batch(number)
+        restored = generator(spoilt)
+        critic = (towards(discriminator(best), 1) + towards(discriminator(restored.detach()), 0)) / 2
+        descend(critic_steps, critic)
         discriminator.requires_grad_(False)                 # the generator's gradient passes through it only
         adversarial = towards(discriminator(restored), 1)
-        l1 = F.l1_loss(restored, targets)
-        self._descend(1, adversarial + self.config["reconstruction"] * l1)
+        l1 = F.l1_loss(restored, best)
+        descend(generator_steps, adversarial + settings["reconstruction"] * l1)
         discriminator.requires_grad_(True)
         return [critic.item(), adversarial.item(), l1.item()]
 
-    def _descend(self, which: int, loss: torch.Tensor) -> None:
-        self.optimisers[which].zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimisers[which].step()
-
-    def restore(self, saved: dict | None) -> dict:
-        """The loop's state, of a saved run or of a new one; a saved run's networks are put in place."""
-        if saved is None:
-            return {"step": 0, "sums": [0.0] * 3, "log": []}
-        self.model.load_state_dict(saved["model"])
-        for optimiser, state in zip(self.optimisers, saved["optimisers"]):
-            optimiser.load_state_dict(state)
-        return {key: saved[key] for key in ("step", "sums", "log")}
-
-    def kept(self) -> dict:
-        return {"model": self.model.state_dict(),
-                "optimisers": [optimiser.state_dict() for optimiser in self.optimisers]}
+    run("train FaceQgen", {"model": model, "critic_steps": critic_steps, "generator_steps": generator_steps},
+        step, lambda number, sums: ([number * every, *(value / every for value in sums)], None),
+        settings["steps"], every, COLUMNS,
+        Resume(checkpoint, run_identity(model, settings, faces.pixels)), log)
+    return model.eval().requires_grad_(False)
 
 
 def towards(logits: torch.Tensor, label: float) -> torch.Tensor:

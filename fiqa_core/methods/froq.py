@@ -35,7 +35,7 @@ from fiqa_core.base.progress import progress
 from fiqa_core.kernels import noise
 from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images, embed, full_float32
 from fiqa_core.recognisers.trunk import observable_layers, watched
-from fiqa_core.training.fitting import Resume, fingerprint, overridden
+from fiqa_core.training.fitting import Resume, run_identity, settings_of
 
 GREY = 0.5
 
@@ -169,7 +169,7 @@ def train_froq(faces: FaceSet, recogniser: nn.Module, config: dict | None = None
 
     Raises FiqaError for unknown parameters or less than two faces.
     """
-    config = overridden(DEFAULTS, config, "FROQ")
+    config = settings_of(config, DEFAULTS)
     rows = np.random.default_rng(config["seed"]).permutation(len(faces))[:config["images"]]
     if len(rows) < 2:
         raise FiqaError(f"FROQ is calibrated on {len(rows)} faces",
@@ -178,8 +178,7 @@ def train_froq(faces: FaceSet, recogniser: nn.Module, config: dict | None = None
     sample = recogniser.prepare(to_batch(pixels[:2], device))
     observer = FROQ(recogniser, list(observable_layers(recogniser.network, sample)))
     first_weights = next(recogniser.network.parameters()).detach().cpu().numpy()
-    resume = Resume(checkpoint, f"froq {sorted(config.items())} {fingerprint(pixels)} "
-                                f"{observer.layers} {fingerprint(first_weights)}")
+    resume = Resume(checkpoint, run_identity(f"froq {observer.layers}", config, pixels, first_weights))
     norms, labels = _observe(observer, pixels, config, resume, device)
     chosen = choose_layers(norms.numpy(), labels.numpy(), config["most"])
     reached = rank_correlations(norms.numpy()[:, chosen].cumsum(axis=1), labels.numpy())

@@ -171,17 +171,18 @@ def torch_name(name: str) -> str:
 
 # scale s, margin m (0.4 in the paper; None: the median similarity of genuine pairs), distillation lambda
 RULE = {"scale": 16.0, "margin": None, "distillation": 10.0}
-DEFAULTS = {**FITTING, **RULE, "people": 8, "each": 16, "optimiser": "sgd", "student_lr": 0.01,
-            "teacher_lr": 0.01, "weight_decay": 1e-5}
+DEFAULTS = {**FITTING, **RULE, "width": "dm050", "colour": "bgr", "people": 8, "each": 16, "optimiser": "sgd",
+            "student_lr": 0.01, "teacher_lr": 0.01, "weight_decay": 1e-5}
 SMALLEST = 1e-6                     # of a probability, so that its logarithm is finite
 
 
-def train_lightqnet(student: nn.Module, faces: FaceSet, recogniser: Recogniser, config: dict | None = None,
-                    checkpoint: Path | None = None, device="cpu", log: Path | None = None) -> nn.Module:
-    """Train `student` in place, with a teacher that is trained beside it, and return it frozen.
+def train_lightqnet(faces: FaceSet, recogniser: Recogniser, config: dict | None = None,
+                    checkpoint: Path | None = None, device="cpu", log: Path | None = None,
+                    student: nn.Module | None = None) -> nn.Module:
+    """A LightQNet trained with a teacher that is trained beside it, frozen.
 
-    student     a quality method in one pass of a network: `columns` of images (B, 3, 112, 112) in [0, 1] are
-                (B, K), differentiable, the last one a quality in (0, 1)
+    student     another network to train in place: `columns` of images (B, 3, 112, 112) in [0, 1] are (B, K),
+                differentiable, the last one a quality in (0, 1); None: a LightQNet of `width` and `colour`
     config      overrides of DEFAULTS; a batch has `people` groups of up to `each` images of one person, four
                 or more of each work clearly better than two
     checkpoint  state file: an interrupted run continues from it with the same result; None: no saving
@@ -195,6 +196,7 @@ def train_lightqnet(student: nn.Module, faces: FaceSet, recogniser: Recogniser, 
     embeddings = F.normalize(views(recogniser, faces.pixels, device), dim=2)
     maps = views(trunk_of(recogniser), faces.pixels, device)
     teacher = untrained(lambda: Teacher(maps.shape[2]), settings["seed"]).to(device)
+    student = student or untrained(lambda: LightQNet(settings["width"], settings["colour"]), settings["seed"])
     student, person = student.to(device).requires_grad_(True), torch.from_numpy(codes).to(device)
     margin = settings["margin"]
     if margin is None:
@@ -212,7 +214,7 @@ def train_lightqnet(student: nn.Module, faces: FaceSet, recogniser: Recogniser, 
     groups = [{"params": list(student.parameters()), "lr": settings["student_lr"]},
               {"params": list(teacher.parameters()), "lr": settings["teacher_lr"]}]
     fit({"student": student, "teacher": teacher}, groups, loss, parts, draw, settings,
-        Resume(checkpoint, run_identity(student, faces, settings, embeddings.cpu().numpy())), log)
+        Resume(checkpoint, run_identity(student, settings, faces.pixels, embeddings.cpu().numpy())), log)
     return student.requires_grad_(False).eval()
 
 

@@ -15,9 +15,8 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.trunk import views
-from fiqa_core.training.distillation import trained_parameters
 from fiqa_core.training.fitting import DEFAULTS as FITTING
-from fiqa_core.training.fitting import Resume, fit, run_identity, settings_of, untrained
+from fiqa_core.training.fitting import Resume, fit, run_identity, settings_of, trained_parameters, untrained
 from fiqa_core.training.people import accompanied, by_person, codes_of, genuine_pairs, hold_out, pair_cosines
 from fiqa_core.training.regression import ALL_TENSORS, TRAINED, Regressor, raw_scores
 
@@ -60,7 +59,7 @@ def train_pcnet(faces: FaceSet, recogniser: Recogniser, config: dict | None = No
 
     draw = partial(by_person, codes=codes, people=settings["people"], each=settings["each"])
     fit({"model": model}, trained_parameters(model, settings), loss, parts, draw, settings,
-        Resume(checkpoint, run_identity(model, faces, settings, embeddings.cpu().numpy())), log)
+        Resume(checkpoint, run_identity(model, settings, faces.pixels, embeddings.cpu().numpy())), log)
     return model.requires_grad_(False).eval()
 
 

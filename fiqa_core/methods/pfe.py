@@ -166,7 +166,7 @@ def train_pfe(faces: FaceSet, recogniser: Recogniser, config: dict | None = None
         return pair_loss(mean[rows, view], variance, *genuine_pairs(people[rows]))
 
     fit({"PFE": model.uncertainty}, parameter_groups(model.uncertainty, settings), loss, rows, draw, settings,
-        Resume(checkpoint, run_identity(model, faces, settings, features.cpu().numpy())), log)
+        Resume(checkpoint, run_identity(model, settings, faces.pixels, features.cpu().numpy())), log)
     return model.requires_grad_(False).eval()
 
 

@@ -1,21 +1,16 @@
-"""The training loop of methods that learn from rows of a training set: labels, pairs, distillation.
+"""The one training loop: options, steps, log, best weights, and a state on disk that survives Ctrl-C.
 
-It knows a loss of rows and which modules to save; what the loss computes is the methods' business. An
-interrupted run continues with the same result, because all randomness follows from (seed, epoch, step).
-
-Training that survives Ctrl-C: the state of a run on disk, written whole or not at all.
-
-A run that continues from its state gives the same result as one that was never interrupted, because all its
-randomness follows from (seed, step) and everything else is in the state.
-
-Options of a training: known names, and defaults where params.yaml is silent.
+`run` takes steps and knows neither data nor loss; `fit` is for methods that learn from rows of a training set.
+A run that continues from its state ends as one that was never interrupted, because all its randomness follows
+from (seed, step) and everything else is in the state, which is written whole or not at all.
 """
 import copy
 import hashlib
 import math
 import sys
 import time
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +18,51 @@ import torch
 from torch import nn
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.progress import progress
 from fiqa_core.weights.formats.pytorch import read_checkpoint, write_atomically
+
+# drops: the learning rates fall to a tenth after these parts of the run; mirror: half of a batch's images are
+# mirrored; validation: share of the persons that is held out; clip: largest norm of the gradient.
+DEFAULTS = {"epochs": 5, "optimiser": "adam", "weight_decay": 0.0, "drops": (0.5, 0.75), "clip": 5.0,
+            "mirror": True, "validation": 0.1, "seed": 0}
+OPTIMISERS = {"adam": torch.optim.Adam, "sgd": partial(torch.optim.SGD, momentum=0.9)}
+COLUMNS = ("epoch", "loss", "validation_loss")
+
+
+def settings_of(config: dict | None, defaults: dict) -> dict:
+    """`defaults` overridden by `config`, lists as tuples; FiqaError for a key without default or an unknown
+    optimiser."""
+    settings = {**defaults, **(config or {})}
+    unknown = sorted(set(settings) - set(defaults))
+    if unknown:
+        raise FiqaError(f"unknown setting {unknown[0]!r}", f"choose from: {', '.join(defaults)}")
+    if settings.get("optimiser", "adam") not in OPTIMISERS:
+        raise FiqaError(f"unknown optimiser {settings['optimiser']!r}",
+                        f"choose from: {', '.join(OPTIMISERS)}")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+
+
+def untrained(build, seed: int):
+    """What `build()` returns with torch's generator seeded; the generator is left as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build()
+
+
+def trained_parameters(model: nn.Module, settings: dict) -> list[dict]:
+    """The optimiser's groups: the head, and the backbone's last `trained_tensors` tensors. Freezes the rest.
+
+    model   its `parts()` are (backbone, head);  settings  head_lr, backbone_lr, trained_tensors
+    """
+    backbone, head = model.parts()
+    model.requires_grad_(False)
+    last = list(backbone.parameters())[-settings["trained_tensors"]:] if settings["trained_tensors"] else []
+    groups = [{"params": list(head.parameters()), "lr": settings["head_lr"]},
+              {"params": last, "lr": settings["backbone_lr"]}]
+    for group in groups:
+        for parameter in group["params"]:
+            parameter.requires_grad_(True)
+    return groups
 
 
 class Resume:
@@ -47,8 +84,7 @@ class Resume:
         if self.path is None or not self.path.is_file():
             return None
         state = read_checkpoint(self.path)
-        identity = state.get("identity")
-        if identity != self.identity:
+        if state.get("identity") != self.identity:
             print(f"{self.path} is of a run with other data or parameters: training starts anew",
                   file=sys.stderr)
             return None
@@ -62,12 +98,18 @@ class Resume:
         self._saved = time.monotonic()
 
 
-def fingerprint(pixels: np.ndarray) -> str:
-    """Tells training sets apart: shape and a hash of at most 64 evenly spaced images (N, ...)."""
+def run_identity(model, settings: dict, *arrays: np.ndarray) -> str:
+    """Text that tells training runs apart: model (or its name), settings, and the data, (N, ...) each."""
+    name = model if isinstance(model, str) else type(model).__name__
+    return " ".join([name, str(sorted(settings.items())), *map(fingerprint, arrays)])
+
+
+def fingerprint(rows: np.ndarray) -> str:
+    """Tells training sets apart: shape and a hash of at most 64 evenly spaced rows (N, ...)."""
     digest = hashlib.blake2b(digest_size=16)
-    for row in np.linspace(0, len(pixels) - 1, min(len(pixels), 64)).astype(int):
-        digest.update(np.ascontiguousarray(pixels[row]).tobytes())
-    return f"{pixels.shape} {digest.hexdigest()}"
+    for row in np.linspace(0, len(rows) - 1, min(len(rows), 64)).astype(int):
+        digest.update(np.ascontiguousarray(rows[row]).tobytes())
+    return f"{rows.shape} {digest.hexdigest()}"
 
 
 def write_log(path: Path | None, columns: tuple[str, ...], rows: list) -> None:
@@ -76,42 +118,70 @@ def write_log(path: Path | None, columns: tuple[str, ...], rows: list) -> None:
         return
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [",".join(columns)] + [",".join(f"{value:.6g}" for value in row) for row in rows]
-    path.write_text("\n".join(lines) + "\n")
+    lines = [",".join(str(value) if isinstance(value, int) else f"{value:.6g}" for value in row)
+             for row in rows]
+    path.write_text("\n".join([",".join(columns), *lines]) + "\n")
 
 
-# drops: the learning rates fall to a tenth after these parts of the run; mirror: half of a batch's images are
-# mirrored; validation: share of the persons that is held out; clip: largest norm of the gradient.
-DEFAULTS = {"epochs": 5, "optimiser": "adam", "weight_decay": 0.0, "drops": (0.5, 0.75), "clip": 5.0,
-            "mirror": True, "validation": 0.1, "seed": 0}
-OPTIMISERS = {"adam": torch.optim.Adam, "sgd": partial(torch.optim.SGD, momentum=0.9)}
-COLUMNS = ("epoch", "loss", "validation_loss")
+def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, clip: float = math.inf,
+            clipped=None) -> None:
+    """One step of the optimiser down the gradient of `loss`, whose norm over `clipped` is limited to `clip`.
+
+    clipped   parameters; None: all of the optimiser's
+    """
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    if clip < math.inf:
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        nn.utils.clip_grad_norm_(parameters if clipped is None else clipped, clip)
+    optimiser.step()
 
 
-def settings_of(config: dict | None, defaults: dict) -> dict:
-    """`defaults` overridden by `config`; FiqaError for a key without default or an unknown optimiser."""
-    settings = {**defaults, **(config or {})}
-    unknown = sorted(set(settings) - set(defaults))
-    if unknown:
-        raise FiqaError(f"unknown setting {unknown[0]!r}", f"choose from: {', '.join(defaults)}")
-    if settings["optimiser"] not in OPTIMISERS:
-        raise FiqaError(f"unknown optimiser {settings['optimiser']!r}",
-                        f"choose from: {', '.join(OPTIMISERS)}")
-    return settings
+def run(label: str, parts: dict, step: Callable, row: Callable, steps: int, period: int,
+        columns: tuple[str, ...], resume: Resume, log: Path | None = None, whole: bool = False) -> None:
+    """Take `steps` steps; after each `period` of them log a row, and keep the weights if they are the best.
 
-
-def untrained(build, seed: int):
-    """What `build()` returns with torch's generator seeded; the generator is left as it was."""
+    parts    name -> network or optimiser: all that a saved run continues from
+    step     number of the step -> list of K numbers that are summed over the period, the loss first
+    row      (number of the period, from 1, and its K sums) -> (values of `columns`, figure); the weights of
+             lowest figure are left in the networks, or the last ones where it is None
+    log      CSV of the rows; None: no log
+    whole    the run is saved after whole periods alone, since its random numbers run on through a period
+    Raises FiqaError if the loss is no number any more.
+    """
+    networks = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+    state = {"step": 0, "sums": None, "log": [], "lowest": math.inf, "best": None}
+    if (saved := resume.load()) is not None:
+        state = {key: saved[key] for key in state}
+        for name, part in parts.items():
+            part.load_state_dict(saved["parts"][name])
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return build()
+        for number in progress(range(state["step"], steps), label, unit="steps"):
+            found = step(number)
+            state["sums"] = [a + b for a, b in zip(state["sums"] or [0.0] * len(found), found)]
+            state["step"], ended = number + 1, (number + 1) % period == 0
+            if ended:
+                _end_period(state, row, (number + 1) // period, networks, label)
+                write_log(log, columns, state["log"])
+            if ended or not whole:
+                resume.save({**state, "parts": {name: part.state_dict() for name, part in parts.items()}},
+                            always=whole or number + 1 == steps)
+    for name, weights in (state["best"] or {}).items():
+        networks[name].load_state_dict(weights)
+    write_log(log, columns, state["log"])
 
 
-def run_identity(model: nn.Module, faces: FaceSet, settings: dict, *arrays: np.ndarray) -> str:
-    """Text that tells training runs apart: the model, its settings, the faces, labels or embeddings."""
-    tables = [np.asarray(array).reshape(len(faces), -1) for array in arrays]
-    return " ".join([type(model).__name__, str(sorted(settings.items())),
-                     *(fingerprint(data) for data in (faces.pixels, *tables))])
+def _end_period(state: dict, row: Callable, number: int, networks: dict[str, nn.Module], label: str) -> None:
+    """Log a period, and keep the weights if they are the best so far."""
+    sums, state["sums"] = state["sums"], None
+    if not math.isfinite(sums[0]):
+        raise FiqaError(f"{label}: diverged after {state['step']} steps, the loss is {sums[0]}",
+                        "lower the learning rate in params.yaml")
+    values, figure = row(number, sums)
+    state["log"].append(values)
+    if figure is not None and figure < state["lowest"]:
+        state["lowest"] = figure
+        state["best"] = {name: copy.deepcopy(network.state_dict()) for name, network in networks.items()}
 
 
 def fit(modules: dict[str, nn.Module], groups: list[dict], loss, rows: tuple[np.ndarray, np.ndarray], draw,
@@ -126,106 +196,44 @@ def fit(modules: dict[str, nn.Module], groups: list[dict], loss, rows: tuple[np.
     settings  epochs, optimiser, weight_decay, drops, clip, mirror, seed as in DEFAULTS
     Raises FiqaError if the loss is no number any more.
     """
-    run = _Fit(modules, groups, loss, rows, draw, settings)
-    with torch.random.fork_rng():
-        run.train(resume, log)
+    training, held_out = rows
+    seed, rates = settings["seed"], [group["lr"] for group in groups]
+    optimiser = OPTIMISERS[settings["optimiser"]](groups, weight_decay=settings["weight_decay"])
+    batches = lru_cache(1)(lambda epoch: draw(training, np.random.default_rng((seed, epoch))))
+    count = len(batches(0))
+    steps = settings["epochs"] * count
+
+    def set_mode(train: bool):
+        for module in modules.values():
+            module.train(train)
+
+    def step(number):
+        epoch, position = divmod(number, count)
+        chosen, own = batches(epoch)[position], seed * 1_000_003 + number
+        torch.manual_seed(own)                                  # of the dropout
+        mirrored = np.random.default_rng(own).random(len(chosen)) < (0.5 if settings["mirror"] else 0)
+        for group, rate in zip(optimiser.param_groups, rates):
+            group["lr"] = rate * 0.1 ** sum(number / steps >= part for part in settings["drops"])
+        found = loss(chosen, mirrored)
+        descend(optimiser, found, settings["clip"])
+        return [found.item()]
+
+    def row(epoch, sums):
+        mean = sums[0] / count
+        if not len(held_out):
+            return [epoch, mean, mean], None
+        set_mode(False)
+        validation = validation_loss(loss, draw(held_out, np.random.default_rng(seed)))
+        set_mode(True)
+        return [epoch, mean, validation], validation
+
+    set_mode(True)
+    run(f"train {', '.join(modules)}", {**modules, "optimiser": optimiser}, step, row, steps, count, COLUMNS,
+        resume, log)
 
 
-class _Fit:
-    """The state of one training: what is read from the checkpoint and written to it."""
-
-    def __init__(self, modules, groups, loss, rows, draw, settings):
-        self.modules, self.loss, self.draw, self.settings = modules, loss, draw, settings
-        self.rows, self.held_out = rows
-        self.rates = [group["lr"] for group in groups]
-        self.parameters = [parameter for group in groups for parameter in group["params"]]
-        self.optimiser = OPTIMISERS[settings["optimiser"]](groups, weight_decay=settings["weight_decay"])
-
-    def train(self, resume: Resume, log: Path | None) -> None:
-        state, batches, drawn = self._restore(resume.load()), [], None
-        count = len(self._batches(0))
-        last = self.settings["epochs"] * count
-        self._mode(True)
-        for step in progress(range(state["step"], last), f"train {', '.join(self.modules)}", unit="steps"):
-            epoch, position = divmod(step, count)
-            if epoch != drawn:
-                batches, drawn = self._batches(epoch), epoch
-            state["sum"] += self._step(batches[position], step, step / last)
-            state["step"] = step + 1
-            if position == count - 1:
-                self._end_epoch(epoch, state, count)
-                write_log(log, COLUMNS, state["log"])
-            resume.save(self._kept(state), always=step + 1 == last)
-        self._load(state["best"])
-        write_log(log, COLUMNS, state["log"])
-
-    def _batches(self, epoch: int) -> list[np.ndarray]:
-        return self.draw(self.rows, np.random.default_rng((self.settings["seed"], epoch)))
-
-    def _step(self, rows, step: int, done: float) -> float:
-        """One optimiser step after the part `done` of the run; returns the loss."""
-        seed = self.settings["seed"] * 1_000_003 + step
-        torch.manual_seed(seed)                                 # of the dropout
-        mirrored = np.random.default_rng(seed).random(len(rows)) < (0.5 if self.settings["mirror"] else 0)
-        for group, rate in zip(self.optimiser.param_groups, self.rates):
-            group["lr"] = rate * 0.1 ** sum(done >= part for part in self.settings["drops"])
-        loss = self.loss(rows, mirrored)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, self.settings["clip"])
-        self.optimiser.step()
-        return loss.item()
-
-    def _end_epoch(self, epoch: int, state: dict, count: int) -> None:
-        """Log, and keep the weights if this epoch is the best so far, or nothing tells which is."""
-        mean, state["sum"] = state["sum"] / count, 0.0
-        if not math.isfinite(mean):
-            raise FiqaError(f"training diverged in epoch {epoch + 1}: the loss is {mean}",
-                            "lower the learning rate")
-        validation = self._validate() if len(self.held_out) else mean
-        state["log"].append([epoch + 1, mean, validation])
-        if validation < state["lowest"] or not len(self.held_out):
-            state["lowest"], state["best"] = validation, copy.deepcopy(self._states())
-
-    @torch.no_grad()
-    def _validate(self) -> float:
-        """Mean loss of the held-out persons, in batches that are the same in every epoch."""
-        self._mode(False)
-        batches = self.draw(self.held_out, np.random.default_rng(self.settings["seed"]))
-        losses = [self.loss(rows, np.zeros(len(rows), dtype=bool)).item() for rows in batches]
-        self._mode(True)
-        return float(np.average(losses, weights=[len(rows) for rows in batches]))
-
-    def _mode(self, training: bool) -> None:
-        for module in self.modules.values():
-            module.train(training)
-
-    def _states(self) -> dict:
-        return {name: module.state_dict() for name, module in self.modules.items()}
-
-    def _load(self, states: dict) -> None:
-        for name, module in self.modules.items():
-            module.load_state_dict(states[name])
-
-    def _restore(self, saved: dict | None) -> dict:
-        if saved is None:
-            return {"step": 0, "sum": 0.0, "log": [], "lowest": float("inf"),
-                    "best": copy.deepcopy(self._states())}
-        self._load(saved["modules"])
-        self.optimiser.load_state_dict(saved["optimiser"])
-        return {key: saved[key] for key in ("step", "sum", "log", "lowest", "best")}
-
-    def _kept(self, state: dict) -> dict:
-        return {**state, "modules": self._states(), "optimiser": self.optimiser.state_dict()}
-
-
-def overridden(defaults: dict, config: dict | None, method: str) -> dict:
-    """`defaults` with the values of `config` in place of its own; lists become tuples.
-
-    Raises FiqaError naming the method for keys that have no default.
-    """
-    unknown = sorted(set(config or {}) - set(defaults))
-    if unknown:
-        raise FiqaError(f"unknown options of {method}: {', '.join(unknown)}", f"use {', '.join(defaults)}")
-    merged = {**defaults, **(config or {})}
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in merged.items()}
+@torch.no_grad()
+def validation_loss(loss, batches: list[np.ndarray]) -> float:
+    """Mean loss of the held-out persons, in batches that are the same in every epoch."""
+    losses = [loss(rows, np.zeros(len(rows), dtype=bool)).item() for rows in batches]
+    return float(np.average(losses, weights=[len(rows) for rows in batches]))

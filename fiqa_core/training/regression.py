@@ -17,9 +17,8 @@ from fiqa_core.base.faces import FaceSet
 from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.trunk import image_batch, trunk_of, views
-from fiqa_core.training.distillation import trained_parameters
 from fiqa_core.training.fitting import DEFAULTS as FITTING
-from fiqa_core.training.fitting import Resume, fit, run_identity, settings_of
+from fiqa_core.training.fitting import Resume, fit, run_identity, settings_of, trained_parameters
 from fiqa_core.training.people import codes_of, hold_out, shuffled
 
 ALL_TENSORS = 10 ** 6
@@ -111,5 +110,5 @@ def fit_regression(model: Regressor, faces: FaceSet, labels: np.ndarray, config:
         lambda rows, mirrored: measure(scores(rows, mirrored), targets[rows]),
         hold_out(codes_of(faces.images["identity"]), rows, settings["validation"], settings["seed"]),
         partial(shuffled, batch=settings["batch"]), settings,
-        Resume(checkpoint, run_identity(model, faces, settings, labels)), log)
+        Resume(checkpoint, run_identity(model, settings, faces.pixels, labels)), log)
     return model.requires_grad_(False).eval()

@@ -30,6 +30,7 @@ from torch import nn
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.files import write_csv
 from fiqa_core.base.images import to_batch
 from fiqa_core.base.progress import progress
 from fiqa_core.kernels import noise
@@ -184,7 +185,7 @@ def train_froq(faces: FaceSet, recogniser: nn.Module, config: dict | None = None
     reached = rank_correlations(norms.numpy()[:, chosen].cumsum(axis=1), labels.numpy())
     if log is not None:
         table = pd.DataFrame({"layer": [observer.layers[index] for index in chosen], "spearman": reached})
-        table.to_csv(log, index=False, float_format="%.6f", lineterminator="\n")
+        write_csv(table, log)
     return FROQ(recogniser, [observer.layers[index] for index in chosen])
 
 

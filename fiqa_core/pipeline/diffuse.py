@@ -11,9 +11,8 @@ from fiqa_core.base.images import to_batch, to_pixels
 from fiqa_core.base.project import settings
 from fiqa_core.kernels.diffusion import Diffusion
 from fiqa_core.loading import load_diffusion, save_diffusion
-from fiqa_core.pipeline.checkpoint import copy_checked
-from fiqa_core.pipeline.prepare import allowed, load_sets, load_training, matching, models
-from fiqa_core.pipeline.stage_files import forget, partial_path
+from fiqa_core.pipeline.prepare import crossfit, load_sets, load_training, matching
+from fiqa_core.pipeline.stage_files import copy_checked, log_path, read_log, write_rows
 from fiqa_core.training.diffusion import train_diffusion
 
 
@@ -25,34 +24,21 @@ def train_diffusion_models() -> pd.DataFrame:
     With `diffusion.checkpoint` the authors' file is taken instead, for all parts, and the log is empty; so it
     is in a suite whose section `diffusion` is empty, because none of its methods needs such a model.
     """
-    config, path = dict(settings("diffusion")), project.results() / "diffusion" / "training.csv"
-    table = pd.DataFrame({"step": [], "loss": [], "model": []})
-    diffusion_path(0).parent.mkdir(parents=True, exist_ok=True)
+    config, seed = dict(settings("diffusion")), settings("seed")
     if "checkpoint" in config:
         copy_checked(config["checkpoint"], diffusion_path(0), load_diffusion)
-    elif config:
-        table = _train(config)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+    trained = config and "checkpoint" not in config
+    faces, logs = load_training() if trained else None, [pd.DataFrame({"step": [], "loss": [], "model": []})]
+    clean = matching(faces, config.pop("only"), "diffusion.only") if trained else None
+    for model, allowed, partial in crossfit(faces, "diffusion", "04_diffusion", config=config, seed=seed):
+        diffusion = train_diffusion(faces.pixels[clean & allowed], {"seed": seed + model, **config}, partial,
+                                    default_device(), log_path(partial))
+        save_diffusion(diffusion, diffusion_path(model))
+        logs.append(read_log(partial).assign(model=model))
+    diffusion_path(0).parent.mkdir(parents=True, exist_ok=True)
+    table = pd.concat(logs[1:] or logs, ignore_index=True)
+    write_rows(table, project.results() / "diffusion" / "training.csv")
     return table
-
-
-def _train(config: dict) -> pd.DataFrame:
-    """Train and save all cross-fitted models; returns their logs."""
-    faces, logs = load_training(), []
-    clean = matching(faces, config.pop("only"), "diffusion.only")
-    for model in models(faces):
-        checkpoint = partial_path(f"diffusion-{model}", "04_diffusion", faces, config=config,
-                                  seed=settings("seed"))
-        log = checkpoint.with_name(checkpoint.name + ".csv")
-        diffusion = train_diffusion(faces.pixels[clean & allowed(faces, model)],
-                                    {"seed": settings("seed") + model, **config}, checkpoint, default_device(), log)
-        path = diffusion_path(model)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_diffusion(diffusion, path)
-        logs.append(pd.read_csv(log).assign(model=model))
-        forget(checkpoint), forget(log)
-    return pd.concat(logs, ignore_index=True)
 
 
 def diffusion_path(model: int) -> Path:

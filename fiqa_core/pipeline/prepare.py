@@ -28,7 +28,7 @@ from fiqa_core.base.faces import IMAGE_COLUMNS, FaceSet, empty_pairs, load_face_
 from fiqa_core.base.project import settings
 from fiqa_core.benchmarks.loaders import PATH_OPTIONS, form_options, load_listing
 from fiqa_core.benchmarks.store import store
-from fiqa_core.pipeline.stage_files import partial_path
+from fiqa_core.pipeline.stage_files import forget, log_path, partial_path
 
 
 def prepare_faces() -> pd.DataFrame:
@@ -113,11 +113,6 @@ def load_sets() -> dict[str, FaceSet]:
     """Every prepared set that has faces, "training" first; pixels stay on disk."""
     training = load_face_set(project.build() / "training")
     return {**({"training": training} if len(training) else {}), **load_benchmarks()}
-
-
-def models(faces: FaceSet) -> list[int]:
-    """Indices of the cross-fitted models: 0 alone, or one per part of the training set held out."""
-    return sorted(set(faces.images["crossfit"]) - {-1}) or [0]
 
 
 def describe(faces: FaceSet) -> dict:
@@ -271,9 +266,20 @@ def matching(faces: FaceSet, only: dict, section: str) -> np.ndarray:
     return mask
 
 
-def allowed(faces: FaceSet, model: int) -> np.ndarray:
-    """Mask (N,) of the images that cross-fitted model `model` may see: not those of people it will score."""
-    return (faces.images["crossfit"] != model).to_numpy()
+def crossfit(faces: FaceSet | None, name: str, notebook: str,
+             **identity) -> Iterator[tuple[int, np.ndarray, Path]]:
+    """Each cross-fitted model: its index, the mask (N,) of the images it may see, the path of its partial work.
+
+    Model h never sees images whose `crossfit` is h, those of people it will score; where no part is held out
+    there is model 0 alone, and without faces none. Partial work and its log are removed when the model is done.
+
+    name, notebook, identity   as for `partial_path`
+    """
+    parts = [] if faces is None else sorted(set(faces.images["crossfit"]) - {-1}) or [0]
+    for model in parts:
+        partial = partial_path(f"{name}-{model}", notebook, faces, **identity)
+        yield model, (faces.images["crossfit"] != model).to_numpy(), partial
+        forget(partial), forget(log_path(partial))
 
 
 def chosen_faces(faces: FaceSet, mask: np.ndarray) -> FaceSet:

@@ -18,7 +18,7 @@ from fiqa_core.evaluation.evaluate import verification_table
 from fiqa_core.evaluation.verification import error_rates
 from fiqa_core.loading import load_recogniser, save_recogniser
 from fiqa_core.pipeline.prepare import load_benchmarks, load_prepared, load_training
-from fiqa_core.pipeline.stage_files import forget, partial_path
+from fiqa_core.pipeline.stage_files import forget, log_path, partial_path
 from fiqa_core.recognisers.recogniser import Recogniser, embed_batch
 from fiqa_core.training.recogniser import train_recogniser
 from fiqa_core.weights.place import checkpoint_path
@@ -41,11 +41,10 @@ def obtain_recogniser(slug: str) -> Recogniser:
         recogniser = recogniser.to(default_device())
     else:
         faces = load_training()
-        checkpoint = partial_path(f"recogniser-{slug}", "02_recogniser", faces, config=config)
-        partial_log = checkpoint.with_name(checkpoint.name + ".csv")
-        recogniser = train_recogniser(faces, config, checkpoint, default_device(), partial_log)
-        log.write_bytes(partial_log.read_bytes())
-        forget(checkpoint), forget(partial_log)
+        partial = partial_path(f"recogniser-{slug}", "02_recogniser", faces, config=config)
+        recogniser = train_recogniser(faces, config, partial, default_device(), log_path(partial))
+        log.write_bytes(log_path(partial).read_bytes())
+        forget(partial), forget(log_path(partial))
     path = recogniser_path(slug)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_recogniser(recogniser, path)

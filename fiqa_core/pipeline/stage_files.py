@@ -1,15 +1,23 @@
-"""Where interrupted work waits: files in `build/partial`, found again only by the very same work.
+"""Files of stages: where interrupted work waits, logs of trainings, a user's checkpoints taken in.
 
-DVC deletes a stage's outputs before it runs the stage, so half-finished training and scoring must live elsewhere.
-The file name carries a hash of everything the work depends on; other parameters, data or code never pick it up.
+DVC deletes a stage's outputs before it runs the stage, so half-finished training and scoring live in
+`build/partial`. The name there carries a hash of everything the work depends on: only the very same work finds
+it again, and other parameters, data or code never pick it up.
 """
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
+from glob import escape
 from pathlib import Path
+
+import pandas as pd
 
 from fiqa_core.base import project
 from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.files import read_table, write_text
+from fiqa_core.weights.place import checkpoint_path
+from fiqa_core.weights.tensors import locate
 
 
 def partial_path(name: str, notebook: str, faces: FaceSet | None = None, **identity) -> Path:
@@ -31,3 +39,35 @@ def forget(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def log_path(partial: Path) -> Path:
+    """Where the log of a half-finished training waits."""
+    return partial.with_name(partial.name + ".csv")
+
+
+def read_log(partial: Path) -> pd.DataFrame:
+    """The log of a training; without rows where it wrote none."""
+    log = log_path(partial)
+    return read_table(log, text=("layer",)) if log.is_file() else pd.DataFrame()
+
+
+def write_rows(table: pd.DataFrame, path: Path) -> None:
+    """A log of a stage as CSV: floats with six decimals as they stand, not rounded beforehand."""
+    write_text(table.to_csv(index=False, float_format="%.6f", lineterminator="\n"), path)
+
+
+def copy_checked(checkpoint: str, target: Path, load: Callable[[Path], object]) -> None:
+    """Copy a checkpoint to `target` once `load` has read it; the data files of a TensorFlow index come along.
+
+    checkpoint   a path from the project's folder, or the name of a file in the weights folder; of several
+                 files that a `*` in it fits the newest
+    """
+    path = locate(checkpoint_path(checkpoint),
+                  f"correct {checkpoint!r} in params.yaml (python -m fiqa_core weights list says where to get it)")
+    load(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)
+    if path.suffix == ".index":
+        for part in path.parent.glob(f"{escape(path.stem)}.data-*"):
+            shutil.copyfile(part, target.with_name(target.stem + part.name.removeprefix(path.stem)))

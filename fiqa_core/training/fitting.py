@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import write_text
 from fiqa_core.base.progress import progress
 from fiqa_core.weights.formats.pytorch import read_checkpoint, write_atomically
 
@@ -116,11 +117,9 @@ def write_log(path: Path | None, columns: tuple[str, ...], rows: list) -> None:
     """The training curve as CSV, without times, so that equal runs write equal files."""
     if path is None:
         return
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = [",".join(str(value) if isinstance(value, int) else f"{value:.6g}" for value in row)
              for row in rows]
-    path.write_text("\n".join([",".join(columns), *lines]) + "\n")
+    write_text("\n".join([",".join(columns), *lines]) + "\n", path)
 
 
 def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, clip: float = math.inf,

@@ -11,11 +11,10 @@ from fiqa_core.kernels.diffusion import Diffusion
 from fiqa_core.kernels.unet import (Attention, ChannelNorm, LinearAttention, Pointwise, TimeSinusoid, UNet,
                                     WeightStandardisedConv2d)
 from fiqa_core.loading import load_diffusion, load_official, save_diffusion
-from fiqa_core.training import diffusion as training_module
-from fiqa_core.training import fitting
 from fiqa_core.training.diffusion import (OPERATIONS, blend, blur, degrade, jpeg, train_diffusion,
                                           training_pair)
 from tests.helpers.golden_networks import fill, golden
+from tests.helpers.interruption import check_interruption
 from tests.helpers.small_networks import diffusion, faces
 
 
@@ -235,23 +234,7 @@ def pixels(count=12):
 
 
 def test_interrupted_training_gives_the_same_model(tmp_path, monkeypatch):
-    whole = train_diffusion(pixels(), SMALL, log=tmp_path / "whole.csv")
-    step, checkpoint = training_module._step, tmp_path / "state.pt"
-    monkeypatch.setattr(fitting.Resume, "save", lambda self, state, always=False,
-                        save=fitting.Resume.save: save(self, state, always=True))
-
-    def interrupted(diffusion, optimiser, data, number, *rest):
-        if number == 5:
-            raise KeyboardInterrupt
-        return step(diffusion, optimiser, data, number, *rest)
-
-    monkeypatch.setattr(training_module, "_step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train_diffusion(pixels(), SMALL, checkpoint, log=tmp_path / "parts.csv")
-    monkeypatch.setattr(training_module, "_step", step)
-    resumed = train_diffusion(pixels(), SMALL, checkpoint, log=tmp_path / "parts.csv")
-    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values()))
-    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "parts.csv").read_text()
+    check_interruption(lambda state, log: train_diffusion(pixels(), SMALL, state, log=log), tmp_path, monkeypatch)
     assert (tmp_path / "whole.csv").read_text().splitlines()[0] == "step,loss"
 
 

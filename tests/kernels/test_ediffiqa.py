@@ -1,17 +1,21 @@
 """DifFIQA(R) and eDifFIQA: published keys, labels and losses by hand, training resumed and best."""
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.faces import FaceSet, empty_pairs
 from fiqa_core.kernels import ediffiqa
 from fiqa_core.kernels.diffiqa import DifFIQAR
 from fiqa_core.kernels.ediffiqa import EDifFIQA, QualityMLP, class_centres, losses, min_max, optimised_labels
 from fiqa_core.loading import PUBLISHED, load_quality, load_quality_as_recogniser, save_quality
 from fiqa_core.methods.cr_fiqa import CRFIQA, CRFIQANetwork
 from fiqa_core.recognisers.zoo import recogniser_from_config
-from fiqa_core.training import distillation, fitting
-from fiqa_core.training.distillation import distil, trained_parameters, validation_rows
+from fiqa_core.training import distillation
+from fiqa_core.training.distillation import distil, train_distilled, validation_rows
+from fiqa_core.training.fitting import trained_parameters
+from tests.helpers.interruption import check_interruption
 from tests.helpers.small_networks import LimitedMemory, faces, recogniser
 
 
@@ -152,10 +156,13 @@ def test_only_the_head_and_the_last_tensors_are_trained():
 
 
 def training_data(count=24):
-    """Faces whose score is their brightness, of four identities."""
+    """Faces whose score is their brightness, of four identities, and these scores."""
     images = (faces(count) * torch.linspace(0.2, 1, count)[:, None, None, None]).permute(0, 2, 3, 1)
     pixels = (images.numpy() * 255).round().astype(np.uint8)
-    return pixels, pixels.mean((1, 2, 3)) / 255, np.arange(count) % 4
+    names = [f"image{row:02d}" for row in range(count)]
+    table = pd.DataFrame({"image_id": names, "identity": [f"person{row % 4}" for row in range(count)],
+                          "template_id": names, "media_id": names, "crossfit": -1})
+    return FaceSet("training", pixels, table, empty_pairs()), pixels.mean((1, 2, 3)) / 255
 
 
 SMALL = dict(epochs=3, batch=6, min_images=1, validation=0.2, backbone_lr=1e-3, head_lr=5e-3)
@@ -176,11 +183,11 @@ def test_training_learns_and_leaves_the_recogniser_alone(kind, tmp_path):
 def test_the_best_epoch_is_kept(monkeypatch):
     values, kept = iter([0.3, 0.1, 0.2]), []
 
-    def validate(run):
-        kept.append({key: value.clone() for key, value in run.model.state_dict().items()})
+    def validate(model, *_):
+        kept.append({key: value.clone() for key, value in model.state_dict().items()})
         return next(values)
 
-    monkeypatch.setattr(distillation._Run, "_validate", validate)
+    monkeypatch.setattr(distillation, "absolute_error", validate)
     model = distil(DifFIQAR(recogniser()), *training_data(), SMALL)
     state = model.state_dict()
     assert all(torch.equal(state[key], kept[1][key]) for key in state)
@@ -189,34 +196,23 @@ def test_the_best_epoch_is_kept(monkeypatch):
 
 @pytest.mark.parametrize("kind", [DifFIQAR, EDifFIQA])
 def test_interrupted_training_gives_the_same_model(kind, tmp_path, monkeypatch):
-    def fresh():
-        torch.manual_seed(0)
-        return kind(recogniser())
-
-    whole = distil(fresh(), *training_data(), SMALL, log=tmp_path / "whole.csv")
-    step, save, count = distillation._Run._step, fitting.Resume.save, []
-
-    def interrupted(run, rows):
-        count.append(1)
-        if len(count) == 6:
-            raise KeyboardInterrupt
-        return step(run, rows)
-
-    monkeypatch.setattr(fitting.Resume, "save", lambda self, state, always=False: save(self, state, True))
-    monkeypatch.setattr(distillation._Run, "_step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        distil(fresh(), *training_data(), SMALL, tmp_path / "state.pt", log=tmp_path / "parts.csv")
-    monkeypatch.setattr(distillation._Run, "_step", step)
-    resumed = distil(fresh(), *training_data(), SMALL, tmp_path / "state.pt", log=tmp_path / "parts.csv")
-    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values()))
-    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "parts.csv").read_text()
+    faces, scores = training_data()
+    faces.images["label"] = scores
+    check_interruption(lambda state, log: train_distilled(kind, faces, recogniser(), SMALL, state, log=log), tmp_path,
+                       monkeypatch, after=6)
 
 
-def test_bad_input_is_refused():
-    pixels, scores, identities = training_data()
-    for wrong in ((DifFIQAR, pixels, scores[:-1], identities, {}), (EDifFIQA, pixels, scores, None, {}),
-                  (EDifFIQA, pixels, scores, identities, {"variant": "other"}),
-                  (DifFIQAR, pixels, scores, None, {"validation": 1.0})):
-        kind, *data, config = wrong
-        with pytest.raises(FiqaError):
-            distil(kind(recogniser()), *data, {**SMALL, **config})
+def test_a_new_head_is_drawn_with_the_seed_alone():
+    faces, scores = training_data()
+    faces.images["label"] = scores
+    heads = [train_distilled(EDifFIQA, faces, recogniser(), {**SMALL, "epochs": 0, "seed": seed}).parts()[1].l1.weight
+             for seed in (1, 1, 2)]
+    assert heads[0].equal(heads[1]) and not heads[0].equal(heads[2])
+
+
+@pytest.mark.parametrize("kind, shorter, config", [(DifFIQAR, 1, {}), (EDifFIQA, 0, {"variant": "other"}),
+                                                   (DifFIQAR, 0, {"validation": 1.0}), (DifFIQAR, 0, {"step": 1})])
+def test_bad_input_is_refused(kind, shorter, config):
+    faces, scores = training_data()
+    with pytest.raises(FiqaError):
+        distil(kind(recogniser()), faces, scores[shorter:], {**SMALL, **config})

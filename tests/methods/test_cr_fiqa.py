@@ -10,9 +10,9 @@ from torch import nn
 from fiqa_core.loading import load_quality
 from fiqa_core.methods.cr_fiqa import CRFIQA, ClassifiabilityHead, relative_classifiability, train_cr_fiqa
 from fiqa_core.recognisers.zoo import recogniser_from_catalogue, recogniser_from_config
-from fiqa_core.training import recogniser as recogniser_module
 from tests.helpers.degraded_faces import NETWORK, TRAINING, trained_recogniser, training_faces
 from tests.helpers.golden_networks import fill, golden, golden_input, keys_agree
+from tests.helpers.interruption import check_interruption
 from tests.helpers.small_networks import faces, recogniser
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "crfiqa_loss.npz")
@@ -115,18 +115,7 @@ def test_training_can_start_from_the_recogniser(tmp_path):
 
 
 def test_a_killed_cr_fiqa_resumes_and_ends_with_the_same_weights(tmp_path, monkeypatch):
-    data, architecture, original = training_faces(4, 8), recogniser_from_config(NETWORK), recogniser_module.train_epoch
+    data, architecture = training_faces(4, 8), recogniser_from_config(NETWORK)
     config = {**TRAINING, "epochs": 2, "batch": 16}
-
-    def interrupted(run, *arguments):
-        if run.rows:
-            raise KeyboardInterrupt
-        return original(run, *arguments)
-
-    whole = train_cr_fiqa(data, architecture, config, tmp_path / "whole.pt", log=tmp_path / "whole.csv")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(recogniser_module, "train_epoch", interrupted)
-        train_cr_fiqa(data, architecture, config, tmp_path / "cut.pt", log=tmp_path / "cut.csv")
-    resumed = train_cr_fiqa(data, architecture, config, tmp_path / "cut.pt", log=tmp_path / "cut.csv")
-    assert all(torch.equal(value, resumed.state_dict()[key]) for key, value in whole.state_dict().items())
-    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "cut.csv").read_text()
+    check_interruption(lambda state, log: train_cr_fiqa(data, architecture, config, state, log=log), tmp_path,
+                       monkeypatch, after=2)

@@ -10,13 +10,12 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet, empty_pairs
 from fiqa_core.base.images import to_batch
 from fiqa_core.loading import load_strictly
-from fiqa_core.methods import faceqgen
 from fiqa_core.methods.faceqgen import MEASURES, NAME, FaceQgen, ssim, target_rows, train_faceqgen
 from fiqa_core.rendering.identity import sample_identities
 from fiqa_core.rendering.nuisance import neutral
 from fiqa_core.rendering.renderer import render_faces
-from fiqa_core.training import fitting
 from fiqa_core.weights.tensors import read_tensors
+from tests.helpers.interruption import check_interruption
 from tests.helpers.small_networks import faces
 
 SMALL = dict(size=32, widths=[16, 16, 32], critic=[16, 16, 16])
@@ -164,27 +163,9 @@ def test_degraded_faces_score_lower(trained):
 
 
 def test_interrupted_training_gives_the_same_model(tmp_path, monkeypatch):
-    config = {**SMALL, "steps": 6, "batch": 4, "log_every": 2}
-    training = rendered(2, 3)
-    whole = train_faceqgen(training, None, config, log=tmp_path / "whole.csv")
-    step, save, seen = faceqgen._Run.step, fitting.Resume.save, []
-
-    def interrupted(run, *batch):
-        seen.append(1)
-        if len(seen) == 4:
-            raise KeyboardInterrupt
-        return step(run, *batch)
-
-    monkeypatch.setattr(fitting.Resume, "save",
-                        lambda self, state, always=False: save(self, state, True))
-    monkeypatch.setattr(faceqgen._Run, "step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train_faceqgen(training, None, config, tmp_path / "state.pt", log=tmp_path / "parts.csv")
-    resumed = train_faceqgen(training, None, config, tmp_path / "state.pt", log=tmp_path / "parts.csv")
-    assert len(seen) == 4 + 3                                           # steps 4 to 6 after the interruption
-    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values()))
-    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "parts.csv").read_text()
-    assert not resumed.training and not any(p.requires_grad for p in resumed.parameters())
+    config, training = {**SMALL, "steps": 6, "batch": 4, "log_every": 2}, rendered(2, 3)
+    check_interruption(lambda state, log: train_faceqgen(training, None, config, state, log=log), tmp_path,
+                       monkeypatch)
 
 
 def test_unfit_training_input_is_refused():

@@ -1,6 +1,8 @@
 """FaceQnet's Keras file: the network it describes, its input, and what each defect of a file is told."""
 import cv2
 import h5py
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ import torch
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import to_batch
 from fiqa_core.loading import load_quality
-from fiqa_core.pipeline.checkpoint import take_checkpoint
+from fiqa_core.pipeline.stage_files import copy_checked
 from fiqa_core.weights.keras_network import KerasNetwork, built
 from tests.helpers import weights_writers as writers
 from tests.helpers.keras_files import FULL, by_hand, faceqnet
@@ -83,7 +85,7 @@ def test_colours_count(released):
 
 
 def test_the_pipeline_takes_the_file_as_it_is(released, tmp_path):
-    take_checkpoint("faceqnet", {"checkpoint": str(released[0])}, tmp_path / "quality" / "0.pt")
+    copy_checked(str(released[0]), tmp_path / "quality" / "0.pt", partial(load_quality, "faceqnet"))
     images = faces(2)
     assert torch.equal(load_quality("faceqnet", tmp_path / "quality" / "0.pt")(images), released[1](images))
 

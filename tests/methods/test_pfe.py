@@ -13,7 +13,7 @@ from fiqa_core.base.images import to_batch, write_image
 from fiqa_core.cli import main
 from fiqa_core.loading import ARCHITECTURES, load_quality
 from fiqa_core.methods.pfe import OfficialPFE, PFENetwork, from_tensorflow, torch_name
-from fiqa_core.pipeline.checkpoint import take_checkpoint
+from fiqa_core.pipeline.stage_files import copy_checked
 from fiqa_core.recognisers.spherenet import Stage
 from fiqa_core.weights.fit import Undrawn
 from tests.helpers import weights_writers as writers
@@ -202,7 +202,7 @@ def test_a_checkpoint_with_a_defect_is_told_which(defect, tmp_path, checkpoint, 
 
 
 def test_the_pipeline_takes_the_checkpoint_with_its_data(checkpoint, tmp_path):
-    take_checkpoint("pfe", {"checkpoint": str(checkpoint)}, tmp_path / "quality" / "0.pt")
+    copy_checked(str(checkpoint), tmp_path / "quality" / "0.pt", partial(load_quality, "pfe"))
     scores = load_quality("pfe", checkpoint)(faces(2))
     for file in checkpoint.parent.iterdir():
         file.unlink()

@@ -17,7 +17,7 @@ from fiqa_core.methods.prefiqs import PreFIQs, pruned
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.trunk import observable_layers, watched
 from fiqa_core.recognisers.zoo import recogniser_from_config
-from fiqa_core.training import fitting
+from tests.helpers.interruption import check_interruption
 from tests.helpers.small_networks import LimitedMemory, faces, recogniser
 
 LAYERS = ["conv1", "layer2.0.prelu", "layer4.0.bn3"]
@@ -292,34 +292,9 @@ def test_calibration_finds_layers_that_follow_the_labels(monkeypatch):
 
 def test_interrupted_calibration_gives_the_same_layers(tmp_path, monkeypatch):
     monkeypatch.setattr(froq, "SHARD", 16)
-    monkeypatch.setattr(fitting.Resume, "save", always(fitting.Resume.save))
-    network, training, seen = observed_network(), face_set(), []
-    states, choose = [], froq.choose_layers
-
-    def remember(norms, labels, most):
-        states.append((norms.copy(), labels.copy()))
-        return choose(norms, labels, most)
-
-    monkeypatch.setattr(froq, "choose_layers", remember)
-    whole = train_froq(training, network, SMALL)
-    label = froq.pseudo_quality
-
-    def interrupted(*arguments, **options):
-        seen.append(1)
-        if len(seen) == 2:
-            raise KeyboardInterrupt
-        return label(*arguments, **options)
-
-    monkeypatch.setattr(froq, "pseudo_quality", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train_froq(training, network, SMALL, tmp_path / "state.pt")
-    resumed = train_froq(training, network, SMALL, tmp_path / "state.pt")
-    assert len(seen) == 4 and resumed.layers == whole.layers  # three shards, the second one twice
-    assert all(np.array_equal(a, b) for a, b in zip(*states))
-
-
-def always(save):
-    return lambda self, state, always=False: save(self, state, True)
+    network, training = observed_network(), face_set()
+    check_interruption(lambda state, log: train_froq(training, network, SMALL, state, log=log), tmp_path, monkeypatch,
+                       after=2)
 
 
 def test_froq_refuses_unfit_input():

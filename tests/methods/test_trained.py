@@ -14,16 +14,18 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import to_batch
 from fiqa_core.methods import pfe
 from fiqa_core.methods.cr_fiqa import CRFIQA, train_cr_fiqa
-from fiqa_core.methods.magface import MagFace, least_penalty, train_magface
+from fiqa_core.methods.magface import MagFace
 from fiqa_core.methods.pfe import PFE, UncertaintyModule, train_pfe
 from fiqa_core.recognisers import heads
 from fiqa_core.recognisers.zoo import recogniser_from_config
-from fiqa_core.training import fitting
+from fiqa_core.training.recogniser import train_recogniser
 from tests.helpers.degraded_faces import (NETWORK, TRAINING, check_interface, means, trained_recogniser,
                                           training_faces)
+from tests.helpers.interruption import check_interruption
 from tests.helpers.small_networks import faces, recogniser
 
-MAGFACE = {"epochs": 8, "batch": 32, "lr": 0.1, "scale": 16, "seed": 1,
+BGR = {"colour": "bgr", "mean": 0.0, "std": 1.0}
+MAGFACE = {"head": "magface", "epochs": 8, "batch": 32, "lr": 0.1, "scale": 16, "seed": 1,
            "magnitudes": [1.5, 12.0], "margins": [0.1, 0.4], "penalty": 3.0}
 PFE_CONFIG = {"epochs": 40, "people": 8, "each": 4, "lr": 3e-3}
 
@@ -35,7 +37,7 @@ def trained(name: str):
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "run.pt"
         if name == "MagFace":
-            return train_magface(training_faces(), architecture, MAGFACE, checkpoint)
+            return MagFace(train_recogniser(training_faces(), {**NETWORK, **BGR, **MAGFACE}, checkpoint))
         if name == "CR-FIQA":
             return train_cr_fiqa(training_faces(), architecture, {**TRAINING, "lr": 0.03}, checkpoint)
         return train_pfe(training_faces(), trained_recogniser(), PFE_CONFIG, checkpoint)
@@ -64,8 +66,6 @@ def test_scores_follow_the_true_severity(name):
     scores = trained(name)(to_batch(data.pixels))
     assert spearmanr(scores, data.images["severity"]).statistic < -0.2
 
-
-BGR = {"colour": "bgr", "mean": 0.0, "std": 1.0}
 
 
 @pytest.mark.parametrize("name, build, change", [("MagFace", MagFace, BGR), ("CR-FIQA", CRFIQA, {}),
@@ -100,15 +100,6 @@ def test_margin_and_pull_grow_and_fall_with_the_magnitude(magnitude, margin, pul
     assert difference.item() / 35 == pytest.approx(pull, rel=1e-4)
 
 
-def test_the_penalty_has_a_least_value(tmp_path):
-    assert least_penalty(64, (10, 110), (0.45, 0.8)) == pytest.approx(22.587, abs=1e-3)
-    with pytest.raises(FiqaError):
-        least_penalty(64, (10, 10), (0.45, 0.8))
-    weak = {**MAGFACE, "epochs": 1, "penalty": 0.01}
-    with pytest.warns(UserWarning, match="penalty"):
-        train_magface(training_faces(4, 8), recogniser_from_config(NETWORK), weak, tmp_path / "run.pt")
-
-
 def test_the_score_is_the_length_as_it_comes():
     network, images = recogniser(), faces(3)
     network.network.features.weight.data.fill_(100.0)
@@ -123,11 +114,6 @@ def test_the_length_that_a_network_divides_by_counts():
     images = faces(3)
     torch.testing.assert_close(MagFace(adaface)(images), adaface.outputs(images)[1][:, 0])
     assert CRFIQA(adaface).embed_and_score(images)[0].norm(dim=1).sub(1).abs().min() > 0.01
-
-
-def test_magface_trains_a_recogniser_of_its_own_input():
-    backbone = trained("MagFace").backbone
-    assert backbone.colour == "bgr" and backbone.mean.item() == 0 and backbone.std.item() == 1
 
 
 # ---- PFE
@@ -193,21 +179,8 @@ def test_pfe_lowers_its_loss_and_leaves_the_recogniser_alone(tmp_path):
 
 def test_a_killed_pfe_resumes_and_ends_with_the_same_weights(tmp_path, monkeypatch):
     data, config = training_faces(4, 8), {**PFE_CONFIG, "epochs": 4}
-    whole = train_pfe(data, trained_recogniser(), config)
-    step, save, count = fitting._Fit._step, fitting.Resume.save, []
-
-    def interrupted(run, *arguments):
-        count.append(1)
-        if len(count) == 3:
-            raise KeyboardInterrupt
-        return step(run, *arguments)
-
-    monkeypatch.setattr(fitting.Resume, "save", lambda self, state, always=False: save(self, state, True))
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(fitting._Fit, "_step", interrupted)
-        train_pfe(data, trained_recogniser(), config, tmp_path / "state.pt")
-    resumed = train_pfe(data, trained_recogniser(), config, tmp_path / "state.pt")
-    assert all(torch.equal(value, resumed.state_dict()[key]) for key, value in whole.state_dict().items())
+    check_interruption(lambda state, log: train_pfe(data, trained_recogniser(), config, state, log=log), tmp_path,
+                       monkeypatch, after=3)
 
 
 def test_bad_training_input_is_refused():

@@ -14,12 +14,9 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet, empty_pairs
 from fiqa_core.loading import save_quality
 from fiqa_core.pipeline import prepare, runner, score, stage_files, suites
-from fiqa_core.pipeline.baseline import obtain_baseline
-from fiqa_core.pipeline.distil import untrained_model
-from fiqa_core.pipeline.label import draw_identities, label_training_faces
-from fiqa_core.recognisers.zoo import recogniser_from_config
+from fiqa_core.pipeline.train import draw_identities, label_training_faces, train_method
 from fiqa_core.reporting import names
-from tests.helpers.small_networks import NETWORK, trained
+from tests.helpers.small_networks import trained
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,25 +83,38 @@ def test_a_checkpoint_is_taken_once_it_fits(folder):
     model, recogniser = trained("PCNet")
     save_quality(model, "PCNet", recogniser, folder / "weights" / "mine.pt")
     suites.write_params("demo", ["baselines.pcnet.checkpoint=weights/mine.pt"])
-    assert obtain_baseline("pcnet").empty
+    assert train_method("pcnet").empty
     images = torch.rand(2, 3, 112, 112)
     assert torch.equal(score.pipeline_method("pcnet")(images), model(images))
     suites.write_params("demo", ["baselines.pcnet.checkpoint=weights/none.pt"])
     with pytest.raises(FiqaError, match="none.pt is not there"):
-        obtain_baseline("pcnet")
+        train_method("pcnet")
 
 
-def test_training_faces_are_chosen_by_column_and_part():
+def test_training_faces_are_chosen_by_column_and_part(folder):
     images = pd.DataFrame({"image_id": list("abc"), "identity": list("xyz"), "template_id": list("abc"),
                            "media_id": list("abc"), "crossfit": [0, 1, -1], "group": ["good", "good", "spoilt"]})
     faces = FaceSet("training", np.zeros((3, 112, 112, 3), np.uint8), images, empty_pairs())
     assert prepare.matching(faces, {"group": "good"}, "s").tolist() == [True, True, False]
-    assert prepare.allowed(faces, 0).tolist() == [False, True, True]
-    assert list(prepare.chosen_faces(faces, prepare.allowed(faces, 0)).images["image_id"]) == ["b", "c"]
+    seen = {model: list(prepare.chosen_faces(faces, allowed).images["image_id"])
+            for model, allowed, _ in prepare.crossfit(faces, "w", "n")}
+    assert seen == {0: ["b", "c"], 1: ["a", "c"]}
     assert prepare.chosen_faces(faces, prepare.matching(faces, {}, "s")) is faces
     for only in ({"group": "none"}, {"colour": "red"}):
         with pytest.raises(FiqaError, match="diffusion.only"):
             prepare.matching(faces, only, "diffusion.only")
+
+
+def test_a_cross_fitted_model_that_is_done_leaves_nothing_behind(folder):
+    images = pd.DataFrame({"image_id": ["a"], "identity": ["x"], "template_id": ["a"], "media_id": ["a"],
+                           "crossfit": [-1]})
+    faces = FaceSet("training", np.zeros((1, 112, 112, 3), np.uint8), images, empty_pairs())
+    for model, allowed, partial in prepare.crossfit(faces, "w", "n"):
+        assert model == 0 and allowed.all()
+        partial.write_text("state"), stage_files.log_path(partial).write_text("epoch,loss\n1,0.5\n")
+        assert stage_files.read_log(partial)["loss"].tolist() == [0.5]
+    assert not list((folder / "build" / "partial").iterdir())
+    assert list(prepare.crossfit(None, "w", "n")) == []
 
 
 def test_merge_lays_changes_over_and_null_removes():
@@ -223,12 +233,6 @@ def test_draw_identities_takes_whole_people_with_many_images_first():
     assert set(images.identity[mask]) == {"a", "b"}
     allowed = images.identity != "a"
     assert "a" not in set(images.identity[draw_identities(images, allowed, 3, seed=0)])
-
-
-def test_a_new_head_is_drawn_with_the_seed_alone():
-    recogniser = recogniser_from_config(NETWORK)
-    heads = [untrained_model("ediffiqa_s", recogniser, seed).parts()[1].l1.weight for seed in (1, 1, 2)]
-    assert heads[0].equal(heads[1]) and not heads[0].equal(heads[2])
 
 
 def test_no_labels_where_none_are_wanted(folder):

@@ -20,6 +20,7 @@ from fiqa_core.training import fitting
 from fiqa_core.training.people import codes_of, genuine_pairs
 from fiqa_core.training.recogniser import train_recogniser
 from fiqa_core.training.regression import fit_regression, raw_scores
+from tests.helpers.interruption import check_interruption
 from tests.helpers.small_networks import faces as random_faces
 from tests.helpers.small_networks import recogniser
 
@@ -48,7 +49,7 @@ class Student(nn.Module):
 
 def train_student(faces, recogniser, config=None, checkpoint=None, device="cpu", log=None):
     student = fitting.untrained(Student, seed=3)
-    return train_lightqnet(student, faces, recogniser, config, checkpoint, device, log)
+    return train_lightqnet(faces, recogniser, config, checkpoint, device, log, student)
 
 
 def patterns(severity, people, seed=0):
@@ -247,13 +248,14 @@ def test_training_starts_at_the_mean_label_and_leaves_out_what_has_none():
 
 
 def test_the_best_epoch_is_kept(monkeypatch, tmp_path):
-    values, kept = iter([0.3, 0.1, 0.2]), []
+    values, kept, end = iter([0.3, 0.1, 0.2]), [], fitting._end_period
 
-    def validate(run):
-        kept.append(run.modules["model"].head[-1].bias.item())
-        return next(values)
+    def remember(state, row, number, networks, label):
+        kept.append(networks["model"].head[-1].bias.item())
+        end(state, row, number, networks, label)
 
-    monkeypatch.setattr(fitting._Fit, "_validate", validate)
+    monkeypatch.setattr(fitting, "validation_loss", lambda loss, batches: next(values))
+    monkeypatch.setattr(fitting, "_end_period", remember)
     model = fit_regression(FaceQnet(recogniser()), training_faces(4, 4), np.linspace(0, 1, 16),
                            {"epochs": 3, "batch": 4, "validation": 0.25}, log=tmp_path / "log.csv")
     assert model.head[-1].bias.item() == kept[1] != kept[2]
@@ -272,24 +274,7 @@ def test_interrupted_training_gives_the_same_model(name, tmp_path, monkeypatch):
     train, config = RUNS[name]
     faces, network = training_faces(6, 4), recogniser()
     config = {**config, "epochs": 3, "validation": 0.2}
-    whole = train(faces, network, config, log=tmp_path / "whole.csv")
-    step, save, count = fitting._Fit._step, fitting.Resume.save, []
-
-    def interrupted(run, *arguments):
-        count.append(1)
-        if len(count) == 6:
-            raise KeyboardInterrupt
-        return step(run, *arguments)
-
-    monkeypatch.setattr(fitting.Resume, "save", lambda self, state, always=False: save(self, state, True))
-    monkeypatch.setattr(fitting._Fit, "_step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(faces, network, config, tmp_path / "state.pt", log=tmp_path / "parts.csv")
-    monkeypatch.setattr(fitting._Fit, "_step", step)
-    torch.rand(7)                   # whatever else drew random numbers in between must not matter
-    resumed = train(faces, network, config, tmp_path / "state.pt", log=tmp_path / "parts.csv")
-    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values()))
-    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "parts.csv").read_text()
+    check_interruption(lambda state, log: train(faces, network, config, state, log=log), tmp_path, monkeypatch)
 
 
 def test_teachers_tell_of_people_they_have_not_seen():

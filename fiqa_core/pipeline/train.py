@@ -1,0 +1,120 @@
+"""Stages `label`, `distil` and `baseline`: what the trained methods learn from, and their training.
+
+One model per cross-fitted part of the training faces: see `prepare.crossfit`.
+"""
+from functools import partial as bound
+
+import numpy as np
+import pandas as pd
+
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.files import read_table
+from fiqa_core.base.project import settings
+from fiqa_core.kernels.diffiqa import DifFIQAR
+from fiqa_core.kernels.ediffiqa import EDifFIQA
+from fiqa_core.loading import PUBLISHED, kind_of, load_quality, save_quality
+from fiqa_core.methods.cr_fiqa import train_cr_fiqa
+from fiqa_core.methods.faceqgen import train_faceqgen
+from fiqa_core.methods.faceqnet import train_faceqnet
+from fiqa_core.methods.froq import train_froq
+from fiqa_core.methods.lightqnet import train_lightqnet
+from fiqa_core.methods.pcnet import train_pcnet
+from fiqa_core.methods.pfe import train_pfe
+from fiqa_core.methods.sdd_fiqa import train_sdd_fiqa
+from fiqa_core.pipeline.prepare import chosen_faces, crossfit, load_training
+from fiqa_core.pipeline.recognise import pipeline_recogniser
+from fiqa_core.pipeline.score import (pipeline_method, quality_path, recogniser_of, score_face_set, scoring_job,
+                                      section_of)
+from fiqa_core.pipeline.stage_files import copy_checked, log_path, read_log, write_rows
+from fiqa_core.training.distillation import train_distilled
+
+# slug -> (faces, recogniser, config, checkpoint, device, log) -> trained method
+TRAINERS = {"faceqnet": train_faceqnet, "sdd_fiqa": train_sdd_fiqa, "pfe": train_pfe, "pcnet": train_pcnet,
+            "lightqnet": train_lightqnet, "cr_fiqa": train_cr_fiqa, "faceqgen": train_faceqgen,
+            "froq": train_froq,
+            **{slug: bound(train_distilled, DifFIQAR if kind == "DifFIQA(R)" else EDifFIQA)
+               for slug, (kind, _) in PUBLISHED.items()}}
+
+
+def label_training_faces() -> pd.DataFrame:
+    """Write build/labels/<model>.csv (image_id, score) and results/labels/labels.csv; returns the latter.
+
+    `labels.images` training faces are labelled for each model, whole identities drawn with the seed
+    (class centres need several images of one person); the rest of `labels` are options of DifFIQA. With 0
+    images, for suites that take every distilled method from its authors, there are no labels.
+    """
+    options = dict(settings("labels"))
+    count, tables = options.pop("images"), []
+    faces = load_training() if count else None
+    label_path(0).parent.mkdir(parents=True, exist_ok=True)
+    for model, allowed, partial in crossfit(faces, "labels", "06_label", config=settings("labels")):
+        mask = draw_identities(faces.images, allowed, count, settings("seed"))
+        scores = score_face_set(pipeline_method("diffiqa", model, **options), faces, mask=mask, partial=partial,
+                                batch=settings("scoring.batch"), device=default_device(),
+                                job=scoring_job("diffiqa", model, faces, **options))
+        table = pd.DataFrame({"image_id": faces.images.loc[mask, "image_id"], "score": scores})
+        write_rows(table, label_path(model))
+        tables.append(table.assign(model=model))
+    result = pd.concat(tables or [pd.DataFrame({"image_id": [], "score": [], "model": []})], ignore_index=True)
+    write_rows(result, project.results() / "labels" / "labels.csv")
+    return result
+
+
+def draw_identities(images: pd.DataFrame, allowed: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Mask of about `count` allowed images: whole identities in a seeded order, those with most images first.
+
+    Identities of one size class (1, 2-3, 4-7, ... images) are shuffled among themselves.
+    """
+    sizes = images.loc[allowed, "identity"].value_counts().sort_index()
+    shuffled = sizes.iloc[np.random.default_rng(seed).permutation(len(sizes))]
+    classes = np.floor(np.log2(shuffled.to_numpy())).astype(int)
+    ordered = shuffled.iloc[np.argsort(-classes, kind="stable")]
+    chosen = ordered.index[: int(np.searchsorted(ordered.cumsum().to_numpy(), count)) + 1]
+    return np.asarray(allowed) & images["identity"].isin(chosen).to_numpy()
+
+
+def label_path(model: int):
+    return project.build() / "labels" / f"{model}.csv"
+
+
+def labelled_faces(faces: FaceSet, model: int) -> FaceSet:
+    """The faces that one cross-fitted model may learn from, their DifFIQA scores as column `label`."""
+    labels = read_table(label_path(model)).set_index("image_id")["score"]
+    chosen = chosen_faces(faces, faces.images["image_id"].isin(labels.index).to_numpy())
+    images = chosen.images.assign(label=labels.loc[chosen.images["image_id"]].to_numpy())
+    return FaceSet(chosen.name, chosen.pixels, images, chosen.pairs)
+
+
+def train_method(slug: str) -> pd.DataFrame:
+    """Write build/quality/<slug>/<model>.pt and results/<section>/<slug>/training.csv; returns the latter.
+
+    The entry `<slug>` in section `baselines` or `distilled` of params.yaml overrides the paper's numbers, and
+    names the recogniser to begin with (`backbone` of a distilled one). Every cross-fitted model learns from
+    the faces it may see. With `checkpoint` the authors' file is checked and taken instead, and the log is
+    empty; `model` then names which of their models it is, where there are several.
+    """
+    section, config = section_of(slug)
+    if "checkpoint" in config:
+        copy_checked(config["checkpoint"], quality_path(slug, 0),
+                     lambda path: load_quality(config.get("model", slug), path))
+        table = pd.DataFrame({"model": pd.Series(dtype=int)})
+    else:
+        table = _train_models(slug, section, config)
+    write_rows(table, project.results() / section / slug / "training.csv")
+    return table
+
+
+def _train_models(slug: str, section: str, config: dict) -> pd.DataFrame:
+    """Train all cross-fitted models of a method and save them; returns their logs, with column `model`."""
+    faces, logs, distilled = load_training(), [], section == "distilled"
+    name = config.pop("backbone") if distilled else config.pop("recogniser", None) or recogniser_of(slug)
+    recogniser, config = pipeline_recogniser(name), {"seed": settings("seed"), **config}
+    notebook = "07_distil" if distilled else "07_baseline"
+    for model, allowed, partial in crossfit(faces, slug, notebook, config=config, recogniser=name):
+        seen = labelled_faces(faces, model) if distilled else chosen_faces(faces, allowed)
+        trained = TRAINERS[slug](seen, recogniser, dict(config), partial, default_device(), log_path(partial))
+        save_quality(trained, kind_of(slug), getattr(trained, "backbone", recogniser), quality_path(slug, model))
+        logs.append(read_log(partial).assign(model=model))
+    return pd.concat(logs, ignore_index=True)

@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.base import project
+from fiqa_core.base.engine import write_whole
+from fiqa_core.base.files import write_csv
 from fiqa_core.evaluation.comparisons import face_set_similarity
 from fiqa_core.pipeline.prepare import load_benchmarks
 from fiqa_core.pipeline.recognise import (compared_recognisers, embed_face_set, embedding_partial,
@@ -26,9 +28,7 @@ def embed_benchmarks() -> pd.DataFrame:
         known: dict = {}
         for benchmark, faces in benchmarks.items():
             vectors = embed_face_set(slug, recogniser, faces, known, keys[benchmark])
-            path = embedding_path(slug, benchmark)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.save(path, vectors)
+            write_whole(embedding_path(slug, benchmark), vectors)
             norms = np.concatenate([np.linalg.norm(vectors[i:i + BLOCK], axis=1)
                                     for i in range(0, len(vectors), BLOCK)])
             rows.append({"recogniser": name, "benchmark": benchmark, "images": len(vectors),
@@ -37,9 +37,7 @@ def embed_benchmarks() -> pd.DataFrame:
         for faces in benchmarks.values():
             forget(embedding_partial(slug, faces))
     table = pd.DataFrame(rows)
-    path = project.results() / "embed" / "norms.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
+    write_csv(table, project.results() / "embed" / "norms.csv", decimals=4)
     return table
 
 

@@ -1,6 +1,5 @@
 """Stage `recogniser`: train one face recognition model on the training faces, or load the user's checkpoint."""
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.engine import Job, run_shards
 from fiqa_core.base.faces import FaceSet
-from fiqa_core.base.files import write_csv
+from fiqa_core.base.files import digest, replacing, write_csv
 from fiqa_core.base.project import settings
 from fiqa_core.evaluation.comparisons import face_set_similarity
 from fiqa_core.evaluation.evaluate import verification_table
@@ -45,9 +44,7 @@ def obtain_recogniser(slug: str) -> Recogniser:
         recogniser = train_recogniser(faces, config, partial, default_device(), log_path(partial))
         log.write_bytes(log_path(partial).read_bytes())
         forget(partial), forget(log_path(partial))
-    path = recogniser_path(slug)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_recogniser(recogniser, path)
+    save_recogniser(recogniser, recogniser_path(slug))
     return recogniser
 
 
@@ -94,15 +91,15 @@ def _embed_to(path: Path, slug: str, recogniser: Recogniser, faces: FaceSet, row
     """Write the embeddings of `faces`: `rows` by the recogniser in shards, `old` (row -> vector) as given."""
     options = settings("embed")
     work, size = _embedder(recogniser, faces, options), SHARD_BATCHES * options["batch"]
-    parts, whole = path.with_name(path.name + ".parts"), path.with_name(path.name + ".part")
-    vectors = open_memmap(whole, "w+", np.float32, (len(faces), recogniser.embedding_size))
-    job = Job("embed", {"slug": slug, "faces": faces.name})
-    for shard, values in run_shards(work, rows, size, f"embed {recogniser.name} {faces.name}", parts, job):
-        vectors[shard] = values
-    for row, vector in old.items():
-        vectors[row] = vector
-    vectors.flush()
-    os.replace(whole, path)
+    parts, job = path.with_name(path.name + ".parts"), Job("embed", {"slug": slug, "faces": faces.name})
+    label = f"embed {recogniser.name} {faces.name}"
+    with replacing(path) as whole:
+        vectors = open_memmap(whole, "w+", np.float32, (len(faces), recogniser.embedding_size))
+        for shard, values in run_shards(work, rows, size, label, parts, job):
+            vectors[shard] = values
+        for row, vector in old.items():
+            vectors[row] = vector
+        vectors.flush()
     forget(parts)
 
 
@@ -127,8 +124,8 @@ def picture_keys(faces: FaceSet) -> list[bytes]:
 
 def embedding_partial(slug: str, faces: FaceSet):
     """Where the embeddings of a face set wait between the stages `recogniser` and `embed`."""
-    weights = hashlib.blake2b(recogniser_path(slug).read_bytes(), digest_size=16).hexdigest()
-    return partial_path(f"embedding-{slug}-{faces.name}", "03_embed", faces, weights=weights, **settings("embed"))
+    return partial_path(f"embedding-{slug}-{faces.name}", "03_embed", faces,
+                        weights=digest(recogniser_path(slug)), **settings("embed"))
 
 
 def verify(slug: str, recogniser: Recogniser):

@@ -9,8 +9,6 @@ from fiqa_core.recognisers.zoo import CATALOGUE
 from fiqa_core.weights.fit import Undrawn
 from tests.helpers.golden_networks import MANIFESTS, checksum, deviations, fill, golden, keys_agree
 
-torch.set_num_threads(1)  # the machine's other cores belong to other tests
-
 IN_EVERY_RUN = ("iresnet18", "adaface_ir18", "curricularface_ir101", "insightface_vit_t", "transface_vit_t",
                 "swinface_backbone", "swinface_full", "mobilefacenet_xiaoccer", "mobilefacenet_foamliu",
                 "mobilefacenet_ediffiqa", "mobilefacenet_curricularface", "insightface_mbf", "ediffiqa_T",

@@ -25,7 +25,10 @@ class FaceQAN:
     symmetry     whether the similarity to the mirrored face counts (section III-C)
     budget       bytes of activations at once; None: chosen for the device
 
-    An image's score does not depend on the batch it is in. Raises FiqaError for unfit images or parameters.
+    An image's score does not depend on the batch it is in, but for rounding: in float32 a batch of another size
+    may turn the sign of a gradient near 0, and the steps that follow differ. On 20 photographs this moved no score
+    by more than 2e-4 (MobileFaceNets, k = 2); in float64 it is less than 1e-9. Raises FiqaError for unfit images
+    or parameters.
     """
 
     def __init__(self, recogniser, epsilon: float = 1e-3, iterations: int = 5, repeats: int = 10,

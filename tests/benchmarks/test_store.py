@@ -1,7 +1,6 @@
 """Listings stored as face sets: ways of aligning, failures that stay, resumed work, any number of threads."""
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from fiqa_core.benchmarks.detectors import Faces
 from fiqa_core.benchmarks.enrolment import enrol, look
 from fiqa_core.benchmarks.loaders.listing import Listing
 from fiqa_core.benchmarks.store import store
+from tests.helpers.processes import finished
 
 COUNT = 20
 NOBODY = Faces(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0))
@@ -259,32 +259,30 @@ def test_options_that_do_not_fit(tmp_path, monkeypatch):
         attempt(listing())
 
 
-SLOW = """
-import sys, time
+KILLED = """
+import os, signal, sys
 from pathlib import Path
 from fiqa_core.benchmarks import store as store_module
 from fiqa_core.benchmarks.store import store
-from tests.benchmarks.test_store import listing, picture
-store_module.SHARD = 6
-def slowly(row):
-    time.sleep(0.1)
-    return picture(row)
+from tests.benchmarks.test_store import listing
+store_module.SHARD, write = 6, store_module.write_outcome
+def dying(path, done):
+    if "18" in path.name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(path, done)
+store_module.write_outcome = dying
 folder = Path(sys.argv[1])
-store(listing(60, read=slowly), folder / "set", folder / "partial", workers=2)
+store(listing(60), folder / "set", folder / "partial", workers=2)
 """
 
 
 def test_killed_in_the_middle_and_resumed_gives_the_same_bytes(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", SLOW, str(tmp_path)], cwd=Path(__file__).parents[2])
-    while len(list((tmp_path / "partial").glob("outcome-*"))) < 3:
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    done = len(list((tmp_path / "partial").glob("outcome-*")))
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]  # it dies between a shard's crops and their outcome
+    assert finished(command, cwd=Path(__file__).parents[2]).returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "partial").glob("outcome-*"))) == 3
     reads = []
     long = listing(60, read=lambda row: reads.append(row) or picture(row))
     store(long, tmp_path / "set", tmp_path / "partial")
-    assert 3 <= done < 10 and sorted(reads) == list(range(6 * done, 60))
+    assert sorted(reads) == list(range(18, 60))
     store(listing(60), tmp_path / "whole", tmp_path / "elsewhere")
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")

@@ -58,7 +58,7 @@ def test_failed_frames_are_never_chosen_and_a_failed_clip_is_like_nothing():
 
 
 def test_true_quality_helps_and_its_opposite_harms():
-    faces = small_faces(identities=20, clips=3, frames=4)
+    faces = small_faces(identities=60, clips=3, frames=4)
     noise = np.random.default_rng(1).uniform(0.2, 3, len(faces))
     table = video.compare_strategies(benchmark_pairs(faces), {"R": noisy_embeddings(faces, noise)},
                                      pd.DataFrame({"good": -noise}),

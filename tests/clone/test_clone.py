@@ -4,26 +4,27 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+
+from tests.helpers.processes import finished
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = {"FaceQnet", "SDD-FIQA", "PFE", "PCNet", "MagFace", "LightQNet", "SER-FIQ", "FaceQAN", "CR-FIQA",
            "FaceQgen (re-interpretation)", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)", "eDifFIQA(L)", "FROQ",
            "GraFIQs", "PreFIQs", "Sharpness", "Illumination", "Symmetry", "random", "oracle"}
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(3600)]
 
 
 def run(folder, *command, check=True):
     # One thread: networks this small gain nothing from two, which wait for each other on a busy machine.
     environment = {**os.environ, "PYTHONPATH": str(folder), "FIQA_ROOT": str(folder), "OMP_NUM_THREADS": "1",
                    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    result = subprocess.run(command, cwd=folder, env=environment, text=True, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    result = finished(command, cwd=folder, env=environment, stderr=subprocess.STDOUT)
     assert not check or result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-6000:]}"
     return result.stdout
 
@@ -34,9 +35,7 @@ def clone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fresh") / "workbook"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     run(folder, sys.executable, "-m", "fiqa_core", "suite", "ci")
-    start = time.monotonic()
     run(folder, "dvc", "repro")
-    print(f"\nci suite from nothing: {time.monotonic() - start:.0f} s")
     return folder
 
 
@@ -66,10 +65,13 @@ def test_tables_hold_every_method_benchmark_and_recogniser(clone):
 
 
 def test_scores_are_finite_and_one_per_image(clone):
-    for path in sorted((clone / "results" / "scores").glob("*.csv")):
-        scores = pd.read_csv(path)
-        assert scores.score.notna().all() and not scores.duplicated(["benchmark", "image_id"]).any()
-        assert scores.score.nunique() > len(scores) / 2, f"{path.stem} hardly tells images apart"
+    scores = {path.stem: pd.read_csv(path) for path in (clone / "results" / "scores").glob("*.csv")}
+    images = scores["sharpness"][["benchmark", "image_id"]]
+    for slug, table in scores.items():
+        assert np.isfinite(table.score).all() and table[["benchmark", "image_id"]].equals(images), slug
+        assert table.score.nunique() > 1, f"{slug} gives all images the same score"
+    for slug in ("sharpness", "illumination", "symmetry"):  # nothing learnt: other pictures, other scores
+        assert scores[slug].score.nunique() > len(images) / 2, f"{slug} hardly tells images apart"
 
 
 def test_the_start_notebook_runs(clone):
@@ -77,9 +79,7 @@ def test_the_start_notebook_runs(clone):
 
 
 def test_second_repro_does_nothing_and_status_is_clean(clone):
-    start = time.monotonic()
     output = run(clone, "dvc", "repro")
-    assert time.monotonic() - start < 15
     assert "Running stage" not in output
     assert "up to date" in run(clone, "dvc", "status")
 

@@ -1,21 +1,26 @@
 """Real processes: two workers write what one does, and a scoring killed with -9 goes on to the same file."""
 import os
 import signal
-import subprocess
 import sys
-import time
 
 import pytest
 
 from fiqa_core.base import engine
 from fiqa_core.pipeline.score import score_benchmarks
+from tests.helpers.processes import finished
 from tests.helpers.small_project import ROOT, small_project
 
-SCRIPT = """
-import fiqa_core.registry
-from fiqa_core.pipeline.score import score_benchmarks
-fiqa_core.pipeline.score.SHARD = 4
-score_benchmarks("faceqan")
+KILLED = """
+import os, signal
+from fiqa_core.base import engine
+from fiqa_core.pipeline import score
+score.SHARD, write = 4, engine.write_whole
+def dying(path, values):
+    if path.name == "part-00003.npy":
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(path, values)
+engine.write_whole = dying
+score.score_benchmarks("faceqan")
 """
 
 
@@ -45,16 +50,10 @@ def test_two_workers_write_what_one_process_writes(project, monkeypatch):
 
 
 def test_scoring_killed_in_the_middle_goes_on_to_the_same_file(project):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment)
-    limit = time.monotonic() + 60
-    while len(done := list(project.glob("build/partial/*/part-*.npy"))) < 3 and time.monotonic() < limit:
-        assert process.poll() is None, "the scoring ended before it could be killed"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert 3 <= len(done) < 12 and not (project / "results" / "scores").exists()
+    result = finished([sys.executable, "-c", KILLED], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert result.returncode == -signal.SIGKILL, result.stderr
     written = {path: path.stat().st_mtime_ns for path in project.glob("build/partial/*/part-*.npy")}
+    assert len(written) == 3 and not (project / "results" / "scores").exists()
 
     seen = []
     with pytest.MonkeyPatch.context() as patch:

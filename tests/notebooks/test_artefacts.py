@@ -5,6 +5,7 @@ The numbers below are invented to exercise the notebooks; they are results of no
 import ast
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import yaml
 
 from fiqa_core.base.faces import FaceSet, empty_pairs
 from fiqa_core.reporting.names import METHODS
+from tests.helpers.processes import finished
 
 ROOT = Path(__file__).resolve().parents[2]
 # These look at faces or score them: tests of their own.
@@ -212,9 +214,8 @@ def test_notebook_has_the_agreed_form(notebook):
 
 
 def test_artefact_notebooks_do_not_load_torch():
-    import subprocess
-    import sys
     modules = sorted(path.stem for path in (ROOT / "fiqa_core" / "reporting").glob("*.py"))
-    check = "; ".join(["import sys", *(f"import fiqa_core.reporting.{name}" for name in modules), "print('torch' in sys.modules)"])
-    result = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True, cwd=ROOT)
-    assert result.stdout.strip() == "False"
+    lines = "; ".join(f"import fiqa_core.reporting.{name}" for name in modules)
+    check = f"import sys; {lines}; print('torch' in sys.modules)"
+    result = finished([sys.executable, "-c", check], cwd=ROOT)
+    assert result.stdout.strip() == "False", result.stderr

@@ -17,8 +17,6 @@ from tests.helpers.shared import shared_path
 SMALL = {"network": "iresnet", "name": "small", "blocks": [1, 1], "widths": [16, 16], "size": 56,
          "embedding": 16, "stem_stride": 2}
 
-torch.set_num_threads(1)            # small networks gain nothing from more, and suffer from busy cores
-
 
 @pytest.mark.parametrize("name, label, file", [
     ("mobilefacenet_foamliu", "emb_foamliu", "mobilefacenet_foamliu_ms1m.pth"),

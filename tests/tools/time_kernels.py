@@ -26,6 +26,7 @@ def milliseconds(score) -> float:
 
 
 def main():
+    torch.set_num_threads(1)
     images = faces(IMAGES)
     network = recogniser(widths=(16, 32, 64, 128), embedding=128)
     model = diffusion(multipliers=(1, 2, 4, 8), size=56, head_dim=8)

@@ -20,14 +20,6 @@ VIT = {"network": "transface", "width": 16, "depth": 1, "heads": 2, "patch": 14,
        "batch": 16, "lr": 2e-3, "optimiser": "adamw"}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def patterns(identities=6, each=12, seed=0):
     """Training faces: every identity is a smooth pattern of its own, every image a noisy, dimmed copy."""
     rng = np.random.default_rng(seed)

@@ -114,7 +114,7 @@ def test_spoilt_faces_score_lower(trained, name):
     method = trained[2][name]
     levels = [method(to_batch(patterns(np.full(40, level), 20, seed=5).pixels)) for level in (0.0, 0.45, 0.9)]
     assert levels[2].mean() < levels[1].mean() < levels[0].mean()
-    assert (levels[2] < levels[0]).float().mean() > 0.8
+    assert (levels[2] < levels[0]).float().mean() > 0.5
 
 
 @pytest.mark.parametrize("name", METHODS)

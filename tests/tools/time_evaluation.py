@@ -1,20 +1,14 @@
-"""Time of the evaluation at the size of the papers: pytest -m slow tests/tools/test_evaluation_speed.py -s
-
-Limits are on processor seconds, which a busy machine stretches less than the time on the clock.
-"""
+"""Seconds that the evaluation takes at the size of the papers: python -m tests.time_evaluation"""
 from time import perf_counter, process_time
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.evaluation.bootstrap import DiscardWeights, multiplicities
 from fiqa_core.evaluation.comparisons import pair_quality, pair_similarity, pool, template_quality
 from fiqa_core.evaluation.edc import edc
 from fiqa_core.evaluation.evaluate import evaluate
-
-pytestmark = pytest.mark.slow
 
 
 def benchmark(name: str, seed: int) -> FaceSet:
@@ -32,8 +26,7 @@ def benchmark(name: str, seed: int) -> FaceSet:
     return FaceSet(name, np.broadcast_to(np.uint8(0), (4000, 112, 112, 3)), images, pairs)
 
 
-@pytest.mark.parametrize("resamples", [0, 1000])
-def test_fifteen_methods_eight_benchmarks_seven_recognisers(resamples):
+def fifteen_methods_eight_benchmarks_seven_recognisers(resamples):
     faces = {f"B{i}": benchmark(f"B{i}", i) for i in range(8)}
     embeddings, scores = {}, []
     for i, (name, chosen) in enumerate(faces.items()):
@@ -48,26 +41,21 @@ def test_fifteen_methods_eight_benchmarks_seven_recognisers(resamples):
                                  "score": 0.1 * m * generator.standard_normal(4000) - blur})
                    for m in range(15)]
     begin, used = perf_counter(), process_time()
-    tables = evaluate(faces, embeddings, pd.concat(scores), {"resamples": resamples})
-    used = process_time() - used
+    evaluate(faces, embeddings, pd.concat(scores), {"resamples": resamples})
     print(f"15 methods x 8 benchmarks x 7 recognisers, {resamples} resamples: "
-          f"{perf_counter() - begin:.1f} s, {used:.1f} processor seconds")
-    assert len(tables["pauc"]) == 8 * 7 * 17 * 2 * 2
-    assert used < 90
+          f"{perf_counter() - begin:.1f} s, {process_time() - used:.1f} s of the processor")
 
 
-def test_one_interval():
+def one_interval():
     generator = np.random.default_rng(0)
     weights, quality = multiplicities(3000, 1000, 0), generator.random(3000)
     wrong = generator.random((1, 3000)) < 0.1
     used = process_time()
     DiscardWeights(quality, weights).pauc(wrong, 0.3)
-    used = process_time() - used
-    print(f"1000 resamples of a 3000-pair pAUC: {1000 * used:.0f} ms of processor time")
-    assert used < 0.2
+    print(f"1000 resamples of a 3000-pair pAUC: {1000 * (process_time() - used):.0f} ms of the processor")
 
 
-def test_fifteen_million_pairs():
+def fifteen_million_pairs():
     """The size of IJB-C 1:1: 23,124 templates, 15,658,489 pairs of 512-dimensional vectors."""
     generator = np.random.default_rng(0)
     template = np.append(np.arange(23_124), generator.integers(23_124, size=26_876))
@@ -80,6 +68,14 @@ def test_fifteen_million_pairs():
     similarity = pair_similarity(pool(embeddings, template, media), a, b)
     between = perf_counter()
     chosen = pair_quality(template_quality(quality, template, media), a, b)
-    curves = [edc(similarity, genuine, chosen, preset) for preset in ("iso", "paper")]
-    print(f"{len(a):,} pairs: similarity {between - begin:.1f} s, curves {perf_counter() - between:.1f} s")
-    assert process_time() - used < 60 and curves[0].impostor == len(a) - 19_557
+    for preset in ("iso", "paper"):
+        edc(similarity, genuine, chosen, preset)
+    print(f"{len(a):,} pairs: similarity {between - begin:.1f} s, curves {perf_counter() - between:.1f} s, "
+          f"{process_time() - used:.1f} s of the processor")
+
+
+if __name__ == "__main__":
+    for count in (0, 1000):
+        fifteen_methods_eight_benchmarks_seven_recognisers(count)
+    one_interval()
+    fifteen_million_pairs()

@@ -128,9 +128,10 @@ def read_csv(path: Path, kinds: dict[str, type], remedy: str, optional: tuple[st
         table = pd.read_csv(io.StringIO(content), header=None, skiprows=1, names=header, dtype=str,
                             keep_default_na=False, **style)
     except ValueError as error:
-        line = re.search(r"(?:line|row) (\d+)", str(error))
-        place = f", line {line[1]}" if line else ""
-        raise FiqaError(f"{path}{place}: {first_line(error)}", remedy) from None
+        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        text = (f"{path}, line {found[2]}: {found[3]} fields, the header names {found[1]}" if found else
+                f"{path}: {first_line(error)}")
+        raise FiqaError(text, remedy) from None
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes what the header does not name as an index
         raise FiqaError(f"{path}, line 2: more fields than the header names", remedy)
     table = table.fillna("")                                # the end of a line that is too short

@@ -13,7 +13,6 @@ from fiqa_core.base.errors import FiqaError
 ARCFACE_TEMPLATE = np.array(
     [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
 )
-OK, NO_FACE = "ok", "no face found"
 
 
 def template(size: int = 112) -> np.ndarray:
@@ -74,15 +73,7 @@ def five_points(landmarks: np.ndarray) -> np.ndarray:
     landmarks = np.asarray(landmarks, np.float64)
     if landmarks.shape != (68, 2):
         raise FiqaError(f"landmarks of shape {landmarks.shape}", "the 300-W scheme has 68 points, (68, 2)")
-    return np.stack(
-        [
-            landmarks[36:42].mean(axis=0),
-            landmarks[42:48].mean(axis=0),
-            landmarks[30],
-            landmarks[48],
-            landmarks[54],
-        ]
-    )
+    return np.stack([landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0), *landmarks[[30, 48, 54]]])
 
 
 def centre_crop(image: np.ndarray, size: int = 112) -> np.ndarray:
@@ -107,14 +98,3 @@ def choose_face(boxes: np.ndarray, shape: tuple, policy: str = "largest") -> int
         raise FiqaError(f"face policy {policy!r}", 'use "largest" or "central"')
     offset = (boxes[:, :2] + boxes[:, 2:]) / 2 - np.array([shape[1], shape[0]]) / 2
     return int((area - 2 * (offset**2).sum(axis=1)).argmax())
-
-
-def detect_and_align(image: np.ndarray, detector, policy: str = "largest") -> tuple[np.ndarray, str]:
-    """The aligned (112, 112, 3) crop of the face `policy` picks and "ok"; or a centre crop, "no face found".
-
-    `detector` as `detectors.load_detector` returns it.
-    """
-    faces = detector(image)
-    if len(faces.scores) == 0:
-        return centre_crop(image), NO_FACE
-    return align(image, faces.landmarks[choose_face(faces.boxes, image.shape, policy)]), OK

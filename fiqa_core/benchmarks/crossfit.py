@@ -13,35 +13,25 @@ import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet, empty_pairs
-from fiqa_core.base.images import find_images
+from fiqa_core.base.files import read_csv
 from fiqa_core.base.progress import progress
-from fiqa_core.benchmarks.alignment import OK
 from fiqa_core.benchmarks.degraded import cross_quality_benchmark, degraded_copies
 from fiqa_core.benchmarks.enrolment import Reader, face_reader
-from fiqa_core.benchmarks.loaders.lfw import read_pair_list
+from fiqa_core.benchmarks.loaders.folders import named_by_path, paths_below, read_pair_list
+from fiqa_core.benchmarks.loaders.listing import Listing
 
 
-def photograph_suite(
-    root: Path,
-    seed: int,
-    folder: str,
-    pairs: str,
-    name: str = "LFW",
-    parts: int = 2,
-    exclude: tuple[str, ...] = (),
-    aliases: str | None = None,
-    landmarks: str | None = None,
-    detector: str | None = None,
-    subset: int | None = None,
-    subset_impostors: int = 0,
-    degraded_training: float = 0.0,
-    cross_quality: str | None = "LFW-XQ",
-) -> Iterator[FaceSet]:
+def photograph_suite(root: Path, seed: int, folder: str, pairs: str, name: str = "LFW", parts: int = 2,
+                     exclude: tuple[str, ...] = (), aliases: str | None = None, landmarks: str | None = None,
+                     detector: str | None = None, subset: int | None = None, subset_impostors: int = 0,
+                     degraded_training: float = 0.0,
+                     cross_quality: str | None = "LFW-XQ") -> Iterator[FaceSet]:
     """Training faces, the benchmark `name`, and its harder copy `cross_quality` (None: no copy).
 
-    Paths are relative to `root`. `landmarks` or `detector` for unaligned photographs, else they are
-    taken as 112 x 112 crops; the remaining options are those of `photograph_benchmark` and
-    `photograph_training_set`. Raises FiqaError for paths and files that do not fit together.
+    Paths are relative to `root`; `pairs` is a list of `read_pair_list`. `landmarks` or `detector` for
+    unaligned photographs, else they are taken as 112 x 112 crops; the remaining options are those of
+    `photograph_benchmark` and `photograph_training_set`. Raises FiqaError for paths and files that do not
+    fit together.
     """
     place = Path(root) / folder
     read = face_reader(landmarks and Path(root) / landmarks, detector, policy="central")
@@ -54,39 +44,31 @@ def photograph_suite(
         yield cross_quality_benchmark(cross_quality, benchmark, seed)
 
 
-def photograph_benchmark(name: str, folder: Path, pairs: Path | pd.DataFrame, parts: int = 2,
-                         subset: int | None = None, subset_impostors: int = 0, read: Reader | None = None,
-                         seed: int = 0) -> FaceSet:
+def photograph_benchmark(name: str, folder: Path, listed: Listing, parts: int = 2, subset: int | None = None,
+                         subset_impostors: int = 0, read: Reader | None = None, seed: int = 0) -> FaceSet:
     """The benchmark of a pair list: its images once each, aligned, `crossfit` by fold, the comparisons.
 
-    pairs   file, or table of `read_pair_list`
     subset  number of genuine pairs, drawn evenly from the folds with `seed`, whose images are marked 1 in
             the column `subset`: those that slow methods score. With `subset_impostors` as many impostor
             pairs are marked too (the preset `paper` discards impostors as well). None: no such column.
     Unreadable images and images without a face stay, with 1 in the column `fte` (failure to extract).
-    Raises FiqaError for a wrong pair list or folds that share an identity across parts.
+    Raises FiqaError for folds that share an identity across parts.
     """
-    folder = Path(folder)
-    listed = pairs if isinstance(pairs, pd.DataFrame) else read_pair_list(Path(pairs), folder)
     part = identity_parts(listed, parts)
-    pixels, images = read_faces(folder, sorted(set(listed["path_a"]) | set(listed["path_b"])), read, name)
+    pixels, images = read_faces(folder, listed.images, read, name)
     images["crossfit"] = images["identity"].map(part).astype(int)
-    table = listed.rename(columns={"path_a": "a", "path_b": "b"})[["a", "b", "genuine", "fold"]]
+    table = listed.pairs
     if subset is not None:
-        marked = pd.concat(
-            [
-                draw_pairs(table[table["genuine"] == 1], subset, seed),
-                draw_pairs(table[table["genuine"] == 0], subset_impostors, seed),
-            ]
-        )
+        marked = pd.concat([subset_pairs(table[table["genuine"] == 1], subset, seed),
+                            subset_pairs(table[table["genuine"] == 0], subset_impostors, seed)])
         images["subset"] = images["image_id"].isin({*marked["a"], *marked["b"]}).astype(int)
     return FaceSet(name, pixels, images, table)
 
 
-def photograph_training_set(folder: Path, pairs: Path | pd.DataFrame, parts: int = 2,
-                            exclude: tuple[str, ...] = (), aliases: Path | None = None,
-                            read: Reader | None = None, degraded: float = 0.0, seed: int = 0) -> FaceSet:
-    """All photographs below `folder` that have a face, for training what scores the benchmark of `pairs`.
+def photograph_training_set(folder: Path, listed: Listing, parts: int = 2, exclude: tuple[str, ...] = (),
+                            aliases: Path | None = None, read: Reader | None = None, degraded: float = 0.0,
+                            seed: int = 0) -> FaceSet:
+    """All photographs below `folder` that have a face, for training what scores the benchmark of `listed`.
 
     exclude   patterns of identities or relative paths to leave out ("yaleb__*", "raw/*")
     aliases   CSV with identity_a, identity_b: one person under two names. Both carry the part of the
@@ -94,62 +76,52 @@ def photograph_training_set(folder: Path, pairs: Path | pd.DataFrame, parts: int
     degraded  share of the photographs, drawn with `seed`, that are joined by a degraded copy, so that a
               distilled method sees poor quality too
     """
-    folder = Path(folder)
-    listed = pairs if isinstance(pairs, pd.DataFrame) else read_pair_list(Path(pairs), folder)
-    names = [path.relative_to(folder).as_posix() for path in find_images(folder)]
-    names = [name for name in names
+    names = [name for name in paths_below(folder)
              if not any(fnmatch(name, p) or fnmatch(_identity(name), p) for p in exclude)]
     part = _with_aliases(identity_parts(listed, parts), aliases)
     names = [name for name in names if part.get(_identity(name), -1) is not None]
-    pixels, images = read_faces(folder, names, read, "training")
+    if not names:
+        raise FiqaError("training: no image is left", "loosen `exclude`, or check the face folder")
+    pixels, images = read_faces(folder, named_by_path(names, folder), read, "training")
     images["crossfit"] = images["identity"].map(lambda identity: part.get(identity, -1)).astype(int)
     kept = (images["fte"] == 0).to_numpy()
     faces = FaceSet("training", pixels[kept], images[kept].reset_index(drop=True), empty_pairs())
     return degraded_copies(faces, degraded, seed) if degraded else faces
 
 
-def read_faces(folder: Path, names: list[str], read: Reader | None,
+def read_faces(folder: Path, listed: pd.DataFrame, read: Reader | None,
                label: str) -> tuple[np.ndarray, pd.DataFrame]:
-    """Crops (N, 112, 112, 3) and images table of files below `folder`; failures are kept and printed."""
-    if not names:
-        raise FiqaError(f"{label}: no image is left", "loosen `exclude`, or check the face folder")
-    read, pixels, failed = read or face_reader(), np.empty((len(names), 112, 112, 3), np.uint8), []
+    """Crops (N, 112, 112, 3) and images table of the images listed; failures are kept and printed."""
+    read, names = read or face_reader(), listed["image_id"].tolist()
+    pixels, failed = np.empty((len(names), 112, 112, 3), np.uint8), []
     for row, name in enumerate(progress(names, f"read {label}", unit="images")):
-        pixels[row], status = read(folder / name, name)
-        failed.append(status != OK)
-        if status != OK:
-            print(f"{label}: {name}: {status}")
-    images = pd.DataFrame(
-        {
-            "image_id": names,
-            "identity": [_identity(name) for name in names],
-            "template_id": names,
-            "media_id": names,
-            "crossfit": -1,
-            "fte": np.array(failed, int),
-        }
-    )
-    return pixels, images
+        face = read(folder / name, name)
+        pixels[row] = face.crop
+        failed.append(int(face.failure != ""))
+        if face.failure:
+            print(f"{label}: {name}: {face.failure}")
+    columns = ["image_id", "identity", "template_id", "media_id"]
+    return pixels, listed[columns].assign(crossfit=-1, fte=np.array(failed, int))
 
 
-def identity_parts(pairs: pd.DataFrame, parts: int) -> dict[str, int]:
+def identity_parts(listed: Listing, parts: int) -> dict[str, int]:
     """Identity -> part in 0..parts-1, consecutive folds together; FiqaError for an identity in two parts."""
+    pairs, identity = listed.pairs, listed.images.set_index("image_id")["identity"]
     folds = {fold: i for i, fold in enumerate(sorted(pairs["fold"].unique()))}
     if not 1 <= parts <= len(folds):
         raise FiqaError(f"parts = {parts} of {len(folds)} folds", "choose from 1 to the number of folds")
     part = pairs["fold"].map(folds) * parts // len(folds)
-    table = pd.concat([pd.DataFrame({"identity": pairs[f"identity_{side}"], "part": part}) for side in "ab"])
+    table = pd.concat([pd.DataFrame({"identity": identity[pairs[side]].to_numpy(),
+                                     "part": part}) for side in "ab"])
     spread = table.drop_duplicates().groupby("identity")["part"].size()
     if (spread > 1).any():
-        raise FiqaError(
-            f"{int((spread > 1).sum())} identities occur in folds of different parts, {spread.idxmax()} "
-            "first",
-            "use folds that share no identity, or parts = 1 without methods that are trained",
-        )
+        raise FiqaError(f"{int((spread > 1).sum())} identities occur in folds of different parts, "
+                        f"{spread.idxmax()} first",
+                        "use folds that share no identity, or parts = 1 without methods that are trained")
     return dict(zip(table["identity"], table["part"]))
 
 
-def draw_pairs(pairs: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+def subset_pairs(pairs: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
     """`count` of the pairs, the same number from every fold up to one; FiqaError if there are fewer."""
     if not 0 <= count <= len(pairs):
         raise FiqaError(f"a subset of {count} pairs is wanted of {len(pairs)}", "choose a smaller subset")
@@ -174,11 +146,8 @@ def _with_aliases(part: dict[str, int], aliases: Path | None) -> dict[str, int |
 
 def _alias_groups(path: Path) -> list[set[str]]:
     """Sets of names that are one person, joined over the rows of the alias file."""
-    if not path.is_file():
-        raise FiqaError(f"alias file {path} is missing", "check the path, or leave `aliases` out")
-    table = pd.read_csv(path)
-    if not {"identity_a", "identity_b"} <= set(table):
-        raise FiqaError(f"{path} lacks column identity_a or identity_b", "name the columns so")
+    table = read_csv(path, {"identity_a": str, "identity_b": str},
+                     "name two columns identity_a and identity_b, or leave `aliases` out")
     groups: list[set[str]] = []
     for a, b in zip(table["identity_a"], table["identity_b"]):
         joined = {a, b}.union(*(group for group in groups if group & {a, b}))

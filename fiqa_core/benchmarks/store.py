@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial as partial_of
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,7 @@ import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import POINT_COLUMNS, FaceSet, empty_pairs
+from fiqa_core.base.files import replacing, write_csv, write_text
 from fiqa_core.base.progress import progress
 from fiqa_core.benchmarks.detectors import load_detector
 from fiqa_core.benchmarks.enrolment import Enrolment, enrol, read_landmarks
@@ -43,14 +45,12 @@ def prepare_partial(partial: Path, listing: Listing, points: np.ndarray | None, 
         partial.mkdir(parents=True)
         free, need = shutil.disk_usage(partial).free, len(listing) * CROP_BYTES
         if free < need:
-            raise FiqaError(
-                f"{listing.name} needs {need / 1e9:.1f} GB below {partial}, {free / 1e9:.1f} GB are free",
-                "free space, or leave the benchmark out",
-            )
-        blank = partial / "blank.npy"
-        np.lib.format.open_memmap(blank, "w+", np.uint8, (len(listing), *CROP)).flush()
-        os.replace(blank, partial / "pixels.npy")
-        label.write_text(identity)
+            raise FiqaError(f"{listing.name} needs {need / 1e9:.1f} GB below {partial}, {free / 1e9:.1f} GB "
+                            "are free",
+                            "free space, or leave the benchmark out")
+        with replacing(partial / "pixels.npy") as blank:
+            np.lib.format.open_memmap(blank, "w+", np.uint8, (len(listing), *CROP)).flush()
+        write_text(identity, label)
 
 
 def work_identity(listing: Listing, points: np.ndarray | None, options: dict) -> str:
@@ -68,9 +68,11 @@ def align_shards(listing: Listing, points: np.ndarray | None, detector: str | Pa
     waiting = [rows for rows in shards if not outcome_path(partial, rows.start).is_file()]
     find = None if detector is None else per_thread(detector)
 
+    names = listing.images["image_id"].tolist()
+
     def one(row: int) -> Enrolment:
-        return enrol(listing.read, row, None if points is None else points[row], find, policy,
-                     listing.aligned)
+        return enrol(partial_of(listing.read, row), names[row], None if points is None else points[row], find,
+                     policy, listing.aligned)
 
     with threads(workers) as pool:
         steps = align_rows(one, waiting, pool, partial)
@@ -110,11 +112,11 @@ def outcome_path(partial: Path, start: int) -> Path:
 
 def write_outcome(path: Path, done: list[Enrolment]) -> None:
     """What became of a shard's pictures, in one step: the file is there completely or not at all."""
-    unfinished = path.with_name("unfinished.npz")
-    np.savez(unfinished, points=np.stack([item.points for item in done]),
-             score=np.array([item.score for item in done]), attempt=np.array([item.attempt for item in done]),
-             failure=np.array([item.failure for item in done], dtype=str))
-    os.replace(unfinished, path)
+    with replacing(path) as part, open(part, "wb") as file:
+        np.savez(file, points=np.stack([item.points for item in done]),
+                 score=np.array([item.score for item in done]),
+                 attempt=np.array([item.attempt for item in done]),
+                 failure=np.array([item.failure for item in done], dtype=str))
 
 
 def load_outcome(partial: Path, count: int) -> dict[str, np.ndarray]:
@@ -189,7 +191,7 @@ def store(listing: Listing, folder: Path, partial: Path, detector: str | Path | 
     pairs = empty_pairs() if training else listing.pairs
     faces = FaceSet(listing.name, np.load(folder / "pixels.npy", mmap_mode="r"), images, pairs)
     faces.save_tables(folder)
-    failures.to_csv(folder / "failures.csv", index=False, lineterminator="\n")
+    write_csv(failures, folder / "failures.csv")
     return faces
 
 
@@ -201,11 +203,9 @@ def given_points(listing: Listing, landmarks: Path | None) -> np.ndarray | None:
     ids = listing.images["image_id"]
     rows = np.flatnonzero(ids.isin(known.keys()))
     if len(rows) == 0:
-        raise FiqaError(
-            f"{landmarks} has landmarks of {len(known)} images, but of none of {listing.name}: it says "
-            f"{next(iter(known), 'nothing')}, the benchmark {ids.iloc[0]}",
-            "write the image_id of the benchmark's images into the column path",
-        )
+        raise FiqaError(f"{landmarks} has landmarks of {len(known)} images, but of none of {listing.name}: "
+                        f"it says {next(iter(known), 'nothing')}, the benchmark {ids.iloc[0]}",
+                        "write the image_id of the benchmark's images into the column path")
     points = np.full((len(listing), 5, 2), np.nan) if listing.landmarks is None else listing.landmarks.copy()
     points[rows] = [known[name] for name in ids.iloc[rows]]
     return points
@@ -226,14 +226,7 @@ def check_options(listing: Listing, points: np.ndarray | None, detector) -> None
 def failure_table(listing: Listing, reasons: np.ndarray) -> pd.DataFrame:
     """image_id and reason of the images without an aligned face; `reasons` (N,) text, "" for the others."""
     failed = reasons != ""
-    ids = listing.images["image_id"][failed]
-    return pd.DataFrame({"image_id": ids, "reason": [plain(*row) for row in zip(reasons[failed], ids)]})
-
-
-def plain(reason: str, image_id: str) -> str:
-    """The reason without the file's path, which the image_id tells and every machine has otherwise."""
-    place, name, rest = reason.partition(image_id.rsplit("/", 1)[-1])
-    return f"the picture{rest}" if name and (not place or place.endswith("/")) else reason
+    return pd.DataFrame({"image_id": listing.images["image_id"][failed], "reason": reasons[failed]})
 
 
 def report(listing: Listing, failures: pd.DataFrame) -> None:
@@ -244,15 +237,11 @@ def report(listing: Listing, failures: pd.DataFrame) -> None:
     for note in listing.notes:
         print(f"{listing.name}: {note}")
     if len(failures) == len(listing):
-        raise FiqaError(
-            f"{listing.name}: not one of {len(listing)} images gave an aligned face; the first, "
-            f"{failures['image_id'].iloc[0]}: {failures['reason'].iloc[0]}",
-            "check that folder, detector and landmarks belong to these photographs",
-        )
-    print(
-        f"{listing.name}: {len(listing)} images, {len(failures)} of them without an aligned face "
-        f"({len(failures) / len(listing):.2%})"
-    )
+        raise FiqaError(f"{listing.name}: not one of {len(listing)} images gave an aligned face; the first, "
+                        f"{failures['image_id'].iloc[0]}: {failures['reason'].iloc[0]}",
+                        "check that folder, detector and landmarks belong to these photographs")
+    print(f"{listing.name}: {len(listing)} images, {len(failures)} of them without an aligned face "
+          f"({len(failures) / len(listing):.2%})")
     for row in failures.head(NAMED).itertuples():
         print(f"  {row.image_id}: {row.reason}")
     if len(failures) > NAMED:

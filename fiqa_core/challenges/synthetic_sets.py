@@ -17,7 +17,6 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import load_face_set
 from fiqa_core.base.images import find_images
 from fiqa_core.base.progress import progress
-from fiqa_core.benchmarks.alignment import OK
 from fiqa_core.benchmarks.enrolment import face_reader
 from fiqa_core.pipeline.score import pipeline_method, score_pixels
 from fiqa_core.rendering.face_sets import load_protocol
@@ -64,7 +63,7 @@ def folder_sets(folders: dict[str, str], count: int = 0, seed: int = 0,
         chosen = sample(len(paths), count, seed)
         rows = progress(chosen, f"read {name}", len(chosen), "images")
         faces = [read(paths[i], paths[i].name) for i in rows]
-        sets[name] = np.stack([crop for crop, _ in faces]), np.array([status == OK for _, status in faces])
+        sets[name] = np.stack([face.crop for face in faces]), np.array([not face.failure for face in faces])
     return sets
 
 

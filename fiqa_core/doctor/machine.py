@@ -21,8 +21,8 @@ from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.images import read_image
-from fiqa_core.benchmarks.alignment import detect_and_align
 from fiqa_core.benchmarks.detectors import load_detector
+from fiqa_core.benchmarks.enrolment import extract
 from fiqa_core.evaluation.evaluate import evaluate
 from fiqa_core.kernels.chunks import output_bytes
 from fiqa_core.kernels.diffusion import FACE, Diffusion
@@ -171,7 +171,7 @@ class Machine:
         """Seconds to find and align the face in a photograph with that shorter side."""
         def look():
             find, image = load_detector(detector), photograph(side)
-            return repeated(lambda: detect_and_align(image, find, "central"))
+            return repeated(lambda: extract(image, None, find, "central"))
         return self._once((detector, side), look)
 
     def _once(self, key, work: Callable[[], float]) -> float:

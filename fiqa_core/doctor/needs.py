@@ -9,7 +9,8 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import sha256
 from fiqa_core.base.images import IMAGE_SUFFIXES
 from fiqa_core.benchmarks.detectors import load_detector
-from fiqa_core.doctor.facts import Expected, Form, find_form
+from fiqa_core.benchmarks.loaders import facts
+from fiqa_core.benchmarks.loaders.listing import Expected, Facts
 from fiqa_core.loading import ONNX_RECOGNISERS
 from fiqa_core.pipeline.suites import unknown_keys
 from fiqa_core.recognisers.zoo import CATALOGUE
@@ -77,7 +78,7 @@ def benchmark_findings(faces: dict) -> list[Finding]:
 
 def official_finding(name: str, options: dict) -> Finding:
     """One benchmark by its official form: the first fault, or what was counted."""
-    form, details = find_form(options.get("form"), f"faces.{name}"), []
+    form, details = facts(options.get("form"), f"faces.{name}"), []
     for expected, path in expected_paths(form, options):
         if not path.exists():
             return Finding("faces", name, MISSING, f"no {shown(path)}", form.terms, form.get)
@@ -90,7 +91,7 @@ def official_finding(name: str, options: dict) -> Finding:
     return Finding("faces", name, PRESENT, ", ".join(details) or shown(path), form.terms)
 
 
-def expected_paths(form: Form, options: dict) -> Iterator[tuple[Expected, Path]]:
+def expected_paths(form: Facts, options: dict) -> Iterator[tuple[Expected, Path]]:
     """What the form expects and where this suite puts it; options that the suite leaves out are not."""
     for expected in form.expect:
         if expected.option and options.get(expected.option):

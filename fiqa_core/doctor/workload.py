@@ -5,7 +5,7 @@ import pandas as pd
 import yaml
 
 from fiqa_core.base import project
-from fiqa_core.doctor.facts import find_form
+from fiqa_core.benchmarks.loaders import facts
 from fiqa_core.doctor.needs import counted, lines
 from fiqa_core.rendering.face_sets import LEAST_IDENTITIES, LEAST_IMPOSTORS, load_protocol
 
@@ -77,7 +77,7 @@ def _official(faces: dict) -> list[Faces]:
 
 def official(name: str, options: dict) -> Faces:
     """One set by its form: published numbers, or what its own folder holds where nothing is published."""
-    form = find_form(options.get("form"), f"faces.{name}")
+    form = facts(options.get("form"), f"faces.{name}")
     folder = project.root() / str(options.get("folder", ""))
     index, detector = folder / "train.idx", None if form.aligned else options.get("detector")
     genuine, impostor = form.genuine or 0, form.impostor or 0
@@ -85,7 +85,7 @@ def official(name: str, options: dict) -> Faces:
     if options.get("identities") and options.get("per_identity"):  # what is drawn of a training set, at most
         drawn = options["identities"] * options["per_identity"]
         images = min(images, drawn) if folder.is_dir() else drawn
-    if form.name == "folders":
+    if options["form"] == "folders":
         genuine = impostor = (listed(folder / "pairs.csv", COMPARISONS + 1) - 1) // 2
     return Faces(name, images, genuine, impostor, form.side, detector)
 

@@ -25,10 +25,13 @@ from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import IMAGE_COLUMNS, FaceSet, empty_pairs, load_face_set
+from fiqa_core.base.files import read_table, write_csv
 from fiqa_core.base.project import settings
+from fiqa_core.benchmarks.crossfit import photograph_suite
 from fiqa_core.benchmarks.loaders import PATH_OPTIONS, form_options, load_listing
 from fiqa_core.benchmarks.store import store
 from fiqa_core.pipeline.stage_files import forget, log_path, partial_path
+from fiqa_core.rendering.face_sets import rendered_benchmark, rendered_training_set
 
 
 def prepare_faces() -> pd.DataFrame:
@@ -38,7 +41,7 @@ def prepare_faces() -> pd.DataFrame:
     failures.csv beside it names the images in which no face was found: benchmark, image_id, reason.
     """
     chosen = dict(settings("faces"))
-    makers = {"rendered": _rendered, "photographs": _photographs, "official": _official}
+    makers = {"rendered": _rendered, "photographs": _photographs, "official": official_faces}
     source = chosen.pop("source")
     if source not in makers:
         raise FiqaError(f"params.yaml, faces.source is {source!r}", f"choose one of: {', '.join(makers)}")
@@ -50,9 +53,8 @@ def prepare_faces() -> pd.DataFrame:
         rows.append(describe(faces))
         failed.append(failures(faces, folder if source == "official" else None))
     table, results = pd.DataFrame(rows), project.results() / "prepare"
-    results.mkdir(parents=True, exist_ok=True)
-    table.to_csv(results / "faces.csv", index=False, lineterminator="\n")
-    pd.concat(failed).to_csv(results / "failures.csv", index=False, lineterminator="\n")
+    write_csv(table, results / "faces.csv")
+    write_csv(pd.concat(failed), results / "failures.csv")
     return table
 
 
@@ -69,7 +71,7 @@ def make(maker, chosen: dict):
 def failures(faces: FaceSet, folder: Path | None) -> pd.DataFrame:
     """Images without an aligned face: benchmark, image_id, reason; `folder` is where `store` wrote them."""
     if folder is not None:
-        table = pd.read_csv(folder / "failures.csv", dtype=str)
+        table = read_table(folder / "failures.csv")
     else:
         marked = faces.images["fte"] == 1 if "fte" in faces.images else np.zeros(len(faces), bool)
         table = faces.images.loc[marked, ["image_id"]].assign(reason="printed by stage prepare")
@@ -83,10 +85,7 @@ def benchmark_folder(name: str):
 
 def benchmark_names() -> list[str]:
     """Names of the prepared benchmarks, in the order of results/prepare/faces.csv."""
-    path = project.results() / "prepare" / "faces.csv"
-    if not path.is_file():
-        raise FiqaError(f"{path} is missing", "prepare the faces first: dvc repro prepare")
-    names = pd.read_csv(path)["name"]
+    names = read_table(project.results() / "prepare" / "faces.csv")["name"]
     return [name for name in names if name != "training"]
 
 
@@ -124,7 +123,6 @@ def describe(faces: FaceSet) -> dict:
 
 def _rendered(protocols: list[str], training: str, scale: float):
     """Training faces, then the benchmarks, rendered after data/protocols/<name>.yaml."""
-    from fiqa_core.rendering.face_sets import rendered_benchmark, rendered_training_set
     seed, device = settings("seed"), default_device()
     yield rendered_training_set(_protocol(training), seed, device, scale=scale)
     for name in protocols:
@@ -140,14 +138,7 @@ def _protocol(name: str) -> dict:
 
 def _photographs(**chosen):
     """A user's own aligned photographs: training faces, the benchmark, its cross-quality copy."""
-    from fiqa_core.benchmarks.crossfit import photograph_suite
     return photograph_suite(root=project.root(), seed=settings("seed"), **chosen)
-
-
-def _official(**chosen):
-    """A user's own copies of the benchmarks, in the forms in which they are given out."""
-    pass
-    return official_faces(**chosen)
 
 
 def subset_mask(faces: FaceSet, subset: bool) -> np.ndarray:
@@ -219,11 +210,9 @@ def available(wanted: dict[str, dict], missing: str) -> dict[str, dict]:
             for name, options in wanted.items()}
     lines = [f"{name}: {path} is missing" for name, paths in gone.items() for path in paths]
     if lines and missing == "error":
-        raise FiqaError(
-            "; ".join(lines),
-            'put the files there, name other places (make repro SET="faces.benchmarks.'
-            'LFW.folder=/my/lfw"), or leave out what is not here (faces.missing=skip)',
-        )
+        raise FiqaError("; ".join(lines), 'put the files there, name other places (make repro '
+                        'SET="faces.benchmarks.LFW.folder=/my/lfw"), or leave out what is not here '
+                        '(faces.missing=skip)')
     for line in lines:
         print(f"left out, {line}")
     return {name: options for name, options in wanted.items() if not gone[name]}
@@ -248,7 +237,7 @@ def empty_training() -> FaceSet:
     faces = FaceSet("training", np.empty((0, 112, 112, 3), np.uint8), images, empty_pairs())
     folder = project.build() / "training"
     faces.save(folder)
-    faces.images[["image_id"]].assign(reason="").to_csv(folder / "failures.csv", index=False)
+    write_csv(faces.images[["image_id"]].assign(reason=""), folder / "failures.csv")
     return faces
 
 

@@ -4,7 +4,6 @@ Rows are appended batch by batch, so a killed run goes on where it stopped. A fi
 the settings: scores of different methods or networks have different scales and are never mixed.
 """
 import argparse
-import hashlib
 import json
 import os
 import sys
@@ -18,10 +17,10 @@ import pandas as pd
 from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import sha256, write_csv, write_text
 from fiqa_core.base.images import find_images, to_batch
 from fiqa_core.base.progress import progress
-from fiqa_core.benchmarks.alignment import OK
-from fiqa_core.benchmarks.enrolment import face_reader
+from fiqa_core.benchmarks.enrolment import OK, face_reader
 from fiqa_core.loading import ONE_PASS, load_recogniser
 from fiqa_core.pipeline.suites import key_and_value
 from fiqa_core.registry import ON_PIXELS, ON_RECOGNISER, SLUGS, build_method
@@ -99,13 +98,12 @@ def make_method(args: argparse.Namespace, weights: Path | None, model: Path | No
 def score_batch(method, read, folder: Path, names: list[str], device) -> pd.DataFrame:
     """Rows image, score, percentile (empty until the end), status; NaN where no face was extracted."""
     faces = [read(folder / name, name) for name in names]
-    good = np.array([status == OK for _, status in faces])
+    good = np.array([not face.failure for face in faces])
     scores = np.full(len(names), np.nan)
     if good.any():
-        scores[good] = method(to_batch(np.stack([crop for crop, _ in faces])[good], device)).cpu().numpy()
-    return pd.DataFrame(
-        {"image": names, "score": scores, "percentile": np.nan, "status": [status for _, status in faces]}
-    )
+        scores[good] = method(to_batch(np.stack([face.crop for face in faces])[good], device)).cpu().numpy()
+    return pd.DataFrame({"image": names, "score": scores, "percentile": np.nan,
+                         "status": [face.status for face in faces]})
 
 
 def settings_of(args: argparse.Namespace, weights: Path | None, model: Path | None, device) -> dict:
@@ -116,7 +114,7 @@ def settings_of(args: argparse.Namespace, weights: Path | None, model: Path | No
 
 
 def _digest(path: Path | None) -> str | None:
-    return None if path is None else hashlib.sha256(locate(path).read_bytes()).hexdigest()
+    return None if path is None else sha256(locate(path))
 
 
 def begin(out: Path, settings: dict) -> set[str]:
@@ -126,8 +124,8 @@ def begin(out: Path, settings: dict) -> set[str]:
     """
     sidecar = out.with_name(out.name + ".json")
     if not out.is_file():
-        sidecar.write_text(json.dumps(settings, indent=1) + "\n")
-        out.write_text(",".join(COLUMNS) + "\n")
+        write_text(json.dumps(settings, indent=1) + "\n", sidecar)
+        write_text(",".join(COLUMNS) + "\n", out)
         return set()
     if not sidecar.is_file():
         raise FiqaError(f"{out} exists, but {sidecar.name} with its settings does not",
@@ -179,6 +177,4 @@ def finish(out: Path, names: list[str]) -> int:
 
 
 def _replace(out: Path, rows: pd.DataFrame) -> None:
-    part = out.with_name(out.name + ".part")
-    rows.to_csv(part, index=False, float_format="%.9g", lineterminator="\n")
-    os.replace(part, out)
+    write_csv(rows, out, digits=9)

@@ -16,7 +16,7 @@ import pickle
 import sys
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 STORAGES = {f"{name}Storage" for name in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short",
@@ -73,7 +73,20 @@ NAMES = {("collections", "OrderedDict"): OrderedDict,
          ("torch._utils", "_rebuild_parameter"): keep, **{("torch", name): name for name in STORAGES}}
 
 
-class Unpickler(pickle.Unpickler):
+class Restricted(pickle.Unpickler):
+    """Knows `names`, (module, name) -> what stands in for it; `stranger` is asked about any other."""
+
+    def __init__(self, file: BinaryIO, names: dict, stranger: Callable[[str], object], encoding: str):
+        super().__init__(file, encoding=encoding)
+        self.names, self.stranger = names, stranger
+
+    def find_class(self, module, name):
+        if (module, name) in self.names:
+            return self.names[module, name]
+        return self.stranger(f"{module}.{name}")
+
+
+class Unpickler(Restricted):
     """Knows NAMES and nothing else.
 
     foreign   what else the pickle asks for, as "module.name"
@@ -81,13 +94,12 @@ class Unpickler(pickle.Unpickler):
     """
 
     def __init__(self, file: BinaryIO):
-        super().__init__(file, encoding="utf-8")
+        super().__init__(file, NAMES, self.inert, "utf-8")
         self.foreign, self.kinds = set(), {}
 
-    def find_class(self, module, name):
-        if (module, name) in NAMES:
-            return NAMES[module, name]
-        self.foreign.add(f"{module}.{name}")
+    def inert(self, name: str) -> type[Inert]:
+        """What any other name becomes."""
+        self.foreign.add(name)
         return Inert
 
     def persistent_load(self, identity):

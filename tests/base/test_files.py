@@ -84,7 +84,7 @@ def test_absent_columns_other_names_and_empty_numbers(tmp_path):
     (b"path,fold\nx,1\n", "a.csv lacks column score"),
     (b"path,fold,score,fold\nx,1,2,3\n", "a.csv, line 1: column 'fold' stands twice"),
     ((HEADER + "x,1,2,3\n").encode(), "a.csv, line 2: more fields than the header names"),
-    ((HEADER + "x,1,2\ny,1,2,3\nz,1,2\n").encode(), "a.csv, line 3: .*Expected 3 fields.*, saw 4"),
+    ((HEADER + "x,1,2\ny,1,2,3\nz,1,2\n").encode(), "a.csv, line 3: 4 fields, the header names 3"),
     ((HEADER + "x,1,2\n\ny,one,2\n").encode(), "a.csv, line 4: fold is 'one', which is no whole number"),
     ((HEADER + "x,1.5,2\ny,1.5,2\n").encode(),
      "a.csv, line 2: fold is '1.5', which is no whole number .2 such lines"),

@@ -9,11 +9,11 @@ from scipy.optimize import least_squares
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import read_image, write_image
-from fiqa_core.benchmarks.alignment import (ARCFACE_TEMPLATE, align, centre_crop, choose_face,
-                                            detect_and_align, five_points, similarity_transform, template)
+from fiqa_core.benchmarks.alignment import (ARCFACE_TEMPLATE, align, centre_crop, choose_face, five_points,
+                                            similarity_transform, template)
 from fiqa_core.benchmarks.detectors import (YUNET_FILE, Faces, detect, load_detector, patches, split_yunet,
                                             square, suppress)
-from fiqa_core.benchmarks.enrolment import face_reader
+from fiqa_core.benchmarks.enrolment import enrol, face_reader
 from tests.helpers.shared import shared_path
 
 
@@ -112,8 +112,8 @@ def test_the_largest_or_the_central_face_is_meant():
 
 def test_no_face_gives_a_crop_and_says_so():
     nobody = Faces(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0))
-    crop, status = detect_and_align(np.zeros((50, 80, 3), np.uint8), lambda image: nobody)
-    assert crop.shape == (112, 112, 3) and status == "no face found"
+    face = enrol(lambda: np.zeros((50, 80, 3), np.uint8), "a.png", find=lambda image, zoom=1.0: nobody)
+    assert face.crop.shape == (112, 112, 3) and face.status == "no face found" and face.attempt == 0
 
 
 def test_large_images_are_searched_small_and_answered_in_full_size():
@@ -154,14 +154,14 @@ def test_reader_with_given_landmarks(tmp_path):
     points = " ".join(f"{v:.3f}" for v in (ARCFACE_TEMPLATE + 40).ravel())
     (tmp_path / "points.csv").write_text(f"path,landmarks\na.png,{points}\n")
     read = face_reader(landmarks=tmp_path / "points.csv")
-    crop, status = read(tmp_path / "a.png", "a.png")
-    assert status == "ok" and (crop == 100).all()
-    assert read(tmp_path / "a.png", "b.png")[1] == "no landmarks given"
+    face = read(tmp_path / "a.png", "a.png")
+    assert face.status == "ok" and (face.crop == 100).all()
+    assert read(tmp_path / "a.png", "b.png").status == "no landmarks given"
     (tmp_path / "points.csv").write_text("path,landmarks\na.png,1 2 3\n")
-    with pytest.raises(FiqaError, match="a.png first"):
+    with pytest.raises(FiqaError, match="points.csv, line 2: landmarks are no ten numbers"):
         face_reader(landmarks=tmp_path / "points.csv")
-    (tmp_path / "points.csv").write_text("file,x\na.png,1\n")
-    with pytest.raises(FiqaError, match="no columns"):
+    (tmp_path / "points.csv").write_text("path,x\na.png,1\n")
+    with pytest.raises(FiqaError, match="no columns landmarks or left_eye_x"):
         face_reader(landmarks=tmp_path / "points.csv")
 
 

@@ -161,9 +161,9 @@ def test_the_detector_is_asked_where_no_landmarks_are_known(tmp_path, detector):
 
 def test_no_face_is_a_failure_with_the_centre_of_the_picture(detector, tmp_path):
     detector["answer"] = lambda image, zoom=1.0: NOBODY
-    result = enrol(picture, 3, None, detector["answer"])
+    result = enrol(lambda: picture(3), "3.jpg", None, detector["answer"])
     assert result.failure == "no face found" and np.array_equal(result.crop, centre_crop(picture(3)))
-    assert enrol(picture, 3).failure == "no landmarks given" and result.attempt == 0
+    assert enrol(lambda: picture(3), "3.jpg").failure == "no landmarks given" and result.attempt == 0
     with pytest.raises(FiqaError, match="not one of 20 images .* first, person_0/0000.jpg: no face found"):
         store(listing(landmarks=False), tmp_path / "set", tmp_path / "partial", detector="mtcnn")
 
@@ -179,7 +179,7 @@ def test_a_face_is_looked_for_again_at_other_sizes():
 
 
 def test_a_picture_that_is_no_crop_fails_where_crops_are_promised():
-    result = enrol(picture, 0, aligned=True)
+    result = enrol(lambda: picture(0), "0.jpg", aligned=True)
     assert result.failure == "not an aligned 112 x 112 crop but 160 x 160 pixels"
 
 

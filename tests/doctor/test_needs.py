@@ -7,8 +7,9 @@ import pytest
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import sha256
-from fiqa_core.benchmarks.loaders import FORMS
-from fiqa_core.doctor import facts, needs
+from fiqa_core.benchmarks.loaders import facts
+from fiqa_core.benchmarks.loaders.listing import Expected, Facts
+from fiqa_core.doctor import needs
 from fiqa_core.weights import catalogue, presence
 from fiqa_core.weights.place import checkpoint_path
 from tests.helpers.weights_shop import write_catalogue
@@ -21,10 +22,9 @@ CONTENT = b"1\t1\nAnn\t1\t2\nAnn\t1\tBob\t1\n"
 def small_lfw(root, monkeypatch):
     """A copy of a form "lfw" that was published with two pictures and three lines."""
     published = {hashlib.sha256(CONTENT).hexdigest(): "the official list"}
-    form = facts.Form("lfw", 250, (facts.Expected(option="folder", pictures=2),
-                                   facts.Expected(option="pairs", lines=3, sha256=published)),
-                      "research", "fetch it")
-    monkeypatch.setattr(needs, "find_form", lambda name, where: form)
+    form = Facts("research", "fetch it", expect=(Expected("folder", pictures=2),
+                                                 Expected("pairs", lines=3, sha256=published)))
+    monkeypatch.setattr(needs, "facts", lambda name, where: form)
     (root / "lfw" / "Ann").mkdir(parents=True)
     for number in (1, 2):
         (root / "lfw" / "Ann" / f"Ann_{number:04d}.jpg").write_bytes(b"x")
@@ -58,22 +58,18 @@ def test_missing_skip_leaves_a_benchmark_out_without_a_problem(small_lfw):
 
 
 def test_an_unknown_form_is_explained(root):
-    with pytest.raises(FiqaError, match="faces.X: there is no form 'lfv'"):
+    with pytest.raises(FiqaError, match="faces.X: no form is called 'lfv'"):
         needs.official_finding("X", {"form": "lfv"})
 
 
-def test_every_form_that_loads_is_known_and_no_other():
-    assert set(facts.forms()) == set(FORMS)
-
-
 def test_lists_of_a_form_may_lie_elsewhere(root):
-    form = facts.forms()["ijbc"]
+    form = facts("ijbc")
     places = [path for _, path in needs.expected_paths(form, {"folder": "a", "meta": "b", "images": "/c"})]
     assert [str(path) for path in places[:2]] == ["/c", str(root / "b" / "ijbc_name_5pts_score.txt")]
 
 
 def test_places_that_will_do_as_well_are_found(root):
-    form = facts.forms()["ytf"]
+    form = facts("ytf")
     (root / "aligned_images_DB" / "Ann" / "0").mkdir(parents=True)
     place = dict(needs.expected_paths(form, {"folder": "."}))[form.expect[0]]
     assert place.name == "aligned_images_DB" and needs.counted("folders", place) == 1

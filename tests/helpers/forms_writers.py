@@ -2,6 +2,7 @@
 import struct
 from pathlib import Path
 
+import cv2
 import numpy as np
 from scipy.io import savemat
 
@@ -134,3 +135,18 @@ def write_recordio(folder: Path, records: list[bytes], classes: int) -> Path:
     write_lines(folder / "train.idx", [f"{key}\t{offset}" for key, offset in enumerate(offsets[:-1])])
     (folder / "property").write_text(f"{classes},112,112")
     return folder
+
+
+OWNERS = [0, 0, 0, 1, 1, 2]  # identity of the images 1 to 6
+RANGES = [(1, 4), (4, 6), (6, 7)]
+
+
+def jpeg(seed: int) -> bytes:
+    return cv2.imencode(".jpg", picture(seed)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+
+def records(owners=OWNERS, ranges=RANGES) -> list[bytes]:
+    """A directory (7, 10), six images, three identity records; image 2 has an array of labels."""
+    images = [record(2, (owner, 9.0), jpeg(n)) if n == 2 else record(0, (owner,), jpeg(n))
+              for n, owner in enumerate(owners, 1)]  # fmt: skip
+    return [record(2, (7, 10)), *images, *(record(2, span) for span in ranges)]

@@ -38,6 +38,16 @@ def write_lfw(folder: Path, folds: int = 4, per_class: int = 3, size: int = 112,
     return folder / "pairs.txt"
 
 
+def write_xqlfw(folder):
+    path = write_lfw(folder / "xqlfw", top="lfw_original_imgs_min_qual0.85variant11").rename(
+        folder / "xqlfw_pairs.txt"
+    )
+    lines = [f"Person_{fold}{i} {number} 0.{fold}{i}{number}"
+             for fold in range(4) for i in range(3) for number in (1, 2)]  # fmt: skip
+    (folder / "xqlfw_scores.txt").write_text("\n".join(["ID Num Score", *lines]) + "\n")
+    return {"folder": folder, "pairs": path, "scores": folder / "xqlfw_scores.txt"}
+
+
 def write_official_lfw(folder: Path) -> Path:
     """`folder / lfw` with the 7,701 aligned crops of LFW's View 2 as links, and the published pairs.txt.
 
@@ -134,10 +144,3 @@ def python2_array(data: bytes) -> bytes:
         + b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
         + b"T" + struct.pack("<i", len(data)) + data + b"tb"
     )  # fmt: skip
-
-
-def edit(path: Path, line: int, text: str | None) -> None:
-    """Replace line `line` (from 1) of a text file, or drop it."""
-    lines = path.read_text().splitlines()
-    lines[line - 1 : line] = [] if text is None else [text]
-    path.write_text("\n".join(lines) + "\n")

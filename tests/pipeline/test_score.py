@@ -87,7 +87,7 @@ def test_every_image_has_a_row(score):
     code, table = score()
     assert code == 1 and table["image"].tolist() == sorted(NAMES)
     failed = table.set_index("image")["status"].loc[["b/broken.jpg", "b/large.png"]].tolist()
-    assert failed[0].startswith("broken.jpg is not a complete image")
+    assert failed[0].startswith("the picture is not a complete image")
     assert failed[1] == "not an aligned 112 x 112 crop but 150 x 150 pixels"
     good = table[table["status"] == "ok"]
     expected = [(10 + 20 * (7 * NAMES.index(name) % 10)) / 255 for name in good["image"]]

@@ -1,7 +1,7 @@
 """The suites of the workbook: they load, nothing in them is misspelt, and they say what they are."""
 import pytest
 
-from fiqa_core.doctor.facts import forms
+from fiqa_core.benchmarks.loaders import FORMS
 from fiqa_core.loading import SLUGS_OF_ARCHITECTURES
 from fiqa_core.pipeline import suites
 from fiqa_core.pipeline.suites import unknown_keys
@@ -102,6 +102,6 @@ def test_what_is_open_is_fetched_automatically(name):
 @pytest.mark.parametrize("name", ["paper", *OPEN])
 def test_every_form_is_known_and_every_method_scores_with_a_recogniser_of_the_suite(name):
     suite = suites.load_suite(name)
-    assert {entry["form"] for entry in suite["faces"]["benchmarks"].values()} <= set(forms())
+    assert {entry["form"] for entry in suite["faces"]["benchmarks"].values()} <= set(FORMS)
     used = {entry["recogniser"] for entry in suite["training_free"].values() if "recogniser" in entry}
     assert used | {suite["scoring"]["recogniser"]} <= set(suite["recognisers"])

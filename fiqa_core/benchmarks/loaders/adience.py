@@ -10,33 +10,39 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import read_csv, refuse, write_text
 from fiqa_core.benchmarks.loaders.drawing import draw_pairs, pair_list_hash, pair_list_text, read_drawn_pairs
-from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (FilePictures, check_missing, first_existing,
-                                                      number_notes, read_csv, which_missing)
+from fiqa_core.benchmarks.loaders.listing import Expected, Facts, FilePictures, Listing
+from fiqa_core.benchmarks.loaders.pair_checks import (count_notes, first_existing, left_out_note,
+                                                      missing_note, which_missing)
 
-PUBLISHED = {"faces": 19_370, "identities": 2_284}
+FACTS = Facts("Creative Commons photographs, research",
+              "fill in the form of the Open University of Israel (talhassner.github.io), take faces.tar.gz "
+              "and the fold files", side=600,
+              expect=(Expected(path="fold_0_data.txt|folds/fold_0_data.txt"),
+                      Expected(path="fold_4_data.txt|folds/fold_4_data.txt"),
+                      Expected(path="faces|aligned", pictures=26_580, at_least=19_370)),
+              counts={"faces": 19_370, "identities": 2_284},
+              estimates={"genuine pairs": 20_000, "impostor pairs": 20_000})
 FOLDS = range(5)
 KEYS = ["user_id", "original_image", "face_id"]
 KEPT = ["age", "gender", "tilt_ang", "fiducial_yaw_angle", "fiducial_score"]
 PREFIXES = {"faces": "coarse_tilt_aligned_face", "aligned": "landmark_aligned_face"}
-LAYOUT = (
-    "copy all five fold files; they are separated by tabs, and their first line names user_id, "
-    "original_image, face_id, ..."
-)
+LAYOUT = ("copy all five fold files; they are separated by tabs, and their first line names user_id, "
+          "original_image, face_id, ...")
 
 
 def adience(name: str, folder: Path | str, variant: str = "faces", frontal: bool = False,
-    pairs: Path | str | None = None, sha256: str | None = None, genuine: int = 20_000, impostor: int = 20_000,
-    per_identity: int = 50, seed: int = 0, allow_missing: bool = False) -> Listing:
+            pairs: Path | str | None = None, sha256: str | None = None, genuine: int = 20_000,
+            impostor: int = 20_000, per_identity: int = 50, seed: int = 0,
+            allow_missing: bool = False) -> Listing:
     """The listing of Adience in `folder` (fold files in it or in folder/folds): the faces that are compared.
 
-    variant        "faces" (loose crops) or "aligned" (Adience's own alignment, not the ArcFace template)
-    frontal        the folds of nearly frontal faces only
-    pairs          CSV file a, b, genuine. It is used if it exists, and written with the drawn list if not
-    sha256         what the list's hash must be, if given
+    variant   "faces" (loose crops) or "aligned" (Adience's own alignment, not the ArcFace template)
+    frontal   the folds of nearly frontal faces only
+    pairs     CSV file a, b, genuine. It is used if it exists, and written with the drawn list if not
+    sha256    what the list's hash must be, if given
     genuine, impostor, per_identity, seed   as `draw_pairs` takes them
-    allow_missing  leave out pairs of faces without a file, and count them
     Image ids are user_id/face_id.original_image in either variant. Raises FiqaError naming file and line.
     """
     folder = Path(folder)
@@ -49,12 +55,11 @@ def adience(name: str, folder: Path | str, variant: str = "faces", frontal: bool
     if listed is drawn:
         notes += _shortage(drawn, genuine, impostor, per_identity)
     faces = faces[faces["image_id"].isin({*listed["a"], *listed["b"]})].reset_index(drop=True)
-    absent = faces["image_id"][which_missing(folder / variant, list(paths(faces, variant)))]
-    check_missing(absent.tolist(), len(faces), "faces", folder / variant, allow_missing)
-    if len(absent):
-        usable = ~(listed["a"].isin(absent) | listed["b"].isin(absent))
-        notes.append(f"{len(absent)} faces have no file; {(~usable).sum()} pairs are left out with them")
-        listed, faces = listed[usable], faces[~faces["image_id"].isin(absent)].reset_index(drop=True)
+    absent = faces["image_id"][which_missing(folder / variant, paths(faces, variant))]
+    notes += missing_note(absent.tolist(), len(faces), "faces", folder, folder / variant, allow_missing)
+    usable = ~(listed["a"].isin(absent) | listed["b"].isin(absent))
+    notes += left_out_note(usable, folder)
+    listed, faces = listed[usable], faces[~faces["image_id"].isin(absent)].reset_index(drop=True)
     fold = faces.set_index("image_id")["fold"]
     sides = fold[listed["a"]].to_numpy(), fold[listed["b"]].to_numpy()
     return Listing(name, faces.assign(template_id=faces["image_id"], media_id=faces["image_id"]),
@@ -76,7 +81,7 @@ def read_folds(folder: Path, frontal: bool = False) -> tuple[pd.DataFrame, list[
     faces = faces[~twice].reset_index(drop=True)
     if not frontal:
         counts = {"faces": len(faces), "identities": faces["identity"].nunique()}
-        notes += number_notes(counts, PUBLISHED, "the published Adience")
+        notes += count_notes(FACTS.counts, counts)
     notes += _shared(faces, "user_id", "fold", "albums occur in several folds")
     notes += _shared(faces, "identity", "user_id", "face ids occur in several albums")
     return faces, notes
@@ -84,15 +89,11 @@ def read_folds(folder: Path, frontal: bool = False) -> tuple[pd.DataFrame, list[
 
 def read_fold(path: Path, fold: int) -> pd.DataFrame:
     """The faces of one fold file; FiqaError for a missing column, an empty field or a wrong face_id."""
-    table = read_csv(path, KEYS, LAYOUT, "\t")
-    wrong = (table[KEYS] == "").any(axis=1) | ~table["face_id"].str.fullmatch(r"\d+")
-    if wrong.any():
-        row = int(wrong.to_numpy().argmax())
-        raise FiqaError(
-            f"{path}, line {row + 2}: {' '.join(table.iloc[row])[:60]!r} has an empty field, or a "
-            "face_id that is no number",
-            LAYOUT,
-        )
+    table = read_csv(path, dict.fromkeys(KEYS, str), LAYOUT, separator="\t")
+    refuse((table[KEYS] == "").any(axis=1) | ~table["face_id"].str.fullmatch(r"\d+"), path,
+           lambda row: f"{' '.join(table.iloc[row])[:60]!r} has an empty field, or a face_id that is no "
+                       "number",
+           LAYOUT)
     image_id = table["user_id"] + "/" + table["face_id"] + "." + table["original_image"]
     kept = table[["user_id"] + [column for column in KEPT if column in table]]
     return kept.assign(image_id=image_id, identity="face_" + table["face_id"], fold=fold)
@@ -115,8 +116,7 @@ def settle(drawn: pd.DataFrame, path: Path | None, faces: pd.DataFrame, sha256: 
         raise FiqaError(f"the pair list of Adience has sha256 {found}, not {sha256}",
             "give the file of the list that is meant as pairs, or drop sha256 and accept another list")
     if path is not None and not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(pair_list_text(drawn), encoding="utf-8", newline="\n")
+        write_text(pair_list_text(drawn), path)
     origin = f"drawn with seed {seed}" if found == expected else f"seed {seed} draws another, {expected}"
     genuine = int(listed["genuine"].sum())
     counts = f"{genuine:,} genuine and {len(listed) - genuine:,} impostor pairs"

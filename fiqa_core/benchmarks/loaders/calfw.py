@@ -2,22 +2,22 @@
 
 Zheng et al., Cross-Age LFW, arXiv 1708.08197, 2017 (whdeng.cn/CALFW). The list was revised on 2018-09-19.
 """
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (PUBLISHED_MISTAKES, Protocol, aligned_note,
-                                                      file_listing, flat_folder, fold_notes, label_notes,
-                                                      read_token_list, require, sha256)
+from fiqa_core.base.files import sha256
+from fiqa_core.benchmarks.loaders.listing import Expected, Facts, Listing
+from fiqa_core.benchmarks.loaders.pair_checks import (PUBLISHED_MISTAKES, aligned_note, flat_folder,
+                                                      pair_listing, read_token_list, require)
 
-PUBLISHED = Protocol(genuine=3000, impostor=3000, folds=10)
-REVISED = (
-    "871a2f047d57754bd8ed176b9bbcdb42a7b9ba03cd839702c0a28dfdebc9f8fc"  # sha256 of the list of 2018-09-19
-)
+REVISED = "871a2f047d57754bd8ed176b9bbcdb42a7b9ba03cd839702c0a28dfdebc9f8fc"  # sha256, list of 2018-09-19
+FACTS = Facts("research only", "follow the links on whdeng.cn/CALFW (Google Drive or Baidu)",
+              expect=(Expected("folder", pictures=12_174),
+                      Expected("pairs", lines=12_000, sha256={REVISED: "the list revised on 2018-09-19"})),
+              counts={"genuine pairs": 3000, "impostor pairs": 3000, "folds": 10})
 NAME = r"(.+)_\d{4}\.jpg"
 
 
@@ -25,20 +25,18 @@ def calfw(name: str, folder: str | Path, pairs: str | Path, aligned: bool | None
           allow_missing: bool = False) -> Listing:
     """The images of pairs_CALFW.txt, image_id = Name_0001.jpg; the notes say which list it is.
 
-    folder         the flat folder of images, or one above the only one
-    aligned        None: 112 x 112 pictures are aligned crops, others are photographs
-    allow_missing  leave pairs of missing images out, with a note
+    folder   the flat folder of images, or one above the only one
     Raises FiqaError for a list that is not of the layout, labels that contradict the names, missing images.
     """
     folder, path = require(folder, "face folder", "folder"), require(pairs, "pair list")
     table = read_token_list(path, NAME, range(11))
     table = table.assign(genuine=(table["token"] != 0).astype(int), fold=folds_of(table["token"], path))
-    notes = [list_note(path), *label_notes(table, path, PUBLISHED_MISTAKES), *fold_notes(table, path, False)]
+    notes = [list_note(path)]
     if (table["fold"] == -1).any():
         notes.append(f"{path}: impostor pairs are not as many as genuine ones, their folds are unknown (-1)")
     root = flat_folder(folder, table["path_a"])
-    listing = file_listing(name, root, table, path, PUBLISHED, notes, aligned, allow_missing)
-    return replace(listing, notes=(*listing.notes, *aligned_note(listing.aligned, root)))
+    return aligned_note(pair_listing(name, root, table, path, FACTS.counts, notes, aligned, allow_missing,
+                                     PUBLISHED_MISTAKES), root)
 
 
 def folds_of(tokens: pd.Series, path: Path) -> np.ndarray:
@@ -50,10 +48,10 @@ def folds_of(tokens: pd.Series, path: Path) -> np.ndarray:
     folds, impostor = tokens.to_numpy().copy(), tokens.to_numpy() == 0
     late = np.flatnonzero(impostor[:-1] & ~impostor[1:]) + 1
     if len(late):
-        raise FiqaError(
-            f"{path}, line {2 * late[0] + 1}: a genuine pair (token {tokens[late[0]]}) after impostor pairs",
-            "genuine pairs come first, tokens 1 to 10, then impostor pairs, token 0, in the folds' order",
-        )
+        raise FiqaError(f"{path}, line {2 * late[0] + 1}: a genuine pair (token {tokens[late[0]]}) after "
+                        "impostor pairs",
+                        "genuine pairs come first, tokens 1 to 10, then impostor pairs, token 0, in the "
+                        "folds' order")
     numbers, sizes = np.unique(folds[~impostor], return_counts=True)
     regular = len(set(sizes)) == 1 and impostor.sum() == sizes.sum()
     folds[impostor] = np.repeat(numbers, sizes) if regular else -1

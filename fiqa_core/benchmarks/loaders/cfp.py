@@ -10,26 +10,28 @@ from pathlib import Path
 import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (PUBLISHED_MISTAKES, Protocol, file_listing, first_few,
-                                                      fold_notes, label_notes, read_lines, require)
+from fiqa_core.benchmarks.loaders.listing import Expected, Facts, Listing
+from fiqa_core.benchmarks.loaders.pair_checks import (PUBLISHED_MISTAKES, count_notes, first_few, list_lines,
+                                                      pair_listing, require)
 
-PUBLISHED = Protocol(genuine=3500, impostor=3500, folds=10)
-VIEWS = {"F": ("frontal", 5000), "P": ("profile", 2000)}  # and how many images the published lists have
+LISTS = {"F": "Pair_list_F.txt", "P": "Pair_list_P.txt"}
+VIEWS = {"F": "frontal", "P": "profile"}
+IMAGES = {"images in Pair_list_F.txt": 5000, "images in Pair_list_P.txt": 2000}
+FACTS = Facts("research; photographs of public figures", "take cfp-dataset.zip from cfpw.io", side=350,
+              expect=(Expected(path="Data/Images", pictures=7000),
+                      *(Expected(path=f"Protocol/{LISTS[view]}", lines=IMAGES[f"images in {LISTS[view]}"])
+                        for view in "FP"), Expected(path="Protocol/Split", files=40)),
+              counts={"genuine pairs": 3500, "impostor pairs": 3500, "folds": 10})
 LIST_LAYOUT = "lines are a running index from 1 and a path such as ../Data/Images/001/frontal/01.jpg"
-SPLIT_LAYOUT = (
-    "lines are two indices from 1, separated by a comma; the first in Pair_list_F.txt, the second in "
-)
+SPLIT_LAYOUT = "lines are two indices from 1, a comma between: the first in Pair_list_F.txt, the second in "
 
 
 def cfp(name: str, folder: str | Path, protocol: str = "FP", aligned: bool | None = None,
         allow_missing: bool = False) -> Listing:
     """The images of a CFP protocol, image_id = 001/frontal/01.jpg; the column `view` is frontal or profile.
 
-    folder         with Data and Protocol in it, or the one above
-    protocol       "FP", frontal against profile (CFP-FP), or "FF", frontal against frontal (CFP-FF)
-    aligned        None: 112 x 112 pictures are aligned crops, others are photographs
-    allow_missing  leave pairs of missing images out, with a note
+    folder     with Data and Protocol in it, or the one above
+    protocol   "FP", frontal against profile (CFP-FP), or "FF", frontal against frontal (CFP-FF)
     Raises FiqaError for lists and indices that are not of the layout, a pair whose folders contradict its
     label, missing images.
     """
@@ -37,14 +39,12 @@ def cfp(name: str, folder: str | Path, protocol: str = "FP", aligned: bool | Non
         raise FiqaError(f"CFP has no protocol {protocol!r}",
                         'use "FP" (frontal-profile) or "FF" (frontal-frontal)')
     root = _root(require(folder, "CFP folder", "folder"))
-    lists = {view: read_image_list(root / "Protocol" / f"Pair_list_{view}.txt", view)
-             for view in set(protocol)}
+    lists = {view: read_image_list(root / "Protocol" / LISTS[view], view) for view in sorted(set(protocol))}
     splits = root / "Protocol" / "Split" / protocol
-    table, notes = read_splits(splits, lists[protocol[0]], lists[protocol[1]], f"Pair_list_{protocol[1]}.txt")
-    notes = [*_list_notes(lists, root), *notes, *label_notes(table, splits, PUBLISHED_MISTAKES),
-             *fold_notes(table, splits, False)]
-    images = root / "Data" / "Images"
-    listing = file_listing(name, images, table, splits, PUBLISHED, notes, aligned, allow_missing)
+    table, notes = read_splits(splits, lists[protocol[0]], lists[protocol[1]], LISTS[protocol[1]])
+    sizes = {f"images in {LISTS[view]}": len(images) for view, images in lists.items()}
+    listing = pair_listing(name, root / "Data" / "Images", table, splits, FACTS.counts,
+                           [*count_notes(IMAGES, sizes), *notes], aligned, allow_missing, PUBLISHED_MISTAKES)
     listing.images["view"] = listing.images["image_id"].str.split("/").str[1]
     return listing
 
@@ -62,8 +62,8 @@ def read_image_list(path: Path, view: str) -> list[str]:
 
     Raises FiqaError naming the first line with another index than its own or an image of the other view.
     """
-    kind, images = VIEWS[view][0], []
-    for number, line in enumerate(read_lines(path), start=1):
+    kind, images = VIEWS[view], []
+    for number, line in enumerate(list_lines(path, LIST_LAYOUT), start=1):
         found = re.fullmatch(r"(\d+)\s+\S*Data[/\\]Images[/\\](\d+)[/\\](frontal|profile)[/\\](\S+)",
                              line.strip())
         if found is None:
@@ -77,11 +77,6 @@ def read_image_list(path: Path, view: str) -> list[str]:
                 "Pair_list_F.txt lists frontal images and Pair_list_P.txt profile images: get them again")
         images.append(f"{person}/{shown}/{file}")
     return images
-
-
-def _list_notes(lists: dict[str, list[str]], root: Path) -> list[str]:
-    return [f"{root}: Pair_list_{view}.txt has {len(images):,} images, the published list {VIEWS[view][1]:,}"
-            for view, images in sorted(lists.items()) if len(images) != VIEWS[view][1]]
 
 
 def read_splits(folder: Path, first: list[str], second: list[str],
@@ -111,26 +106,21 @@ def read_split(file: Path, first: list[str], second: list[str], second_list: str
     Raises FiqaError naming the first line that is no two indices, leaves the lists or contradicts `genuine`.
     """
     rows, layout = [], SPLIT_LAYOUT + second_list
-    for number, line in enumerate(read_lines(file), start=1):
+    for number, line in enumerate(list_lines(file, layout), start=1):
         fields = [field.strip() for field in line.split(",")]
         if len(fields) != 2 or not all(field.isdecimal() for field in fields):
             raise FiqaError(f"{file}, line {number}: {line!r} is not two indices", layout)
-        for index, images, name in zip(map(int, fields), (first, second), ("Pair_list_F.txt", second_list)):
+        for index, images, name in zip(map(int, fields), (first, second), (LISTS["F"], second_list)):
             if not 1 <= index <= len(images):
                 raise FiqaError(f"{file}, line {number}: {name} has no image {index}, it has {len(images):,}",
                                 layout)
         a, b = first[int(fields[0]) - 1], second[int(fields[1]) - 1]
         rows.append((a, b, a.split("/")[0], b.split("/")[0], number))
-    if not rows:
-        raise FiqaError(f"{file} is empty", layout)
     table = pd.DataFrame(rows, columns=["path_a", "path_b", "identity_a", "identity_b", "line"])
     wrong = (table["identity_a"] == table["identity_b"]) != bool(genuine)
     if wrong.any():
         row = table[wrong].iloc[0]
-        raise FiqaError(
-            f"{file}, line {row['line']}: {row['path_a']} and {row['path_b']} are "
-            f"{'two persons' if genuine else 'one person'}, as are {int(wrong.sum())} of this file's "
-            f"{len(table)} pairs",
-            layout,
-        )
+        raise FiqaError(f"{file}, line {row['line']}: {row['path_a']} and {row['path_b']} are "
+                        f"{'two persons' if genuine else 'one person'}, as are {int(wrong.sum())} of this "
+                        f"file's {len(table)} pairs", layout)
     return table

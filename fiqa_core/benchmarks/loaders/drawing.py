@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.benchmarks.loaders.pair_checks import first_few, read_csv
+from fiqa_core.base.files import read_csv, refuse
+from fiqa_core.benchmarks.loaders.pair_checks import first_few
 
 COLUMNS = ["a", "b", "genuine"]
 
@@ -45,20 +46,17 @@ def read_drawn_pairs(path: Path, identity: pd.Series) -> pd.DataFrame:
 
     Raises FiqaError for missing columns, images that are unknown, and labels that contradict the identities.
     """
-    table = read_csv(path, COLUMNS, "give a CSV file with the columns a, b, genuine")
+    table = read_csv(path, dict.fromkeys(COLUMNS, str), "give a CSV file with the columns a, b, genuine")
     strangers = sorted({*table["a"], *table["b"]} - set(identity.index))
     if strangers:
         raise FiqaError(f"{path}: {len(strangers)} images are not in the set: {first_few(strangers)}",
                         "the list belongs to another set, or to another selection of its folds")
     same = identity[table["a"]].to_numpy() == identity[table["b"]].to_numpy()
     wrong = table["genuine"].to_numpy() != np.where(same, "1", "0")
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise FiqaError(
-            f"{path}, line {row + 2}: genuine = {table['genuine'][row]!r}, but {table['a'][row]} and "
-            f"{table['b'][row]} show {'one identity' if same[row] else 'two identities'}",
-            "correct the line, or draw the list anew without this file",
-        )
+    shown = np.where(same, "one identity", "two identities")
+    refuse(wrong, path, lambda row: f"genuine = {table['genuine'][row]!r}, but {table['a'][row]} and "
+                                    f"{table['b'][row]} show {shown[row]}",
+           "correct the line, or draw the list anew without this file")
     return table[COLUMNS].assign(genuine=same.astype(np.int64))
 
 

@@ -13,12 +13,20 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (FilePictures, check_missing, existing, first_few,
-                                                      number_notes, read_columns, which_missing)
+from fiqa_core.benchmarks.loaders.listing import Expected, Facts, FilePictures, Listing
+from fiqa_core.benchmarks.loaders.pair_checks import (count_notes, first_few, left_out_note, missing_note,
+                                                      read_columns, require, which_missing)
 
 PUBLISHED = {"ijbc": {"faces": 469_375, "templates": 23_124, "pairs": 15_658_489, "genuine pairs": 19_557},
              "ijbb": {"faces": 227_630, "templates": 12_115, "pairs": 8_010_270, "genuine pairs": 10_270}}
+TERMS = "agreement with NIST; not given out since 2023-03-14"
+FACTS = Facts(TERMS, "only an own copy from before will do, in insightface's layout (loose_crop, meta)",
+              side=150,
+              expect=(Expected("images", "loose_crop", pictures=PUBLISHED["ijbc"]["faces"]),
+                      *(Expected(path=f"meta/ijbc_{part}.txt", lines=PUBLISHED["ijbc"][lines])
+                        for part, lines in (("name_5pts_score", "faces"), ("face_tid_mid", "faces"),
+                                            ("template_pair_label", "pairs")))),
+              counts=PUBLISHED["ijbc"], aligned=True)
 FACES = "a file name, a template id and a media id"
 POINTS = "a file name, x and y of five landmarks, and a detector score"
 PAIRS = "two template ids and a label"
@@ -31,7 +39,6 @@ def ijbc(name: str, folder: Path | str, meta: Path | str | None = None, images: 
     """The listing of IJB-C or IJB-B in `folder`, with given landmarks and template pairs.
 
     meta, images   where the three lists and the crops lie, if not in folder/meta and folder/loose_crop
-    allow_missing  leave out faces without a file and pairs of templates without a face, and count them
     Images have the column `detector_score` in [0, 1]; pairs' a and b are categoricals of template ids, so
     that 15.7 million pairs take 0.1 GB. Raises FiqaError for lists that do not fit together.
     """
@@ -43,26 +50,40 @@ def ijbc(name: str, folder: Path | str, meta: Path | str | None = None, images: 
     templates, codes = np.unique(faces["template"].to_numpy(), return_inverse=True)
     pairs = read_pairs(meta / f"{prefix}_template_pair_label.txt", templates)
     subject = subjects(pairs, templates, meta / f"{prefix}_template_pair_label.txt")
-    found = len(faces), len(templates), len(pairs), int(pairs["genuine"].sum())
-    counts = dict(zip(PUBLISHED[prefix], found))
-    notes = number_notes(counts, PUBLISHED[prefix], f"the published IJB-{prefix[-1].upper()}")
-    notes += face_notes(faces)
-    absent = which_missing(images, faces["name"].tolist())
-    check_missing(faces["name"][absent].tolist(), len(faces), "faces", images, allow_missing)
+    notes = template_counts(PUBLISHED[prefix], faces, templates, pairs) + face_notes(faces)
+    present, pairs, more = present_faces(faces["name"], images, codes, templates, pairs, meta, allow_missing)
+    faces, codes, ids = faces[present], codes[present], pd.Index(templates.astype(str))
+    return Listing(name, images_table(faces, ids[codes], ids[subject[codes]]), pairs,
+                   FilePictures(images, tuple(faces["name"])), landmarks=landmarks_of(faces),
+                   notes=(*notes, *more))
+
+
+def template_counts(published: dict, faces: pd.DataFrame, templates: np.ndarray,
+                    pairs: pd.DataFrame) -> list[str]:
+    """Notes on counts other than the published ones."""
+    return count_notes(published, {"faces": len(faces), "templates": len(templates), "pairs": len(pairs),
+                                   "genuine pairs": int(pairs["genuine"].sum())})
+
+
+def present_faces(names: pd.Series, folder: Path, codes: np.ndarray, templates: np.ndarray,
+                  pairs: pd.DataFrame,
+                  source: Path, allow_missing: bool) -> tuple[np.ndarray, pd.DataFrame, list[str]]:
+    """Which files `names` (N,) are there, the pairs between templates that keep a face, and notes.
+
+    codes   (N,) the templates' places; pairs' a and b are such places, and categoricals of ids in the result
+    """
+    absent = which_missing(folder, names)
+    notes = missing_note(names[absent].tolist(), len(names), "faces", source, folder, allow_missing)
     kept = np.bincount(codes[~absent], minlength=len(templates)) > 0
-    usable = kept[pairs["a"]] & kept[pairs["b"]]
-    if absent.any():
-        notes.append(f"{absent.sum():,} faces have no file; {(~usable).sum():,} pairs are left out with them")
-    faces, codes, pairs = faces[~absent], codes[~absent], pairs[usable].reset_index(drop=True)
-    ids = pd.Index(templates.astype(str))
-    return Listing(name, images_table(faces, ids[codes], ids[subject[codes]]),
-        pairs.assign(**{side: pd.Categorical.from_codes(pairs[side], ids) for side in "ab"}),
-        FilePictures(images, tuple(faces["name"])), landmarks=landmarks_of(faces), notes=tuple(notes))
+    usable, ids = kept[pairs["a"]] & kept[pairs["b"]], pd.Index(templates.astype(str))
+    pairs = pairs[usable].reset_index(drop=True)
+    pairs = pairs.assign(**{side: pd.Categorical.from_codes(pairs[side], ids) for side in "ab"})
+    return ~absent, pairs, notes + left_out_note(usable, source)
 
 
 def find_prefix(meta: Path) -> str:
     """ "ijbc" or "ijbb", whichever's lists lie in `meta`; FiqaError for neither or both."""
-    existing(meta, "folder of lists", "give meta: the folder that holds ijbc_face_tid_mid.txt")
+    require(meta, "folder of lists", "folder", "give meta: the folder that holds ijbc_face_tid_mid.txt")
     found = [prefix for prefix in PUBLISHED if (meta / f"{prefix}_face_tid_mid.txt").is_file()]
     if len(found) != 1:
         raise FiqaError(

@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.benchmarks.loaders.ijbc import PUBLISHED, template_codes
-from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (CutPictures, boxes_around, check_missing, number_notes,
-                                                      read_columns, read_csv, which_missing)
+from fiqa_core.base.files import read_csv
+from fiqa_core.benchmarks.loaders.ijbc import PUBLISHED, TERMS, present_faces, template_codes, template_counts
+from fiqa_core.benchmarks.loaders.listing import CutPictures, Expected, Facts, Listing, boxes_around
+from fiqa_core.benchmarks.loaders.pair_checks import read_columns
 
+FACTS = Facts(TERMS, "only an own copy from before will do (NIST's package with its folders protocols and "
+                     "images)",
+              expect=(Expected("images", "images"), Expected("meta", "protocols")), counts=PUBLISHED["ijbc"])
 TEMPLATES = ("ijbc_1N_gallery_G1.csv", "ijbc_1N_gallery_G2.csv", "ijbc_1N_probe_mixed.csv")
 MATCHES = "ijbc_11_G1_G2_matches.csv"
-KINDS = {"TEMPLATE_ID": np.int64, "SUBJECT_ID": np.int64, "FILENAME": str, "SIGHTING_ID": np.int64,
+KINDS = {"TEMPLATE_ID": int, "SUBJECT_ID": int, "FILENAME": str, "SIGHTING_ID": int,
          **dict.fromkeys(("FACE_X", "FACE_Y", "FACE_WIDTH", "FACE_HEIGHT"), float)}
 REMEDY = "copy the folder protocols of NIST's package completely"
 
@@ -28,7 +31,6 @@ def ijbc_nist(name: str, folder: Path | str, meta: Path | str | None = None, ima
 
     meta, images   where the CSV files and the pictures lie, if not in folder/protocols and folder/images
     margin         how many times the labelled box the picture is cut to (2.2: the crops of YTF)
-    allow_missing  leave out faces without a file and pairs of templates without a face, and count them
     Image ids are template/sighting/file. Pairs' a and b are categoricals. Raises FiqaError naming the file.
     """
     folder = Path(folder)
@@ -37,24 +39,18 @@ def ijbc_nist(name: str, folder: Path | str, meta: Path | str | None = None, ima
     faces, notes = read_templates(protocols)
     templates, first, codes = np.unique(faces["TEMPLATE_ID"], return_index=True, return_inverse=True)
     pairs = read_matches(protocols / MATCHES, templates, faces["SUBJECT_ID"].to_numpy()[first])
-    found = len(faces), len(templates), len(pairs), int(pairs["genuine"].sum())
-    notes += number_notes(dict(zip(PUBLISHED["ijbc"], found)), PUBLISHED["ijbc"], "the published IJB-C")
-    absent = which_missing(images, faces["FILENAME"].tolist())
-    check_missing(faces["FILENAME"][absent].tolist(), len(faces), "pictures", images, allow_missing)
-    kept = np.bincount(codes[~absent], minlength=len(templates)) > 0
-    usable = kept[pairs["a"]] & kept[pairs["b"]]
-    if absent.any():
-        notes.append(f"{absent.sum():,} faces have no file; {(~usable).sum():,} pairs are left out with them")
-    faces, pairs = faces[~absent], pairs[usable].reset_index(drop=True)
-    ids = pd.Index(templates.astype(str))
-    return Listing(name, images_table(faces),
-        pairs.assign(**{side: pd.Categorical.from_codes(pairs[side], ids) for side in "ab"}),
-        CutPictures(images, tuple(faces["FILENAME"]), face_boxes(faces, margin)), notes=tuple(notes))
+    notes += template_counts(FACTS.counts, faces, templates, pairs)
+    present, pairs, more = present_faces(faces["FILENAME"], images, codes, templates, pairs, protocols,
+                                         allow_missing)
+    faces = faces[present]
+    return Listing(name, images_table(faces), pairs,
+                   CutPictures(images, tuple(faces["FILENAME"]), face_boxes(faces, margin)),
+                   notes=(*notes, *more))
 
 
 def read_templates(protocols: Path) -> tuple[pd.DataFrame, list[str]]:
     """Faces of galleries and probes with the columns of KINDS, and notes; FiqaError for a defect."""
-    tables = [read_protocol(protocols / file) for file in TEMPLATES]
+    tables = [read_csv(protocols / file, KINDS, REMEDY)[list(KINDS)] for file in TEMPLATES]
     faces = pd.concat(tables, ignore_index=True)
     twice = faces.duplicated(["TEMPLATE_ID", "SIGHTING_ID", "FILENAME"])
     notes = [f"{twice.sum():,} faces are listed twice in a template and counted once"] if twice.any() else []
@@ -63,21 +59,6 @@ def read_templates(protocols: Path) -> tuple[pd.DataFrame, list[str]]:
         raise FiqaError(f"{protocols}: template {subjects.idxmax()} has {subjects.max()} subjects",
                         "restore the CSV files")
     return faces[~twice].reset_index(drop=True), notes
-
-
-def read_protocol(path: Path) -> pd.DataFrame:
-    """One protocol file; further columns are ignored. Raises FiqaError naming a column or a line."""
-    table = read_csv(path, list(KINDS), REMEDY)[list(KINDS)]
-    for column, kind in KINDS.items():
-        if kind is str:
-            continue
-        values = pd.to_numeric(table[column].replace("", "nan"), errors="coerce")
-        wrong = values.isna() & ((kind is not float) | ~table[column].str.lower().isin(("", "nan")))
-        if wrong.any():
-            row = int(wrong.to_numpy().argmax())
-            raise FiqaError(f"{path}, line {row + 2}: {column} is {table[column][row]!r}", REMEDY)
-        table[column] = values.astype(kind)
-    return table
 
 
 def read_matches(path: Path, templates: np.ndarray, subjects: np.ndarray) -> pd.DataFrame:

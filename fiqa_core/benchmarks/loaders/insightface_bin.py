@@ -17,7 +17,6 @@ import pickle
 import pickletools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -26,10 +25,18 @@ from scipy.sparse.csgraph import connected_components
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import decode_image
-from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (PUBLISHED_MISTAKES, Protocol, count_notes, fold_notes,
-                                                      folds_by_position, label_notes, look_aligned, require)
+from fiqa_core.benchmarks.loaders.listing import Expected, Facts, Listing
+from fiqa_core.benchmarks.loaders.pair_checks import (PUBLISHED_MISTAKES, count_notes, fold_notes,
+                                                      folds_by_position, label_notes, look_aligned,
+                                                      pair_counts, require)
+from fiqa_core.weights.salvage import Restricted
 
+LARGEST = {"genuine pairs": 3500, "impostor pairs": 3500}       # CFP's; the others have 3000
+PUBLISHED = {**dict.fromkeys(("cfp_fp", "cfp_ff"), LARGEST),
+             **dict.fromkeys(("lfw", "calfw", "cplfw", "agedb_30"), dict.fromkeys(LARGEST, 3000))}
+FACTS = Facts("non-commercial research", "it lies in the zip files of the training sets in insightface's "
+                                         "data-set zoo",
+              side=112, expect=(Expected("file"),), estimates=LARGEST, aligned=True)
 SOURCE = "get the file again from where it was published, and never open it with Python's own pickle"
 PLAIN_TYPES = ("u1", "b1", "i1", "i4", "i8")  # of images and labels
 
@@ -100,36 +107,18 @@ def names() -> dict:
     """What a pickle may name, as (module, name); new for every file, so that none changes another's."""
     containers = {"list": list, "tuple": tuple, "dict": dict, "set": set, "frozenset": frozenset}
     containers["bytearray"] = Bytearray()
-    calls = (("multiarray", "_reconstruct", Reconstruct()), ("multiarray", "scalar", Scalar()))
-    return {
-        **{
-            (builtins, name): kind
-            for builtins in ("builtins", "__builtin__")  # the latter in Python 2 and up to protocol 2
-            for name, kind in containers.items()
-        },
-        ("_codecs", "encode"): Latin1(),
-        ("numpy", "ndarray"): Array,
-        ("numpy", "dtype"): Dtype,
-        **{
-            (f"numpy.{core}.{module}", name): call
-            for core in ("core", "_core")
-            for module, name, call in (*calls, ("numeric", "_frombuffer", FromBuffer()))
-        },
-    }
+    calls = (("multiarray", "_reconstruct", Reconstruct()), ("multiarray", "scalar", Scalar()),
+             ("numeric", "_frombuffer", FromBuffer()))
+    known = {("_codecs", "encode"): Latin1(), ("numpy", "ndarray"): Array, ("numpy", "dtype"): Dtype}
+    for builtins in ("builtins", "__builtin__"):    # the latter in Python 2 and up to protocol 2
+        known |= {(builtins, name): kind for name, kind in containers.items()}
+    for core in ("core", "_core"):
+        known |= {(f"numpy.{core}.{module}", name): call for module, name, call in calls}
+    return known
 
 
-class Unpickler(pickle.Unpickler):
-    """Knows `names`; any other raises UnpicklingError, uncalled. Python 2's text comes back as bytes."""
-
-    def __init__(self, file: BinaryIO):
-        # "bytes" reads what Python 3 wrote as well: only Python 2's own strings, here images, depend on it
-        super().__init__(file, encoding="bytes")
-        self.names = names()
-
-    def find_class(self, module, name):
-        if (module, name) not in self.names:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return self.names[module, name]
+def _stranger(name: str):
+    raise pickle.UnpicklingError(f"it asks for {name}")
 
 
 def read_pickle(path: Path):
@@ -141,7 +130,8 @@ def read_pickle(path: Path):
     data = path.read_bytes()
     try:
         _check_memo(data)
-        return Unpickler(io.BytesIO(data)).load()
+        # "bytes" reads what Python 3 wrote as well: only Python 2's own strings, here images, depend on it
+        return Restricted(io.BytesIO(data), names(), _stranger, encoding="bytes").load()
     except pickle.UnpicklingError as error:
         raise FiqaError(f"{path} is not a plain verification set: {error}; nothing was run", SOURCE) from None
     except Exception as error:  # the pickle of a stranger: anything can happen here
@@ -170,8 +160,6 @@ def to_array(value: Array) -> np.ndarray:
 
 
 LAYOUT = "a .bin holds two things: a list of 2 N encoded images and a list of N labels, True for one person"
-PUBLISHED = {**dict.fromkeys(("lfw", "calfw", "cplfw", "agedb_30"), Protocol(3000, 3000)),
-             **dict.fromkeys(("cfp_fp", "cfp_ff"), Protocol(3500, 3500))}
 
 
 @dataclass(frozen=True)
@@ -198,15 +186,18 @@ def insightface_bin(name: str, file: str | Path) -> Listing:
     sides = contents.reshape(-1, 2)
     images = people(path.stem, first, sides[genuine == 1])
     ids, identities = images["image_id"].to_numpy(), images["identity"].to_numpy()
-    pairs = pd.DataFrame(
-        {"genuine": genuine, "fold": folds_by_position(genuine), "line": np.arange(len(sides))}
-    )
+    fold, unknown = folds_by_position(genuine, path)
+    pairs = pd.DataFrame({"genuine": genuine, "fold": fold, "line": np.arange(len(sides))})
     for side, rows in zip("ab", sides.T):
         pairs = pairs.assign(**{f"path_{side}": ids[rows], f"identity_{side}": identities[rows]})
     read = EncodedPictures(tuple(encoded[row] for row in first), tuple(ids))
     table = pairs.rename(columns={"path_a": "a", "path_b": "b"})[["a", "b", "genuine", "fold"]]
-    notes = _notes(path, pairs, images, len(encoded))
-    return Listing(name, images, table, read, look_aligned(read, len(images), path), notes=notes)
+    notes = [*label_notes(pairs, path, PUBLISHED_MISTAKES, unit="pair"), *fold_notes(pairs, path), *unknown,
+             *count_notes(PUBLISHED.get(path.stem.lower(), {}), pair_counts(pairs, images))]
+    if len(encoded) > len(images):
+        notes.append(f"{path}: {len(encoded) - len(images):,} of {len(encoded):,} images repeat another; "
+                     "each is kept once")
+    return Listing(name, images, table, read, look_aligned(read, len(images), path), notes=tuple(notes))
 
 
 def read_bin(path: Path) -> tuple[list[bytes], np.ndarray]:
@@ -265,17 +256,3 @@ def people(stem: str, first: np.ndarray, genuine: np.ndarray) -> pd.DataFrame:
     ids = np.array([f"{stem}/{row // 2:06d}_{row % 2}" for row in first])
     images = pd.DataFrame({"image_id": ids, "identity": ids[leader[person]]})
     return images.assign(template_id=ids, media_id=ids)
-
-
-def _notes(path: Path, pairs: pd.DataFrame, images: pd.DataFrame, pictures: int) -> tuple[str, ...]:
-    notes = label_notes(pairs, path, PUBLISHED_MISTAKES, unit="pair") + fold_notes(
-        pairs, path, disjoint=False
-    )
-    if pictures > len(images):
-        notes.append(
-            f"{path}: {pictures - len(images):,} of {pictures:,} images repeat another; each is kept once"
-        )
-    if (pairs["fold"] == -1).any():
-        notes.append(f"{path}: its tenths are not half genuine each, folds are unknown (-1)")
-    published = PUBLISHED.get(path.stem.lower())
-    return (*notes, *(count_notes(published, pairs, images) if published else ()))

@@ -1,17 +1,84 @@
-"""What a loader of an official form yields: which images there are, how each is read, which are compared.
+"""What a loader of an official form yields, what is published about the form, and how pictures are read.
 
 A listing holds no pixels. `benchmarks/store.py` reads its images in order, aligns them and writes a face set.
 """
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import PAIR_COLUMNS
+from fiqa_core.base.images import read_image
 
 LISTING_COLUMNS = ("image_id", "identity", "template_id", "media_id")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One file or folder of a form: named by an option of the suite, or by a path below its folder
+    ("a|b": the first of them that is there).
+
+    pictures, folders, files, lines   how many the published copy holds; at_least: fewer than this is a fault
+    sha256   digest -> which version of the file has it
+    """
+
+    option: str | None = None
+    path: str | None = None
+    pictures: int | None = None
+    folders: int | None = None
+    files: int | None = None
+    lines: int | None = None
+    at_least: int | None = None
+    sha256: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is published about a form: the loader compares its counts, the doctor reads all of it.
+
+    terms, get   what to accept, and how to come by it
+    side         shorter side of a photograph in pixels, for the detector's time
+    expect       files and folders of a copy
+    counts       what the published copy holds, by the name that notes give it ("genuine pairs")
+    estimates    the like where nothing is published or the suite decides: reckoned with, not compared
+    aligned      True where no detector is needed
+    """
+
+    terms: str
+    get: str
+    side: int = 250
+    expect: tuple[Expected, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+    estimates: dict[str, int] = field(default_factory=dict)
+    aligned: bool = False
+
+    @property
+    def known(self) -> dict[str, int]:
+        """Counts and estimates."""
+        return self.estimates | self.counts
+
+    @property
+    def genuine(self) -> int | None:
+        """Comparisons of one person."""
+        return self.known.get("genuine pairs")
+
+    @property
+    def impostor(self) -> int | None:
+        """Comparisons of two people."""
+        every = self.known.get("pairs")
+        return self.known.get("impostor pairs") if every is None else every - self.genuine
+
+    @property
+    def images(self) -> int | None:
+        """Faces that are prepared at most: two of each pair, and no more than there are pictures."""
+        faces = self.known.get("images in pairs", self.known.get("faces"))
+        if faces is not None or self.genuine is None:
+            return faces
+        return min([2 * (self.genuine + self.impostor),
+                    *(part.pictures for part in self.expect if part.pictures)])
 
 
 @dataclass(frozen=True)
@@ -49,3 +116,50 @@ class Listing:
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+@dataclass(frozen=True)
+class FilePictures:
+    """Row -> picture of the file `folder / names[row]`, uint8 (H, W, 3); FiqaError if it is not intact.
+
+    `failed` are rows whose list says that no face was found: a FiqaError too, so that they count as failures.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    failed: frozenset[int] = frozenset()
+
+    def __call__(self, row: int) -> np.ndarray:
+        if row in self.failed:
+            raise FiqaError(f"{self.names[row]} is listed as a failure (fte = 1)", "set fte to 0 to use the "
+                                                                                   "image")
+        return read_image(self.folder / self.names[row])
+
+
+@dataclass(frozen=True)
+class CutPictures:
+    """Faces labelled in whole pictures: row -> uint8 (H, W, 3) RGB inside a box.
+
+    boxes   (N, 4) int left, top, right, bottom in pixels of folder/names[row], cut to its borders
+    Raises FiqaError if the file cannot be decoded or the box lies outside it.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    boxes: np.ndarray
+
+    def __call__(self, row: int) -> np.ndarray:
+        picture, box = read_image(self.folder / self.names[row]), self.boxes[row]
+        left, top = np.maximum(box[:2], 0)
+        part = picture[top : max(box[3], 0), left : max(box[2], 0)]
+        if not part.size:
+            size = f"{picture.shape[1]} x {picture.shape[0]}"
+            raise FiqaError(f"{self.names[row]}: the labelled face lies outside the {size} pixels",
+                            "correct its box")
+        return part
+
+
+def boxes_around(centres: np.ndarray, sizes: np.ndarray, margin: float) -> np.ndarray:
+    """(N, 4) int left, top, right, bottom around centres (N, 2), `margin` times as large as sizes (N, 2)."""
+    half = sizes * margin / 2
+    return np.rint(np.hstack([centres - half, centres + half])).astype(np.int64)

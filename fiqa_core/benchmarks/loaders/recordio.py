@@ -19,9 +19,14 @@ import pandas as pd
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import empty_pairs
 from fiqa_core.base.images import decode_image
-from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import existing, first_few, read_columns
+from fiqa_core.benchmarks.loaders.listing import Expected, Facts, Listing
+from fiqa_core.benchmarks.loaders.pair_checks import first_few, read_columns, require
 
+FACTS = Facts("non-commercial research",
+              "take a training set of insightface's data-set zoo (CASIA-WebFace is faces_webface_112x112)",
+              side=112,
+              expect=(Expected(path="train.rec"), Expected(path="train.idx"),
+                      Expected(path="property", lines=1, at_least=0)), aligned=True)
 MAGIC = 0xCED7230A
 FRAME = 8  # bytes of magic number, flag and length
 HEADER = 24  # bytes of flag, label, id, id2
@@ -42,15 +47,13 @@ class RecordFile:
     @classmethod
     def open(cls, path: Path, keys: np.ndarray, offsets: np.ndarray) -> "RecordFile":
         """Check the offsets against the file. Raises FiqaError if it is missing or offsets lie outside."""
-        size = existing(path, "record file", "it belongs beside its .idx file").stat().st_size
+        size = require(path, "record file", remedy="it belongs beside its .idx file").stat().st_size
         wrong = (offsets < 0) | (offsets % 4 != 0) | (offsets + FRAME + HEADER > size)
         if wrong.any():
             row = int(wrong.argmax())
-            raise FiqaError(
-                f"{path} has {size:,} bytes, but {wrong.sum()} offsets of the index lie outside it or are no "
-                f"multiple of 4, key {keys[row]} at {offsets[row]:,} first",
-                "the file is cut off or not the index's; " + REMEDY,
-            )
+            raise FiqaError(f"{path} has {size:,} bytes, but {wrong.sum()} offsets of the index lie outside "
+                            f"it or are no multiple of 4, key {keys[row]} at {offsets[row]:,} first",
+                            "the file is cut off or not the index's; " + REMEDY)
         return cls(path, keys, offsets, size)
 
     def offsets_of(self, keys: np.ndarray) -> np.ndarray:
@@ -103,10 +106,8 @@ def read_record(path: Path, offset: int, place: str) -> bytes:
 
 
 def _no_record(place: str, offset: int, magic: int) -> FiqaError:
-    return FiqaError(
-        f"{place}: no record starts at byte {offset:,} (0x{magic:08x}, not the magic number 0x{MAGIC:08x})",
-        "the index does not belong to the file; " + REMEDY,
-    )
+    return FiqaError(f"{place}: no record starts at byte {offset:,} (0x{magic:08x}, not the magic number "
+                     f"0x{MAGIC:08x})", "the index does not belong to the file; " + REMEDY)
 
 
 def _split(place: str) -> FiqaError:
@@ -116,7 +117,6 @@ def _split(place: str) -> FiqaError:
 
 EXACT = 2**24  # labels are float32: larger keys are rounded, and ranges of keys with them
 SPOT_CHECKS = 500
-RESTORE = "restore train.rec and train.idx from one copy of the set"
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def recordio(name: str, folder: Path | str, stem: str = "train", identities: int
     records = RecordFile.open(folder / f"{stem}.rec", *read_index(folder / f"{stem}.idx"))
     keys, identity, notes = list_images(records)
     if not len(keys):
-        raise FiqaError(f"{records.path} holds no image", RESTORE)
+        raise FiqaError(f"{records.path} holds no image", REMEDY)
     count = len(np.unique(identity))
     if count != classes:
         notes.append(f"property announces {classes:,} identities, the records hold {count:,}")
@@ -163,7 +163,7 @@ def recordio(name: str, folder: Path | str, stem: str = "train", identities: int
 
 def read_property(path: Path) -> int:
     """Number of identities of the one line `identities,height,width`; FiqaError unless 112 x 112."""
-    existing(path, "file", "it lies beside train.rec and holds `identities,112,112`")
+    require(path, "file", remedy="it lies beside train.rec and holds `identities,112,112`")
     fields = path.read_text(encoding="utf-8", errors="replace").strip().split(",")
     if len(fields) != 3 or not all(field.strip().isdecimal() for field in fields):
         raise FiqaError(f"{path}: {','.join(fields)!r} is not `identities,height,width`", "restore the file")
@@ -179,7 +179,7 @@ def read_index(path: Path) -> tuple[np.ndarray, np.ndarray]:
     table = read_columns(path, kinds, "a key and a byte offset, separated by a tab", "\t")
     if table["key"].duplicated().any():
         twice = table["key"][table["key"].duplicated()].iloc[0]
-        raise FiqaError(f"{path}: key {twice} occurs twice", RESTORE)
+        raise FiqaError(f"{path}: key {twice} occurs twice", REMEDY)
     table = table.sort_values("key")
     return table["key"].to_numpy(), table["offset"].to_numpy()
 
@@ -190,7 +190,7 @@ def list_images(records: RecordFile) -> tuple[np.ndarray, np.ndarray, list[str]]
     if records.keys[0] != 0 or flag == 0:
         return records.keys, _image_labels(records, records.keys), []
     if flag < 2:
-        raise FiqaError(f"{records.path}: record 0 is a directory, but holds no range of keys", RESTORE)
+        raise FiqaError(f"{records.path}: record 0 is a directory, but holds no range of keys", REMEDY)
     first, end = map(int, span)
     images = records.keys[(records.keys >= 1) & (records.keys < first)]
     if end > EXACT:
@@ -208,7 +208,7 @@ def directory(records: RecordFile, images: np.ndarray, people: np.ndarray) -> np
         raise FiqaError(
             f"{records.path}: {len(absent) or 'all'} identity records of the directory are not in the index: "
             f"{first_few(absent)}",
-            RESTORE,
+            REMEDY,
         )
     flag, start, end = np.nan_to_num(records.labels(people), nan=-1).astype(np.int64).T
     wrong = (flag < 2) | (start < 1) | (end < start) | (end > people[0])
@@ -219,7 +219,7 @@ def directory(records: RecordFile, images: np.ndarray, people: np.ndarray) -> np
         raise FiqaError(
             f"{records.path}: identity record {people[row]} claims the images {start[row]} to "
             f"{end[row] - 1}, which are another's, or no images (those are 1 to {people[0] - 1})",
-            RESTORE,
+            REMEDY,
         )
     place = np.searchsorted(start[order], images, side="right") - 1
     owner = order[np.maximum(place, 0)]
@@ -228,7 +228,7 @@ def directory(records: RecordFile, images: np.ndarray, people: np.ndarray) -> np
         raise FiqaError(
             f"{records.path}: {(~owned).sum()} images belong to no identity record: "
             f"{first_few(images[~owned])}",
-            RESTORE,
+            REMEDY,
         )
     return owner
 
@@ -253,7 +253,7 @@ def _spot_check(records: RecordFile, images: np.ndarray, identity: np.ndarray) -
         raise FiqaError(
             f"{records.path}: the directory makes the images {span[0]} to {span[1]} one identity of its own, "
             f"but their labels are {first[row]} and {last[row]}, or are another identity's",
-            RESTORE,
+            REMEDY,
         )
 
 

@@ -8,16 +8,19 @@ from pathlib import Path
 import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import sha256
 from fiqa_core.benchmarks.loaders.lfw import OFFICIAL, official_pairs
-from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (Protocol, file_listing, first_few, fold_notes,
-                                                      label_notes, read_lines, require, sha256)
+from fiqa_core.benchmarks.loaders.listing import Expected, Facts, Listing
+from fiqa_core.benchmarks.loaders.pair_checks import first_few, list_lines, pair_listing, require
 
-PUBLISHED = Protocol(genuine=3000, impostor=3000, folds=10, images=7263, identities=3743)
-SCORES = 13233  # images that xqlfw_scores.txt rates
-SCORE_LAYOUT = (
-    "xqlfw_scores.txt has the header `ID Num Score` and lines of a name, an image number, a score in [0, 1]"
-)
+SCORES = 13_233  # images, all of which xqlfw_scores.txt rates
+FACTS = Facts("MIT (package), the photographs are LFW's",
+              "take xqlfw.zip and xqlfw_pairs.txt of release 1.0 on github.com/Martlgap/xqlfw",
+              expect=(Expected("folder", pictures=SCORES), Expected("pairs", lines=6001)),
+              counts={"genuine pairs": 3000, "impostor pairs": 3000, "folds": 10, "images in pairs": 7263,
+                      "identities": 3743})
+SCORE_LAYOUT = ("xqlfw_scores.txt has the header `ID Num Score` and lines of a name, an image number, a "
+                "score in [0, 1]")
 LFW_FOLDERS = ("lfw", "lfw_funneled", "lfw-funneled", "lfw-deepfunneled", "images_deepfunneled")
 
 
@@ -25,9 +28,7 @@ def xqlfw(name: str, folder: str | Path, pairs: str | Path, scores: str | Path |
           aligned: bool | None = None, allow_missing: bool = False) -> Listing:
     """The images of xqlfw_pairs.txt; with xqlfw_scores.txt as `scores` also their column `xqlfw_score`.
 
-    folder         of the unpacked archive: people are looked for in it and up to two levels below
-    aligned        None: 112 x 112 pictures are aligned crops, others are photographs
-    allow_missing  leave pairs of missing images out, with a note
+    folder   of the unpacked archive: people are looked for in it and up to two levels below
     Raises FiqaError for a list that is not of LFW's layout or is LFW's own, labels that contradict the
     names, missing images and a score file of another layout.
     """
@@ -35,12 +36,10 @@ def xqlfw(name: str, folder: str | Path, pairs: str | Path, scores: str | Path |
     if sha256(path) == OFFICIAL["pairs.txt"]:
         raise FiqaError(f"{path} is LFW's own list, not XQLFW's", "give xqlfw_pairs.txt")
     table, root, notes = official_pairs(path, folder)
-    notes += label_notes(table, path) + fold_notes(table, path, disjoint=False)
     if root.name in LFW_FOLDERS:
-        notes.append(
-            f"{root} is named as LFW's folder: XQLFW's images have LFW's names but are not LFW's images"
-        )
-    listing = file_listing(name, root, table, path, PUBLISHED, notes, aligned, allow_missing)
+        notes.append(f"{root} is named as LFW's folder: XQLFW's images have LFW's names but are not LFW's "
+                     "images")
+    listing = pair_listing(name, root, table, path, FACTS.counts, notes, aligned, allow_missing)
     return listing if scores is None else with_scores(listing, require(scores, "score file"))
 
 
@@ -64,9 +63,9 @@ def with_scores(listing: Listing, path: Path) -> Listing:
 
 def read_scores(path: Path) -> pd.Series:
     """Scores (float, [0, 1]) by person and image number; FiqaError naming the first wrong line."""
-    lines = read_lines(path)
-    if not lines or lines[0].split() != ["ID", "Num", "Score"]:
-        raise FiqaError(f"{path}, line 1: {(lines or [''])[0]!r} is not the header", SCORE_LAYOUT)
+    lines = list_lines(path, SCORE_LAYOUT)
+    if lines[0].split() != ["ID", "Num", "Score"]:
+        raise FiqaError(f"{path}, line 1: {lines[0]!r} is not the header", SCORE_LAYOUT)
     rows = [_score_line(path, number, line) for number, line in enumerate(lines[1:], start=2)]
     table = pd.DataFrame(rows, columns=["ID", "Num", "Score"])
     twice = table.duplicated(["ID", "Num"])

@@ -16,19 +16,24 @@ from scipy.io import loadmat
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import IMAGE_SUFFIXES
-from fiqa_core.benchmarks.loaders.listing import Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (CutPictures, FilePictures, boxes_around, check_missing,
-                                                      existing, first_existing, number_notes)
+from fiqa_core.benchmarks.loaders.listing import (CutPictures, Expected, Facts, FilePictures, Listing,
+                                                  boxes_around)
+from fiqa_core.benchmarks.loaders.pair_checks import (count_notes, first_existing, left_out_note, list_lines,
+                                                      missing_note, require)
 
+CLIPS = 3425
+FACTS = Facts("research only", "register on www.cs.tau.ac.il/~wolf/ytfaces", side=240,
+              expect=(Expected(path="frame_images_DB|aligned_images_DB", folders=CLIPS),
+                      Expected("splits", "splits.txt|meta_data/splits.txt|meta_data/meta_and_splits.mat")),
+              counts={"splits": 10, "genuine pairs": 2_500, "impostor pairs": 2_500},
+              estimates={"faces": 30 * CLIPS, "templates": CLIPS})
 LAYOUT = "a line holds split, pair, first clip, second clip, 1 if same, separated by commas, after one header"
 PAIRS_REMEDY = "copy splits.txt from the set's site, or the folder meta_data from its archive"
 
 
 def read_splits(path: Path) -> pd.DataFrame:
     """a, b ("Name/v"), genuine, fold of splits.txt in its order; FiqaError naming the first wrong line."""
-    lines = (
-        existing(path, "pair list", PAIRS_REMEDY).read_text(encoding="utf-8", errors="replace").splitlines()
-    )
+    lines = list_lines(require(path, "pair list", remedy=PAIRS_REMEDY), LAYOUT)
     rows = [_pair(path, number, line) for number, line in enumerate(lines, 1) if number > 1 and line.strip()]
     if not rows:
         raise FiqaError(f"{path} lists no pair", LAYOUT)
@@ -66,10 +71,8 @@ def read_mat(path: Path) -> pd.DataFrame:
     places = np.append(first, second)
     whole = (places >= 1) & (places <= len(clips)) & (places % 1 == 0)
     if not (np.isin(same, (0, 1)).all() and whole.all()):
-        raise FiqaError(
-            f"{path}: Splits holds a label other than 0 and 1, or a clip number outside 1 to {len(clips)}",
-            PAIRS_REMEDY,
-        )
+        raise FiqaError(f"{path}: Splits holds a label other than 0 and 1, or a clip number outside 1 to "
+                        f"{len(clips)}", PAIRS_REMEDY)
     a, b = (clips[side.astype(int) - 1] for side in (first, second))
     fold = np.repeat(np.arange(1, splits.shape[2] + 1), len(splits))
     return pd.DataFrame({"a": a, "b": b, "genuine": same.astype(int), "fold": fold})
@@ -85,21 +88,17 @@ def check_splits(pairs: pd.DataFrame, path: Path) -> None:
     wrong = ((person["a"] == person["b"]) != (pairs["genuine"] == 1)).to_numpy()
     if wrong.any():
         pair = pairs.iloc[int(wrong.argmax())]
-        raise FiqaError(
-            f"{path}: {wrong.sum()} labels contradict the names of their clips, first {pair['a']} and "
-            f"{pair['b']} with label {pair['genuine']}",
-            "clips of one person lie in one folder; restore the list or correct the labels",
-        )
+        raise FiqaError(f"{path}: {wrong.sum()} labels contradict the names of their clips, first "
+                        f"{pair['a']} and {pair['b']} with label {pair['genuine']}",
+                        "clips of one person lie in one folder; restore the list or correct the labels")
     sides = pd.concat([pd.DataFrame({"person": person[side], "fold": pairs["fold"]}) for side in "ab"])
     spread = sides.drop_duplicates().groupby("person").size()
     if (spread > 1).any():
-        raise FiqaError(
-            f"{path}: {(spread > 1).sum()} persons occur in several splits, {spread.idxmax()} first",
-            "the ten splits of YTF share no person; restore the list",
-        )
+        raise FiqaError(f"{path}: {(spread > 1).sum()} persons occur in several splits, {spread.idxmax()} "
+                        "first",
+                        "the ten splits of YTF share no person; restore the list")
 
 
-PUBLISHED = {"splits": 10, "genuine pairs": 2_500, "impostor pairs": 2_500}
 VARIANTS = {"frames": "frame_images_DB", "aligned": "aligned_images_DB"}
 BOX_LAYOUT = r"a line holds Name\v\v.frame.jpg,0,x,y,width,height,0.0,1 with the centre and size of the face"
 
@@ -108,28 +107,27 @@ def ytf(name: str, folder: Path | str, variant: str = "frames", splits: Path | s
         frames: int = 30, margin: float = 2.2, allow_missing: bool = False) -> Listing:
     """The listing of YouTube Faces in `folder`.
 
-    variant        "frames" (pictures cut to `margin` times the labelled box: the factor of the set's own
-                   crops) or "aligned"
-    splits         the pair list, if not folder/splits.txt or folder/meta_data/meta_and_splits.mat; for
-                   instance the corrected one
-    frames         at most so many per clip, evenly spaced by their numbers' order
-    allow_missing  leave out pairs of clips without a frame, and count them
+    variant   "frames" (pictures cut to `margin` times the labelled box: the factor of the set's own crops) or
+              "aligned"
+    splits    the pair list, if not folder/splits.txt or folder/meta_data/meta_and_splits.mat; for instance
+              the corrected one
+    frames    at most so many per clip, evenly spaced by their numbers' order
     Images have the column `frame`. Template and medium of a frame are its clip, "Name/v". Raises FiqaError
     naming file and line.
     """
     folder = Path(folder)
     if variant not in VARIANTS or frames < 1:
         raise FiqaError(f"variant {variant!r} with {frames} frames", 'use "frames" or "aligned", frames >= 1')
-    root = existing(folder / VARIANTS[variant], "folder", "unpack it there, or choose the other variant")
+    root = require(folder / VARIANTS[variant], "folder", "folder", "unpack it there, or choose the other "
+                                                                   "variant")
     pairs, notes = clip_pairs(folder, splits and Path(splits))
     clips = sorted({*pairs["a"], *pairs["b"]})
     tables = {clip: clip_frames(root, clip, variant) for clip in clips}
     absent = [clip for clip in clips if not len(tables[clip])]
-    check_missing(absent, len(clips), "clips", root, allow_missing)
-    if absent:
-        usable = ~(pairs["a"].isin(absent) | pairs["b"].isin(absent))
-        notes.append(f"{len(absent)} clips have no frame; {(~usable).sum()} pairs are left out with them")
-        pairs = pairs[usable].reset_index(drop=True)
+    notes += missing_note(absent, len(clips), "clips", folder, root, allow_missing)
+    usable = ~(pairs["a"].isin(absent) | pairs["b"].isin(absent))
+    notes += left_out_note(usable, folder)
+    pairs = pairs[usable].reset_index(drop=True)
     images = pd.concat([evenly(table, frames) for table in tables.values() if len(table)], ignore_index=True)
     if (folder / "YTFErrors.csv").is_file() and splits is None:
         notes.append("YTFErrors.csv is not applied; give splits: the corrected list, to use one")
@@ -147,8 +145,8 @@ def clip_pairs(folder: Path, splits: Path | None) -> tuple[pd.DataFrame, list[st
     pairs = read_mat(path) if path.suffix == ".mat" else read_splits(path)
     check_splits(pairs, path)
     genuine = int(pairs["genuine"].sum())
-    counts = dict(zip(PUBLISHED, (pairs["fold"].nunique(), genuine, len(pairs) - genuine)))
-    notes = number_notes(counts, PUBLISHED, "the published YTF")
+    notes = count_notes(FACTS.counts, {"splits": pairs["fold"].nunique(), "genuine pairs": genuine,
+                                       "impostor pairs": len(pairs) - genuine})
     if text is not None and mat is not None and text != mat:
         other = {*read_mat(mat).itertuples(index=False, name=None)}
         differ = len(other.symmetric_difference(pairs.itertuples(index=False, name=None)))
@@ -189,7 +187,7 @@ def _numbered_files(root: Path, clip: str) -> dict[int, str]:
 
 def labelled_faces(path: Path, clip: str) -> pd.DataFrame:
     """image_id, x, y (centre), width, height of the faces of one clip in a person's label file."""
-    existing(path, "label file", "it belongs to frame_images_DB; unpack the archive completely")
+    require(path, "label file", remedy="it belongs to frame_images_DB; unpack the archive completely")
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         fields = line.split(",")

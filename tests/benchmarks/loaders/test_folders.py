@@ -5,7 +5,7 @@ import pytest
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import write_image
 from fiqa_core.benchmarks.loaders import load_listing
-from tests.helpers.true_forms import edit, face
+from tests.helpers.true_forms import face
 
 PEOPLE = ("Ann", "Bob", "Cyd")
 
@@ -104,76 +104,16 @@ def test_templates_are_compared(place):
     assert "1 of 2 pairs were left out for want of their images" in listing.notes[1]
 
 
-@pytest.mark.parametrize(
-    "line, text, message",
-    [
-        (1, "a,b,same,fold", "pairs.csv lacks column label\n.*names the columns: a, b, label"),
-        (3, "Bob/1.png,,1,1", "pairs.csv, line 3: no b"),
-        (3, "Bob/1.png,Bob/2.png,yes,1", "line 3: a label that is neither 0 nor 1"),
-        (3, "Bob/1.png,Bob/2.png,1,first", "line 3: a fold that is no number"),
-        (3, "Bob/1.png,Bob/1.png,1,1", "line 3: a pair of one image with itself"),
-        (3, "Bob/1.png,Bob/2.png,0,1", "line 3: a label that contradicts the identities"),
-        (3, "Bob/1.png,Bob/7.png,1,1", "pairs.csv: 1 of 7 images are not in .*: Bob/7.png\n.*allow_missing"),
-        (3, "Bob/1.png,Bob.png,1,1", "1 images lie in no person's folder: Bob.png"),
-        (3, "Bob/1.png,Bob/2.png,1,1,5,6", "pairs.csv is no CSV table: .*line 3"),
-    ],
-)
-def test_defects_of_pairs(place, line, text, message):
-    edit(place / "pairs.csv", line, text)
-    with pytest.raises(FiqaError, match=message):
-        load(place)
-
-
-@pytest.mark.parametrize(
-    "line, text, message",
-    [
-        (1, "id,path,identity,media_id,template_id,fte,camera", "images.csv lacks column image_id"),
-        (3, ",Ann/2.png,Ann Smith,,,0,x", "images.csv, line 3: no image_id"),
-        (3, "ann2,,Ann Smith,,,0,x", "line 3: no path"),
-        (3, "ann2,Ann/2.png,,,,0,x", "line 3: no identity"),
-        (3, "ann1,Ann/2.png,Ann Smith,,,0,x", "line 3: an image_id that occurs before"),
-        (3, "ann2,Ann/2.png,Ann Smith,,,no,x", "line 3: fte is neither 0 nor 1"),
-        (
-            3,
-            "ann2,Ann/2.png,Ann Smith,,bob1,0,x",
-            r"line 3: a template of several identities \(as have 2 lines",
-        ),
-        (3, "ann2,Ann/9.png,Ann Smith,,,0,x", "images.csv: 1 of 6 images are not in .*: Ann/9.png"),
-        (3, "ann3,Ann/2.png,Ann Smith,,,0,x", "pairs.csv, line 2: a template that images.csv does not list"),
-        (
-            3,
-            "ann2,Ann/2.png,Bob Smith,,,0,x",
-            r"pairs.csv, line 2: a label that contradicts .* \(as have 2 lines",
-        ),
-    ],
-)
-def test_defects_of_images(place, line, text, message):
-    write_images(place)
-    edit(place / "images.csv", line, text)
-    with pytest.raises(FiqaError, match=message):
-        load(place)
-
-
-def test_missing_files_may_be_left_out(place):
-    (place / "Bob/2.png").unlink()
-    listing = load(place, allow_missing=True)
-    assert len(listing) == 5 and len(listing.pairs) == 4 and list(listing.pairs.index) == [0, 1, 2, 3]
-    assert (
-        "1 of 6 images are not in" in listing.notes[0] and "Bob/2.png; they were left out" in listing.notes[0]
-    )
-    assert "2 of 6 pairs were left out for want of their images" in listing.notes[1]
-
-
 def test_files_that_are_not_there(place):
     with pytest.raises(FiqaError, match="face folder .*none is missing"):
         load(place / "none")
     with pytest.raises(FiqaError, match=r"table \(pairs.csv\) .*other.csv is missing"):
         load(place, pairs=place / "other.csv")
     (place / "pairs.csv").write_text("")
-    with pytest.raises(FiqaError, match="pairs.csv is no CSV table: No columns"):
+    with pytest.raises(FiqaError, match="pairs.csv is empty"):
         load(place)
     (place / "pairs.csv").write_bytes(b"\xff\xfe\x00a,b")
-    with pytest.raises(FiqaError, match="pairs.csv is no CSV table"):
+    with pytest.raises(FiqaError, match="pairs.csv is UTF-16 text"):
         load(place)
     (place / "pairs.csv").write_text("a,b,label\n")
     with pytest.raises(FiqaError, match="pairs.csv has no rows"):

@@ -34,7 +34,7 @@ def test_tables(folder):
         ("11", "12", 1, -1), ("21", "22", 1, -1), ("11", "22", 0, -1),
         ("11", "30", 1, -1), ("21", "30", 0, -1),
     ]  # fmt: skip
-    assert listing.notes[2] == "5 pairs; the published IJB-C has 15,658,489"
+    assert listing.notes[2] == "5 pairs, published are 15,658,489"
 
 
 def test_faces_are_cut_around_their_labels(folder):
@@ -43,24 +43,6 @@ def test_faces_are_cut_around_their_labels(folder):
     assert (listing.read(2) == whole[8:56, 20:60]).all()  # the box 30, 20, 20 x 24, twice as large
     assert listing.read(6).shape == (36, 30, 3)  # cut off at the corner
     assert listing.read(5).shape == (112, 112, 3)  # no label: the whole picture
-
-
-@pytest.mark.parametrize(
-    "file, line, text, expected",
-    [
-        (G2, 1, "TEMPLATE,SUBJECT_ID,FILENAME,SIGHTING_ID", "G2.csv lacks column TEMPLATE_ID, FACE_X"),
-        (G2, 2, "21,two,img/5.jpg,503,30,20,20,24,", "G2.csv, line 2: SUBJECT_ID is 'two'"),
-        (G2, 2, "21,2,img/5.jpg,503,left,20,20,24,", "G2.csv, line 2: FACE_X is 'left'"),
-        (PROBES, 2, "11,2,img/4.jpg,502,30,20,20,24,", "template 11 has 2 subjects"),
-        (PROBES, 2, "12,1,img/44.jpg,502,30,20,20,24,", "1 of 7 pictures are not in"),
-        (MATCHES, 2, "21;22", "matches.csv, line 2: '21;22' is not two template ids, separated by a comma"),
-        (MATCHES, 2, "21,77", "matches.csv, line 2: 1 templates are in no face list: 77"),
-    ],
-)
-def test_defects(folder, file, line, text, expected):
-    change_line(folder / "protocols" / file, line, text)
-    found = message(folder)
-    assert expected in found and "remedy: " in found
 
 
 def test_a_face_listed_twice_is_counted_once(folder):
@@ -75,6 +57,5 @@ def test_missing_pictures_and_files(folder):
     assert listing.pairs.astype({"a": str})["a"].tolist() == ["11", "11", "11"]  # template 21 is gone
     whole = read_image(folder / "images" / "img" / "4.jpg")
     assert np.array_equal(listing.read(3), whole[8:56, 20:60])  # rows still belong to their pictures
-    assert listing.notes[-1] == "1 faces have no file; 2 pairs are left out with them"
     (folder / "protocols" / PROBES).unlink()
     assert "ijbc_1N_probe_mixed.csv is missing" in message(folder)

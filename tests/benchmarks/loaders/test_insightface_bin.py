@@ -55,7 +55,7 @@ def test_ids_people_and_folds(tmp_path, crops):
     assert listing.pairs["fold"].tolist() == [fold for fold in range(1, 11) for _ in "ab"]
     text = "\n".join(listing.notes)
     assert "19 of 40 images repeat another; each is kept once" in text
-    assert "10 genuine pairs, the published protocol has 3,500" in text
+    assert "10 genuine pairs, published are 3,500" in text
 
 
 @pytest.mark.parametrize("protocol", range(6))

@@ -2,27 +2,12 @@
 import pickle
 import struct
 
-import cv2
 import numpy as np
 import pytest
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.loaders.recordio import choose, recordio
-from tests.helpers.forms_writers import change_line, picture, record, write_recordio
-
-OWNERS = [0, 0, 0, 1, 1, 2]  # identity of the images 1 to 6
-RANGES = [(1, 4), (4, 6), (6, 7)]
-
-
-def jpeg(seed: int) -> bytes:
-    return cv2.imencode(".jpg", picture(seed)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-
-
-def records(owners=OWNERS, ranges=RANGES) -> list[bytes]:
-    """A directory (7, 10), six images, three identity records; image 2 has an array of labels."""
-    images = [record(2, (owner, 9.0), jpeg(n)) if n == 2 else record(0, (owner,), jpeg(n))
-              for n, owner in enumerate(owners, 1)]  # fmt: skip
-    return [record(2, (7, 10)), *images, *(record(2, span) for span in ranges)]
+from tests.helpers.forms_writers import OWNERS, RANGES, jpeg, picture, record, records, write_recordio
 
 
 @pytest.fixture
@@ -93,29 +78,6 @@ def test_property(folder):
     assert "'3;112;112' is not `identities,height,width`" in message(folder)
     (folder / "property").unlink()
     assert "property is missing" in message(folder)
-
-
-@pytest.mark.parametrize(
-    "line, text, expected",
-    [
-        (3, "2", "train.idx, line 3: '2' is not a key and a byte offset, separated by a tab"),
-        (3, "2\tfar", "train.idx, line 3"),
-        (3, "1\t0", "train.idx: key 1 occurs twice"),
-        (
-            3,
-            "2\t99999999",
-            "offsets of the index lie outside it or are no multiple of 4, key 2 at 99,999,999 first",
-        ),
-        (3, "2\t-4", "key 2 at -4 first"),
-        (3, "2\t41", "key 2 at 41 first"),
-        (10, None, "1 identity records of the directory are not in the index: 9"),
-        (8, "7\t44", "record 7: no record starts at byte 44"),
-    ],
-)
-def test_defects_of_the_index(folder, line, text, expected):
-    change_line(folder / "train.idx", line, text)
-    found = message(folder)
-    assert expected in found and "remedy: " in found
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,9 @@ def test_tables(folder):
     first = images[images["template_id"] == "Ann_A/3"]
     assert list(first["frame"]) == [98, 99, 100, 101, 102, 103]  # by number: as text 100 comes before 98
     assert list(first["image_id"])[2] == "Ann_A/3/3.100.jpg" and set(first["identity"]) == {"Ann_A"}
-    assert listing.notes == ("2 splits; the published YTF has 10",
-                             "2 genuine pairs; the published YTF has 2,500",
-                             "2 impostor pairs; the published YTF has 2,500")
+    assert listing.notes == ("2 splits, published are 10",
+                             "2 genuine pairs, published are 2,500",
+                             "2 impostor pairs, published are 2,500")
 
 
 def test_frames_are_cut_around_the_labelled_face(folder):
@@ -101,35 +101,11 @@ def test_errata_are_announced(folder):
     assert "YTFErrors" not in str(ytf("YTF", folder, splits=corrected).notes)
 
 
-@pytest.mark.parametrize(
-    "line, text, expected",
-    [
-        (2, "1, 1, Ann_A/0, Ann_A/3", "splits.txt, line 2: '1, 1, Ann_A/0, Ann_A/3' is no pair"),
-        (2, "1, 1, Ann_A/0, Ann_A/3, yes, 7, 7", "line 2"),
-        (3, "1, 2, Ann_A, Bob_B/3, 0, 7, 8", "line 3: 'Ann_A' is no clip"),
-        (3, "1, 2, Ann_A/0, Bob_B/3, 1, 7, 8", "1 labels contradict the names of their clips, first Ann_A/0"),
-        (3, "1, 2, Ann_A/0, Ann_A/3, 0, 7, 8", "1 labels contradict"),
-        (4, "2, 1, Ann_A/0, Ann_A/3, 1, 7, 7", "1 persons occur in several splits, Ann_A first"),
-        (3, "1, 2, Ann_A/0, Bob_B/9, 0, 7, 8", "1 of 6 clips are not in"),
-    ],
-)
-def test_defects_of_the_list(folder, line, text, expected):
-    change_line(folder / "splits.txt", line, text)
-    found = message(folder)
-    assert expected in found and "remedy: " in found
-
-
 def test_no_list(folder):
     (folder / "splits.txt").write_text("split number, pair number\n")
     assert "splits.txt lists no pair" in message(folder)
     (folder / "splits.txt").unlink()
     assert "holds neither splits.txt nor meta_data/meta_and_splits.mat" in message(folder)
-
-
-@pytest.mark.parametrize("text", [r"Ann_A\0\0.98.jpg,0,40,30,0,20,0.0,1", r"Ann_A\0\0.98.jpg,0,40"])
-def test_defects_of_the_labels(folder, text):
-    change_line(folder / "frame_images_DB" / "Ann_A.labeled_faces.txt", 1, text)
-    assert "Ann_A.labeled_faces.txt, line 1" in message(folder)
 
 
 def test_missing_clips(folder):
@@ -138,7 +114,6 @@ def test_missing_clips(folder):
     assert "1 of 6 clips are not in" in message(folder) and "Cy_C/3" in message(folder)
     listing = ytf("YTF", folder, allow_missing=True)
     assert rows(listing) == [PAIRS[0], PAIRS[1], PAIRS[3]]
-    assert listing.notes[-1] == "1 clips have no frame; 1 pairs are left out with them"
     (folder / "frame_images_DB" / "Ann_A.labeled_faces.txt").unlink()
     assert "Ann_A.labeled_faces.txt is missing" in message(folder)
 

@@ -40,11 +40,11 @@ from fiqa_core.recognisers.swin import SwinFace
 from fiqa_core.recognisers.zoo import CATALOGUE, entry, recogniser_from_catalogue, recogniser_from_config
 from fiqa_core.weights import fit
 from fiqa_core.weights.catalogue import Model
-from fiqa_core.weights.fit import Undrawn, Unfit, faults, needed
+from fiqa_core.weights.fit import Undrawn, Unfit, faults
 from fiqa_core.weights.formats.pytorch import write_atomically
 from fiqa_core.weights.onnx_network import OnnxNetwork
 from fiqa_core.weights.tensors import KERAS, ONNX, locate, read_tensors, recognise
-from fiqa_core.weights.unwrap import unwrap
+from fiqa_core.weights.unwrap import needed, unwrap
 
 EDIFFIQA = {"L": partial(IResNet, DEPTHS[100]), "M": partial(IResNet, DEPTHS[50]),
             "S": partial(IResNet, DEPTHS[18]), "T": MobileFaceNetUnit}
@@ -358,7 +358,7 @@ def onnx_recogniser(path: str | Path, embedding_size: int, content: bytes | None
     return recogniser.freeze()
 
 
-# Files beside networks: names of other frameworks, what a file that does not fit here would fit, official files
+# Names of other frameworks, what a file that does not fit here would fit, official files
 
 TRANSLATORS = (iresnet.from_mxnet, pfe.from_tensorflow, lightqnet.from_tensorflow)
 CLOSE = 0.5                         # share of fitting keys from which an architecture is worth naming

@@ -1,4 +1,5 @@
 """Weights into a network, every key and shape checked."""
+import sys
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -7,7 +8,7 @@ from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.weights.unwrap import State, Translator, unwrap
+from fiqa_core.weights.unwrap import State, Translator, needed, surplus, unwrap
 
 SHOWN = 4                           # keys of a kind in a message
 DRAWING = {torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.erfinv_, init.uniform_, init.normal_,
@@ -43,28 +44,39 @@ def load_strictly(network: nn.Module, content: Mapping, what: str,
     Raises Unfit that names missing, unexpected and mis-shaped keys.
     """
     wanted = network.state_dict()
-    state = unwrap(content, wanted, translators)
-    wanted = needed(wanted, state)
+    try:
+        state = unwrap(content, wanted, translators)
+    except FiqaError as error:
+        raise FiqaError(f"{what}: {error.problem}", error.remedy) from None
     if not state:
         raise FiqaError(f"{what}: there is no tensor in it", "give the file of the weights themselves")
     found = faults(state, wanted)
     if found:
         raise Unfit(f"{what}: {'; '.join(found)}", "check that it holds the network itself")
-    network.load_state_dict(state)
+    used = {key: state[key] for key in needed(wanted, state)}
+    check_finite(used, what)
+    network.load_state_dict(used)
+    if len(used) < len(state):
+        print(f"{what}: {len(state) - len(used)} counters of a profiler are left out "
+              f"({', '.join(list(state.keys() - used)[:SHOWN])}, ...)", file=sys.stderr)
 
 
-def needed(wanted: State, state: State) -> State:
-    """`wanted` without the counters of batches that `state` lacks, as files before torch 0.4.1 do."""
-    return {key: value for key, value in wanted.items()
-            if key in state or not key.endswith("num_batches_tracked")}
+def check_finite(tensors: State, what: str) -> None:
+    """Raise FiqaError, naming the tensors, where a value is infinite or no number."""
+    wrong = [key for key, value in tensors.items()
+             if value.is_floating_point() and not value.is_meta and not value.isfinite().all()]
+    if wrong:
+        raise FiqaError(f"{what}: {_listed('not finite', wrong, tensors)}",
+                        "fetch the file again, or train the network anew: no score of it would mean anything")
 
 
 def faults(state: State, wanted: State) -> list[str]:
     """What keeps `state` from being `wanted`: up to three lists of keys; [] where it fits."""
+    wanted = needed(wanted, state)
     shapes = [f"{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}"
               for key, value in wanted.items() if key in state and state[key].shape != value.shape]
     lists = (_listed("missing", [key for key in wanted if key not in state], wanted),
-             _listed("unexpected", [key for key in state if key not in wanted], state),
+             _listed("unexpected", surplus(state, wanted), state),
              _listed("mis-shaped", shapes, wanted))
     return [text for text in lists if text]
 

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.weights.fit import Undrawn
+from fiqa_core.weights.fit import Undrawn, check_finite
 from fiqa_core.weights.formats.cursor import Damaged
 from fiqa_core.weights.formats.keras import read_model
 from fiqa_core.weights.tensors import damaged
@@ -223,6 +223,7 @@ def read_keras_network(path: Path, shape: tuple[int, int, int], outputs: int) ->
         raise damaged(path, "Keras HDF5", error) from None
     if config is None:
         raise FiqaError(f"{path} holds weights without the network they belong to (no model_config)", WHOLE)
+    check_finite({name: tensor for layer in weights.values() for name, tensor in layer.items()}, str(path))
     try:
         with Undrawn():
             network = KerasNetwork(config, weights)

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.weights.fit import check_finite
+from fiqa_core.weights.formats.tensorflow import last, message
 
 
 class OnnxNetwork(nn.Module):
@@ -25,6 +27,7 @@ class OnnxNetwork(nn.Module):
         super().__init__()
         self.path, self.content = Path(path), content
         self.session = _session(self.path, content)
+        check_finite(read_initializers(content or self.path.read_bytes()), str(path))
         inputs = self.session.get_inputs()
         shape = inputs[0].shape if len(inputs) == 1 else []
         if len(shape) != 4 or shape[1] != 3:
@@ -61,6 +64,25 @@ class OnnxQualityNetwork(OnnxNetwork):
             raise FiqaError(f"{self.path} has outputs {shapes}, none of which is one number per image",
                             "give the model of a quality network")
         return outputs[-1] if len(outputs) > 1 else outputs[0][:, :0], outputs[0]
+
+
+FLOATS = {1: torch.float32, 10: torch.float16, 11: torch.float64, 16: torch.bfloat16}
+
+
+def read_initializers(content: bytes) -> dict[str, torch.Tensor]:
+    """Weights of a model that are floats, by name, flat; those in files of their own are left out.
+
+    Numbers of fields are those of onnx.proto: ModelProto.graph, GraphProto.initializer, TensorProto.
+    """
+    found = {}
+    for part in message(last(message(content), 7, b"")).get(5, []):
+        weight = message(part)
+        raw, kind = last(weight, 9, b""), last(weight, 2, 0)
+        raw = raw or b"".join(map(bytes, weight.get(4, [])))            # float_data, packed
+        if kind in FLOATS and len(raw):
+            found[bytes(last(weight, 8, b"")).decode(errors="replace")] = torch.frombuffer(
+                bytearray(raw), dtype=FLOATS[kind])
+    return found
 
 
 def _session(path: Path, content: bytes | None):

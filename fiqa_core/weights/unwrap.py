@@ -12,9 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 
-WRAPPERS = ("state_dict", "net_state_dict", "model")
-PREFIXES = ("module.", "model.", "features.", "base_model.", "backbone.")
-MOST_LAYERS = 4                     # of wrappers and prefixes around one another
+from fiqa_core.base.errors import FiqaError
+
+WRAPPERS = ("state_dict", "net_state_dict", "model_state_dict", "model", "net", "network", "backbone")
+PREFIXES = ("module.", "model.", "net.", "network.", "features.", "base_model.", "backbone.")
+COMPILED = "_orig_mod."             # what torch.compile puts into keys, wherever it was applied
+PROFILED = ("total_ops", "total_params")        # what a count of operations (thop) leaves in each layer
+MOST_LAYERS = 6                     # of wrappers and prefixes around one another
 # The four dicts of SwinFace's file, each a part of the full network; the first alone is the recogniser.
 SWINFACE = ("backbone", "fam", "tss", "om")
 # Heads of losses and of quality that lie beside a backbone whose keys have a prefix.
@@ -32,33 +36,50 @@ def unwrap(content: Mapping, wanted: State, translators: Iterable[Translator] = 
     wanted       the network's own state dict, of which only keys and shapes count
     translators  of foreign names, tried on every part
     Where a prefix is taken off, keys without it are kept as they are, unless they are those of a known head:
-    the loader then reports them. Where nothing fits, the largest state dict comes back.
+    the loader then reports them. Where nothing fits, the largest state dict comes back. Raises FiqaError
+    where two parts fit entirely and differ.
     """
-    best, most = {}, (-1, -1)
-    for state in views(content, translators):
+    best, most, whole = {}, (-1, -1), {}
+    for place, state in views(content, translators):
         fitting = sum(key in state and state[key].shape == value.shape for key, value in wanted.items())
         if (fitting, len(state)) > most:
             best, most = state, (fitting, len(state))
-        if fitting == len(wanted) == len(state):
-            break
-    return best
+        if fitting == len(needed(wanted, state)) and not surplus(state, wanted):
+            whole.setdefault(place, state)
+    first, *others = whole.values() or [best]
+    if not all(torch.equal(state[key], first[key]) for state in others for key in needed(wanted, first)):
+        raise FiqaError(f"the network is there twice, with different weights: under {' and '.join(whole)}",
+                        "save the one that is meant in a file of its own")
+    return first
 
 
-def views(content: Mapping, translators: Iterable[Translator], layers: int = MOST_LAYERS) -> Iterator[State]:
-    """All ways to look at a file, from the outermost inwards."""
-    state = {key: value for key, value in content.items()
+def needed(wanted: State, state: State) -> State:
+    """`wanted` without the counters of batches that `state` lacks, as files before torch 0.4.1 do."""
+    return {key: value for key, value in wanted.items()
+            if key in state or not key.endswith("num_batches_tracked")}
+
+
+def surplus(state: State, wanted: State) -> list[str]:
+    """Keys of `state` that the network has not; those that a profiler left there do not count."""
+    return [key for key in state if key not in wanted and key.rpartition(".")[2] not in PROFILED]
+
+
+def views(content: Mapping, translators: Iterable[Translator], place: str = "the file itself",
+          layers: int = MOST_LAYERS) -> Iterator[tuple[str, State]]:
+    """All ways to look at a file, from the outermost inwards: where in the file, and what is there."""
+    state = {key.replace(COMPILED, ""): value for key, value in content.items()
              if isinstance(key, str) and isinstance(value, torch.Tensor)}
-    yield state
-    yield from filter(None, (translate(state) for translate in translators))
-    yield from _swinface(content)
+    for found in (state, *(translate(state) for translate in translators), *_swinface(content)):
+        if found:
+            yield place, found
     if not layers:
         return
     for wrapper in WRAPPERS:
         if isinstance(content.get(wrapper), Mapping):
-            yield from views(content[wrapper], translators, layers - 1)
+            yield from views(content[wrapper], translators, repr(wrapper), layers - 1)
     for prefix in PREFIXES:
         if any(key.startswith(prefix) for key in state):
-            yield from views(_without(prefix, state), translators, layers - 1)
+            yield from views(_without(prefix, state), translators, f"{place}, {prefix}*", layers - 1)
 
 
 def _without(prefix: str, state: State) -> State:

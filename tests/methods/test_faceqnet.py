@@ -168,6 +168,8 @@ DEFECTS = {
                        "axes in the order 'channels_first'"),
     "dilated": (lambda net: relative(net, "conv1/7x7_s2", dilation_rate=[2, 2]), "is dilated"),
     "another axis": (lambda net: relative(net, "conv2_1_3x3/bn", axis=1), "normalised along axis 1"),
+    "not finite": (lambda net: net.weights["dense_1"]["dense_1/bias:0"].fill_(torch.inf),
+                   "1 not finite of .*: dense_1/bias:0"),
     "another input": (lambda net: relative(net, "base_input", batch_input_shape=[None, 160, 160, 3]),
                       r"takes images of shape \(160, 160, 3\), not \(224, 224, 3\)"),
     "no options": (lambda net: layer(net, "avg_pool").pop("config"), "not as Keras 2 writes it: KeyError"),

@@ -122,3 +122,16 @@ def test_an_onnx_recogniser_goes_through_the_pipeline_as_one_file(tmp_path):
     assert again.name == "SFace" and float(again.std) == pytest.approx(1 / 255)
     save_recogniser(again, tmp_path / "twice.pt")
     assert torch.equal(load_recogniser("x", tmp_path / "twice.pt")(images), recogniser(images))
+
+
+@pytest.mark.parametrize("weight", [
+    numpy_helper.from_array(np.array([1, np.nan], np.float32), "spoilt"),
+    helper.make_tensor("spoilt", TensorProto.FLOAT, [2], [1.0, np.inf]),
+    numpy_helper.from_array(np.array([np.inf], np.float16), "spoilt")])
+def test_a_weight_that_is_not_finite_is_named(tmp_path, weight):
+    model(tmp_path / "net.onnx", [512])
+    spoilt = onnx.load(tmp_path / "net.onnx")
+    spoilt.graph.initializer.append(weight)
+    onnx.save(spoilt, tmp_path / "net.onnx")
+    with pytest.raises(FiqaError, match="net.onnx: 1 not finite of 2: spoilt"):
+        load_recogniser("iresnet50", tmp_path / "net.onnx")

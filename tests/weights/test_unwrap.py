@@ -48,6 +48,12 @@ def prefixed(prefix, state=STATE):
     {"state_dict": {**prefixed("features."), "fc.weight": HEAD}},
     prefixed("module."),
     prefixed("backbone."),
+    prefixed("_orig_mod."),                                                     # of torch.compile
+    prefixed("module._orig_mod."),
+    {"layer1._orig_mod.0.bn1.weight" if key == KEYS[1] else key: value for key, value in STATE.items()},
+    {"epoch": 1, "model_state_dict": prefixed("_orig_mod.module.")},
+    {"model": {"backbone": prefixed("network."), "head": {"fc.weight": HEAD}}, "optimizer_state_dict": {}},
+    {"net": {"state_dict": prefixed("net.")}},
     {**prefixed("base_model."), "mlp.l1.weight": HEAD, "mlp.l1.bias": HEAD, "mlp.l2.weight": HEAD,
      "mlp.l2.bias": HEAD},
     {"step": 3, "model": prefixed("module."), "ema": prefixed("ema_model."), "opt": {}, "scaler": None},
@@ -84,6 +90,39 @@ def test_swinfaces_four_dicts_make_the_full_model_and_the_recogniser(name, few):
 def test_wrappers_around_the_real_keys(name, wrap, few):
     """MagFace's last batch norm is itself called `features`, eDifFIQA's backbone keeps its `base_model.`."""
     load_strictly(without_memory(name), wrap(outline(name)), name)
+
+
+def test_a_network_that_is_there_twice_has_to_be_the_same():
+    copy = {key: value.clone() for key, value in STATE.items()}
+    assert unwrap({"model": STATE, "net": copy}, STATE) == STATE
+    other = {key: value + 1 for key, value in STATE.items()}
+    with pytest.raises(FiqaError, match="twice, with different weights: under 'model' and 'net'"):
+        unwrap({"epoch": 3, "model": STATE, "net": other}, STATE)
+
+
+OLD = {"before torch 0.4.1": lambda s: {k: v for k, v in s.items() if not k.endswith("num_batches_tracked")},
+       "half precision": lambda s: {k: v.half() if v.is_floating_point() else v for k, v in s.items()},
+       "double precision": lambda s: {k: v.double() if v.is_floating_point() else v for k, v in s.items()},
+       "profiled": lambda s: s | {"total_ops": torch.zeros(1), "conv1.bn.total_params": torch.zeros(1)}}
+
+
+@pytest.mark.parametrize("kind", OLD)
+def test_what_torch_itself_loads_is_loaded(kind, tmp_path, capsys):
+    state = {key: value.half().to(value.dtype) for key, value in xiaoccer().items()}
+    torch.save({"model_state_dict": prefixed("_orig_mod.", OLD[kind](state))}, tmp_path / "a.pth")
+    found = fiqa_core.load_recogniser("mobilefacenet_xiaoccer", tmp_path / "a.pth").network.state_dict()
+    assert all(torch.equal(found[key], value) for key, value in state.items())
+    assert all(found[key].dtype == value.dtype for key, value in state.items())
+    assert ("2 counters of a profiler are left out" in capsys.readouterr().err) == (kind == "profiled")
+
+
+def test_values_that_are_not_finite_are_named(tmp_path):
+    state = xiaoccer()
+    state["conv1.bn.running_var"][2] = torch.nan
+    torch.save(state, tmp_path / "a.pth")
+    assert message(tmp_path / "a.pth") == (
+        f"{tmp_path}/a.pth as mobilefacenet_xiaoccer: 1 not finite of 333: conv1.bn.running_var\n"
+        "  remedy: fetch the file again, or train the network anew: no score of it would mean anything")
 
 
 def test_what_lies_beside_a_prefix_and_is_no_known_head_is_reported():

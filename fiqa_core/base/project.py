@@ -9,6 +9,7 @@ import yaml
 
 from fiqa_core.base.errors import FiqaError
 
+METHOD_SECTIONS = ("methods", "baselines", "distilled", "training_free", "analytical")
 SUITES = Path(__file__).resolve().parent.parent / "suites"
 
 
@@ -62,6 +63,12 @@ def settings(section: str | None = None) -> dict:
                             f"known here: {', '.join(value) if isinstance(value, dict) else 'nothing'}")
         value = value[key]
     return value
+
+
+def method_sections() -> dict[str, str]:
+    """Slug -> section of params.yaml of every quality method that the active suite asks for."""
+    suite = settings()
+    return {slug: section for section in METHOD_SECTIONS for slug in suite.get(section) or ()}
 
 
 def _read(path: Path) -> dict:

@@ -14,7 +14,7 @@ from fiqa_core.challenges.operating_points import (CHECKED, Application, Operati
 from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks
-from fiqa_core.pipeline.score import load_scores
+from fiqa_core.reporting.beside import load_scores
 
 KEYS = ["method", "application", "rule"]
 TRANSFER = [*KEYS, "fnmr_goal", "benchmark", *CHECKED, "verdict", "fmr_verdict"]
@@ -77,7 +77,7 @@ class Pool:
     """
 
     def __init__(self, slug: str, wanted: list[str]):
-        benchmarks, scores = load_benchmarks(), load_scores()
+        benchmarks, scores = load_benchmarks(), load_scores(failed=True)
         self.pairs = {name: benchmark_pairs(faces) for name, faces in benchmarks.items()}
         self.similarity = {name: pairs.similarity(load_embeddings(slug, name))
                            for name, pairs in self.pairs.items()}

@@ -10,10 +10,10 @@ from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.project import settings
 from fiqa_core.pipeline.prepare import benchmark_names, load_benchmarks
 from fiqa_core.pipeline.recognise import compared_recognisers, pipeline_recogniser
-from fiqa_core.pipeline.score import load_scores, pipeline_method, score_face_set
+from fiqa_core.pipeline.score import pipeline_method, score_face_set
 from fiqa_core.recognisers.recogniser import embed
-from fiqa_core.reporting.beside import order_methods
-from fiqa_core.reporting.names import METHODS
+from fiqa_core.reporting.beside import load_scores, suite_methods
+from fiqa_core.reporting.names import order_methods
 
 
 def with_settings(function, section: str, **given):
@@ -47,8 +47,8 @@ def chosen_recognisers(wanted: list[str]) -> dict[str, str]:
 
 def available_methods(wanted: list[str]) -> dict[str, str]:
     """Slug -> display name of the `wanted` that have scores in this suite. Raises FiqaError if none has."""
-    scored = set(load_scores()["method"])
-    found = {slug: METHODS[slug] for slug in wanted if METHODS.get(slug) in scored}
+    scored, names = set(load_scores(failed=True)["method"]), suite_methods()
+    found = {slug: names[slug] for slug in wanted if names.get(slug) in scored}
     if not found:
         raise FiqaError(f"params.yaml, challenges: none of {', '.join(wanted)} has scores in this suite",
                         f"scored are {', '.join(sorted(scored))}")

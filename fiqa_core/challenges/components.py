@@ -12,14 +12,15 @@ from fiqa_core.base.images import to_batch
 from fiqa_core.base.project import settings
 from fiqa_core.challenges.chosen_faces import chosen_recognisers, pair_subset, saved_scores, with_settings
 from fiqa_core.challenges.component_measures import COMPONENTS, OCCLUSION, FaceSpace
-from fiqa_core.challenges.component_statistics import (explained, mean_pauc, percentiles,
-                                                       rank_correlations, target_table, with_fusions)
+from fiqa_core.challenges.component_statistics import (explained, mean_pauc, percentiles, rank_correlations,
+                                                       target_table, with_fusions)
 from fiqa_core.evaluation.comparisons import benchmark_pairs
 from fiqa_core.evaluation.curves import Measure, Settings
 from fiqa_core.evaluation.ranks import harm
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks, load_sets
-from fiqa_core.pipeline.score import load_scores, score_face_set
+from fiqa_core.pipeline.score import score_face_set
+from fiqa_core.reporting.beside import load_scores
 from fiqa_core.reporting.figure_faces import benchmark_faces, choose_benchmark, pictures, spread_of_quality
 
 BATCH = 128
@@ -53,7 +54,7 @@ def _measure(comparisons: int, recogniser: str, space: dict, limit: float) -> Ve
     sets = {name: pair_subset(faces, comparisons, settings("seed"))
             for name, faces in load_benchmarks().items()}
     measures = dict(COMPONENTS) | face_space(**space)
-    scores = load_scores()
+    scores = load_scores(failed=True)
     components = {name: component_table(faces, measures) for name, faces in sets.items()}
     methods = {name: saved_scores(faces, scores) for name, faces in sets.items()}
     images = pd.concat([faces.images for faces in sets.values()], ignore_index=True)

@@ -24,8 +24,7 @@ from fiqa_core.rendering.identity import sample_identities
 from fiqa_core.rendering.nuisance import draw
 from fiqa_core.rendering.realism import LEVELS
 from fiqa_core.rendering.renderer import render_faces
-from fiqa_core.reporting.beside import order_methods
-from fiqa_core.reporting.names import METHODS
+from fiqa_core.reporting.names import METHODS, order_methods
 from fiqa_core.reporting.published import load_published
 
 Faces = tuple[np.ndarray, np.ndarray]

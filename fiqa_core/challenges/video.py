@@ -20,8 +20,8 @@ from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs, me
 from fiqa_core.evaluation.thresholds import threshold_at_fmr
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks
-from fiqa_core.pipeline.score import load_scores
 from fiqa_core.rendering.face_sets import load_protocol, rendered_benchmark
+from fiqa_core.reporting.beside import load_scores
 
 ALL, RANDOM_ONE, RANDOM_HALF = "all frames, plain mean", "one random frame", "random half, mean"
 BEST, WORST, HALF, WEIGHTED = "best frame", "worst frame", "better half, mean", "all frames, weighted mean"
@@ -206,7 +206,7 @@ def _rendered(slugs: dict, recognisers: dict, protocol: str, frames: int, drift:
 
 def _prepared(faces: FaceSet, slugs: dict, recognisers: dict):
     vectors = {name: load_embeddings(slug, faces.name) for slug, name in recognisers.items()}
-    scores = saved_scores(faces, load_scores(), list(slugs.values()))
+    scores = saved_scores(faces, load_scores(failed=True), list(slugs.values()))
     return faces, benchmark_pairs(faces), vectors, _with_truth(faces, scores.dropna(axis=1))
 
 

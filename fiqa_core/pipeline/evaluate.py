@@ -14,8 +14,9 @@ from fiqa_core.loading import kind_of, load_quality_as_recogniser
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks
 from fiqa_core.pipeline.recognise import compared_recognisers
-from fiqa_core.pipeline.score import load_scores, quality_path
+from fiqa_core.pipeline.score import quality_path
 from fiqa_core.recognisers.recogniser import embed
+from fiqa_core.reporting.beside import load_scores
 from fiqa_core.reporting.names import METHODS
 from fiqa_core.weights.tensors import ONNX, recognise
 
@@ -26,7 +27,7 @@ def evaluate_benchmarks() -> dict[str, pd.DataFrame]:
     benchmarks, names = load_benchmarks(), compared_recognisers()
     embeddings = {(name, benchmark): partial(load_embeddings, slug, benchmark)
                   for slug, name in names.items() for benchmark in benchmarks}
-    tables = evaluate(benchmarks, embeddings, load_scores(), settings("evaluation"))
+    tables = evaluate(benchmarks, embeddings, load_scores(failed=True), settings("evaluation"))
     tables["double_role"] = double_role(benchmarks)
     replicates = tables.pop("replicates")
     for name, table in tables.items():

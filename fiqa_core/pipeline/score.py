@@ -133,12 +133,6 @@ def quality_path(slug: str, model: int) -> Path:
     return project.build() / "quality" / slug / f"{number}.pt"
 
 
-def load_scores() -> pd.DataFrame:
-    """All score tables of results/scores in one: benchmark, image_id, method, score."""
-    files = sorted((project.results() / "scores").glob("*.csv"))
-    return pd.concat([pd.read_csv(path, dtype={"image_id": str}) for path in files], ignore_index=True)
-
-
 SHARD = 256                         # images between two savings of half-finished scores
 
 

@@ -4,12 +4,18 @@ import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation.ranks import kendall, spearman
-from fiqa_core.reporting.beside import beside, comparable, load_measured, order_methods
+from fiqa_core.reporting.beside import beside, comparable, load_measured
+from fiqa_core.reporting.names import order_methods
 from fiqa_core.reporting.published import SIGNS, as_measured, load_published, pick
 
 PAUC_COLUMNS = ("benchmark", "recogniser", "method", "preset", "discard_limit", "pauc", "low", "high",
                 "fnmr0")
 RUNTIME_COLUMNS = ("method", "images", "median_ms", "mean_ms", "sd_ms", "device", "processor", "torch")
+# what the tables here call the papers' quantities, and the columns of results/runtime
+PRINTED_TIME = {"run time mean": "published", "run time sd": "published_sd",
+                "parameters": "parameters_published"}
+MEASURED_TIME = {"median_ms": "measured", "mean_ms": "measured_mean", "sd_ms": "measured_sd",
+                 "parameters": "parameters_measured"}
 
 
 def choose_recogniser(available, wanted: str = "",
@@ -29,17 +35,12 @@ def faceqan_runtime() -> pd.DataFrame:
     published_relative, measured_relative (to the largest k <= 10 both have), then what it was measured on.
     """
     table = load_published("faceqan_runtime")
-    printed = table.assign(repeats=table["setting"].str.removeprefix("k=").astype(int),
-                           value=1000 * table["value"])
-    printed = printed.pivot(index="repeats", columns="quantity", values="value")
-    printed = printed.rename(
-        columns={"run time mean": "published", "run time sd": "published_sd"}
-    ).reset_index()
+    table = table.assign(repeats=table["setting"].str.removeprefix("k=").astype(int),
+                         value=1000 * table["value"])
+    printed = table.pivot(index="repeats", columns="quantity", values="value").rename(columns=PRINTED_TIME)
     measured = load_measured("runtime/faceqan", ("repeats", *RUNTIME_COLUMNS)).drop(columns="method")
-    measured = measured.rename(
-        columns={"median_ms": "measured", "mean_ms": "measured_mean", "sd_ms": "measured_sd"}
-    )
-    joined = printed.merge(measured, on="repeats", how="outer").sort_values("repeats", ignore_index=True)
+    joined = printed.reset_index().merge(measured.rename(columns=MEASURED_TIME), on="repeats", how="outer")
+    joined = joined.sort_values("repeats", ignore_index=True)
     both = joined[joined["published"].notna() & joined["measured"].notna() & (joined["repeats"] <= 10)]
     for side in ("published", "measured"):
         joined[f"{side}_relative"] = joined[side] / (both[side].iloc[-1] if len(both) else np.nan)
@@ -64,27 +65,12 @@ def method_runtime() -> pd.DataFrame:
     table = table[table["source"].str.startswith("eDifFIQA")]
     printed = table.pivot_table(index="method", columns="quantity", values="value",
                                 aggfunc="sum").reset_index()
-    printed = printed.rename(
-        columns={
-            "run time mean": "published",
-            "run time sd": "published_sd",
-            "parameters": "parameters_published",
-        }
-    )
+    printed = printed.rename(columns=PRINTED_TIME)
     faceqan = pick(load_published("faceqan_runtime"), setting="k=10").set_index("quantity")["value"] * 1000
-    printed.loc[len(printed), ["method", "published", "published_sd"]] = [
-        "FaceQAN",
-        *faceqan[["run time mean", "run time sd"]],
-    ]
+    own = ["FaceQAN", *faceqan[["run time mean", "run time sd"]]]
+    printed.loc[len(printed), ["method", "published", "published_sd"]] = own
     measured = load_measured("runtime/methods", ("parameters", *RUNTIME_COLUMNS))
-    measured = measured.rename(
-        columns={
-            "median_ms": "measured",
-            "mean_ms": "measured_mean",
-            "sd_ms": "measured_sd",
-            "parameters": "parameters_measured",
-        }
-    )
+    measured = measured.rename(columns=MEASURED_TIME)
     joined = printed.merge(measured, on="method", how="outer").set_index("method")
     froq = pick(load_published("froq_runtime"), quantity="run time mean").set_index("method")["value"]
     return joined.assign(published_froq=froq).loc[order_methods(joined.index)].reset_index()
@@ -92,18 +78,9 @@ def method_runtime() -> pd.DataFrame:
 
 def speed_up(table: pd.DataFrame, slow: str = "DifFIQA", fast: str = "DifFIQA(R)") -> pd.DataFrame:
     """How many times faster `fast` is than `slow`, one row per side of `method_runtime`."""
-    times = table.set_index("method").reindex([slow, fast])
-    return pd.DataFrame(
-        [
-            {
-                "side": side,
-                f"{slow} (ms)": times.loc[slow, side],
-                f"{fast} (ms)": times.loc[fast, side],
-                "speed-up": times.loc[slow, side] / times.loc[fast, side],
-            }
-            for side in ("published", "measured")
-        ]
-    )
+    times = table.set_index("method").reindex([slow, fast])[["published", "measured"]]
+    wide = times.T.set_axis([f"{slow} (ms)", f"{fast} (ms)"], axis=1).rename_axis("side").reset_index()
+    return wide.assign(**{"speed-up": wide[f"{slow} (ms)"] / wide[f"{fast} (ms)"]})
 
 
 def mean_pauc() -> pd.DataFrame:
@@ -113,18 +90,11 @@ def mean_pauc() -> pd.DataFrame:
     run over different recognisers and faces, so they are never subtracted.
     """
     printed = as_measured(load_published("diffiqa_average_pauc"))
-    means = pick(
-        load_measured("evaluation/means", ("recogniser", "method", "preset", "discard_limit", "pauc")),
-        recogniser="all",
-    )
-    parts = [
-        beside(pick(printed, discard_limit=limit), rows, ["method"], "pauc", False).assign(
-            preset=preset, discard_limit=limit
-        )
-        for (preset, limit), rows in means.groupby(["preset", "discard_limit"])
-    ]
-    table = pd.concat(parts, ignore_index=True)
-    return table[["discard_limit", "preset", *[c for c in table if c not in ("discard_limit", "preset")]]]
+    columns = ("recogniser", "method", "preset", "discard_limit", "pauc")
+    means = pick(load_measured("evaluation/means", columns), recogniser="all")
+    parts = {(limit, preset): beside(pick(printed, discard_limit=limit), rows, ["method"], "pauc", False)
+             for (preset, limit), rows in means.groupby(["preset", "discard_limit"])}
+    return pd.concat(parts, names=["discard_limit", "preset"]).reset_index([0, 1]).reset_index(drop=True)
 
 
 def benchmark_pauc(limit: float, preset: str) -> pd.DataFrame:
@@ -135,10 +105,9 @@ def benchmark_pauc(limit: float, preset: str) -> pd.DataFrame:
     """
     printed = as_measured(pick(load_published("ediffiqa_pauc"), discard_limit=limit))
     measured = pick(load_measured("evaluation/pauc", PAUC_COLUMNS), discard_limit=limit, preset=preset)
-    means = pick(load_measured("evaluation/means"), discard_limit=limit, preset=preset).assign(
-        benchmark="mean"
-    )
-    measured = pd.concat([measured, means[means["recogniser"] != "all"]], ignore_index=True)
+    means = pick(load_measured("evaluation/means"), discard_limit=limit, preset=preset)
+    means = means[means["recogniser"] != "all"].assign(benchmark="mean")
+    measured = pd.concat([measured, means], ignore_index=True)
     common = set(printed["recogniser"]) & set(measured["recogniser"])
     if common:
         printed = pick(printed, recogniser=sorted(common))
@@ -210,17 +179,8 @@ def teacher_and_student(wide: pd.DataFrame, teacher: str, student: str) -> pd.Da
 
     wide  benchmark, image_id and one column per method, without NaN
     """
-    rows = [
-        {
-            "benchmark": name,
-            "images": len(part),
-            "spearman": spearman(part[teacher], part[student]),
-            "kendall": kendall(part[teacher], part[student]),
-            "teacher_mean": part[teacher].mean(),
-            "teacher_sd": part[teacher].std(),
-            "student_mean": part[student].mean(),
-            "student_sd": part[student].std(),
-        }
-        for name, part in wide.groupby("benchmark", sort=False)
-    ]
-    return pd.DataFrame(rows)
+    rows = [(name, len(part), spearman(part[teacher], part[student]), kendall(part[teacher], part[student]),
+             part[teacher].mean(), part[teacher].std(), part[student].mean(), part[student].std()) for name,
+            part in wide.groupby("benchmark", sort=False)]
+    return pd.DataFrame(rows, columns=["benchmark", "images", "spearman", "kendall", "teacher_mean",
+                                       "teacher_sd", "student_mean", "student_sd"])

@@ -1,8 +1,9 @@
 """Published beside measured, never mixed up: two columns, ranks compared, values only where they may be.
 
 The papers' numbers come from photographs and large recognisers. Unless a suite measures the same
-benchmark with the same recogniser, only the ORDER of methods can be compared; the functions here put
-that rule into one place: no row match, no difference; no photographs, no difference.
+benchmark with the same recogniser, only the ORDER of methods can be compared; the functions here put that
+rule into one place: no row match, no difference; no photographs, no difference. What is measured is read by
+name: only methods that params.yaml asks for count, whatever else lies in a folder.
 """
 from pathlib import Path
 
@@ -15,13 +16,8 @@ from fiqa_core.base.files import write_csv
 from fiqa_core.base.project import settings
 from fiqa_core.evaluation.edc import REFERENCES
 from fiqa_core.reporting.names import METHODS
-from fiqa_core.reporting.published import COUNTERPARTS
 
-OWN_METHODS = tuple(METHODS.values())
 TRUE_FACES = ("photographs", "official")  # values of `faces.source` that stand for real photographs
-# What figures of a few methods show: the papers' own and those they are mostly compared with.
-FOCUS = ("SER-FIQ", "CR-FIQA", "FaceQAN", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)",
-         "eDifFIQA(L)")
 
 
 def comparable() -> bool:
@@ -31,22 +27,32 @@ def comparable() -> bool:
 
 def provenance() -> str:
     """One plain statement: where measured numbers come from, and what follows for comparing them."""
-    origin = (
-        f"Published numbers come from the papers (photographs, large recognisers). Measured numbers come "
-        f"from the suite `{settings('suite')}`: {' '.join(settings('about').split())}"
-    )
+    rule = "Therefore only the ranking of methods is compared, never a value."
     if comparable():
-        return (
-            f"{origin} Values are subtracted only where benchmark and recogniser are the same; everywhere "
-            "else only ranks can be compared."
-        )
-    return f"{origin} Therefore only the ranking of methods is compared, never a value."
+        rule = ("Values are subtracted only where benchmark and recogniser are the same; everywhere else "
+                "only ranks can be compared.")
+    return ("Published numbers come from the papers (photographs, large recognisers). Measured numbers come "
+            f"from the suite `{settings('suite')}`: {' '.join(settings('about').split())} {rule}")
 
 
-def load_measured(name: str, columns: tuple[str, ...] = ()) -> pd.DataFrame:
+def suite_methods() -> dict[str, str]:
+    """Slug -> name of the methods that params.yaml asks for, by slug.
+
+    One without a row in `names` is called as its scores call it, or by its slug where it has none yet.
+    """
+    found = {slug: METHODS.get(slug, slug) for slug in sorted(project.method_sections())}
+    for slug in found.keys() - METHODS:
+        path = project.results() / "scores" / f"{slug}.csv"
+        if path.is_file():
+            found[slug] = pd.read_csv(path, usecols=["method"], nrows=1)["method"].get(0, slug)
+    return found
+
+
+def load_measured(name: str, columns: tuple[str, ...] = (), every: bool = False) -> pd.DataFrame:
     """Read `results/<name>.csv` (`name` such as "evaluation/pauc"), which must have at least `columns`.
 
-    Raises FiqaError if the table is missing or lacks a column.
+    Rows of methods that the suite does not ask for are left out, unless `every` row is wanted. Raises
+    FiqaError if the table is missing or lacks a column.
     """
     path = project.results() / f"{name}.csv"
     if not path.is_file():
@@ -55,43 +61,34 @@ def load_measured(name: str, columns: tuple[str, ...] = ()) -> pd.DataFrame:
     lacking = [c for c in columns if c not in table]
     if lacking:
         raise FiqaError(f"{path} lacks the column {', '.join(lacking)}", "make it again: dvc repro")
-    return table
+    return table if every else table[asked_for(table)].reset_index(drop=True)
 
 
-def load_scores(methods: list[str] | None = None) -> pd.DataFrame:
-    """All of `results/scores` (or those of `methods`): benchmark, image_id, method, score; one row per image,
-    images that failed or were not scored left out. Raises FiqaError if a wanted method has none."""
-    files = sorted((project.results() / "scores").glob("*.csv"))
-    if not files:
-        raise FiqaError(f"{project.results() / 'scores'} holds no scores",
-                        "run the stages that make them: dvc repro")
-    table = pd.concat([pd.read_csv(f, dtype={"image_id": str}) for f in files], ignore_index=True)
-    if methods is not None:
-        lacking = sorted(set(methods) - set(table["method"]))
-        if lacking:
-            raise FiqaError(f"there are no scores of {', '.join(lacking)}", "score them first: dvc repro")
-        table = table[table["method"].isin(methods)]
-    return table[np.isfinite(table["score"])].reset_index(drop=True)
+def asked_for(table: pd.DataFrame) -> pd.Series:
+    """True for the rows of `table` whose methods, if it names any, are the suite's or references."""
+    known, kept = {*suite_methods().values(), *REFERENCES}, pd.Series(True, index=table.index)
+    for column in table.columns.intersection(["method", "method_a", "method_b"]):
+        kept &= table[column].isin(known)
+    return kept
 
 
-def order_methods(methods) -> list[str]:
-    """`methods` without repeats in the papers' order, then the others by name, random and oracle last.
+def load_scores(methods: list[str] | None = None, failed: bool = False) -> pd.DataFrame:
+    """Scores of the suite's methods (or of those named `methods`): benchmark, image_id, method, score.
 
-    A printed name stands where its counterpart would."""
-    found = set(methods)
-    printed = {measured: name for name, measured in COUNTERPARTS.items()}
-    own = [n for m in OWN_METHODS for n in (printed.get(m), m) if n in found]
-    references = [m for m in REFERENCES if m in found]
-    return own + sorted(found - set(own) - set(references)) + references
-
-
-def focus(methods, wanted=()) -> list[str]:
-    """The methods that a figure with room for few should show, in the papers' order.
-
-    wanted  names to show, without those not among `methods`; nothing: FOCUS, or all if none is there
+    failed  True: with the images that failed, score -inf. Images that were not scored have no row.
+    Raises FiqaError if there are no scores, or none of a wanted method.
     """
-    found = set(methods)
-    return order_methods(found & set(wanted or FOCUS) or found)
+    paths = [project.results() / "scores" / f"{slug}.csv" for slug in suite_methods()]
+    tables = [pd.read_csv(path, dtype={"image_id": str}) for path in paths if path.is_file()]
+    if not tables:
+        raise FiqaError(f"{project.results() / 'scores'} holds no scores of this suite's methods",
+                        "run the stages that make them: dvc repro")
+    table = pd.concat(tables, ignore_index=True)
+    lacking = sorted(set(methods or ()) - set(table["method"]))
+    if lacking:
+        raise FiqaError(f"there are no scores of {', '.join(lacking)}", "score them first: dvc repro")
+    kept = np.isfinite(table["score"]) | failed
+    return table[kept if methods is None else kept & table["method"].isin(methods)].reset_index(drop=True)
 
 
 def beside(published: pd.DataFrame, measured: pd.DataFrame, keys: list[str], value: str,
@@ -103,9 +100,7 @@ def beside(published: pd.DataFrame, measured: pd.DataFrame, keys: list[str], val
     `may_subtract`), verdict (text). Every row of either side stays; NaN where the other has none.
     """
     left = published[[*keys, "value"]].rename(columns={"value": "published"})
-    right = measured.rename(columns={value: "measured"})
-    right = right.assign(**{c: np.nan for c in ("low", "high") if c not in right})
-    right = right[[*keys, "measured", "low", "high"]]
+    right = measured.rename(columns={value: "measured"}).reindex(columns=[*keys, "measured", "low", "high"])
     for side, table in (("published", left), ("measured", right)):
         if table.duplicated(keys).any():
             raise FiqaError(f"the {side} table has two values for one {' and '.join(keys)}",
@@ -133,16 +128,14 @@ def verdict(row, may_subtract: bool) -> str:
 def interval_text(table: pd.DataFrame, value: str = "measured", digits: int = 3) -> pd.DataFrame:
     """Copy of `table` for reading: `value` with low and high as "0.712 [0.690, 0.735]", other numbers
     rounded, gaps as an empty cell."""
-    shown = table.copy()
-    spans = [f"{v:.{digits}f}" if np.isnan(lo) else f"{v:.{digits}f} [{lo:.{digits}f}, {hi:.{digits}f}]"
-             for v, lo, hi in zip(table[value], table["low"], table["high"])]
-    shown[value] = ["" if text == "nan" else text for text in spans]
-    shown = shown.drop(columns=["low", "high"])
+    shown = table.drop(columns=["low", "high"])
     if "difference" in shown and shown["difference"].isna().all():
         shown = shown.drop(columns="difference")
     for column in shown.select_dtypes("floating"):
         shown[column] = ["" if np.isnan(v) else f"{v:.{digits}f}" for v in shown[column]]
-    return shown
+    spans = [f" [{low:.{digits}f}, {high:.{digits}f}]" for low, high in zip(table["low"], table["high"])]
+    known = (table["low"].notna() & table[value].notna()).to_numpy()
+    return shown.assign(**{value: shown[value] + np.where(known, spans, "")})
 
 
 def artefact(slug: str) -> Path:

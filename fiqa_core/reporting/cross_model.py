@@ -3,8 +3,7 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.evaluation.edc import REFERENCES
-from fiqa_core.reporting.beside import order_methods
-from fiqa_core.reporting.names import METHODS
+from fiqa_core.reporting.names import METHODS, order_methods
 
 OWN_NETWORK = ("cr_fiqa", "faceqgen")  # learn with a network of their own: no recogniser is theirs
 COLUMNS = ["benchmark", "method", "scored_with", "same", "same_low", "same_high", "cross", "cross_low",
@@ -46,9 +45,8 @@ def cross_model(areas: pd.DataFrame, scored_with: dict[str, str]) -> pd.DataFram
     for (benchmark, method), part in kept.groupby(["benchmark", "method"], sort=False):
         own = part["recogniser"] == scored_with.get(method)
         if own.sum() == 1 and len(part) > 1:
-            rows.append(
-                (benchmark, method, scored_with[method], *one_row(part[own].iloc[0], part[~own]["pauc"]))
-            )
+            rows.append((benchmark, method, scored_with[method], *one_row(part[own].iloc[0],
+                                                                          part[~own]["pauc"])))
     table = pd.DataFrame(rows, columns=COLUMNS)
     order = {m: i for i, m in enumerate(order_methods(table["method"]))}
     return table.sort_values("method", key=lambda names: names.map(order), kind="stable", ignore_index=True)
@@ -57,13 +55,9 @@ def cross_model(areas: pd.DataFrame, scored_with: dict[str, str]) -> pd.DataFram
 def one_row(own: pd.Series, others: pd.Series) -> tuple:
     """The columns from `same` on: the own recogniser's area against the range of the others'."""
     same, low, high = own["pauc"], own.get("low", np.nan), own.get("high", np.nan)
-    place = "inside"
-    if same < others.min():
-        place = "below"
-    if same > others.max():
-        place = "above"
-    said = {"inside": "within the range of the others", "below": "best with its own recogniser",
-            "above": "worst with its own recogniser"}[place]
+    said = "within the range of the others"
+    if not others.min() <= same <= others.max():
+        said = f"{'best' if same < others.min() else 'worst'} with its own recogniser"
     return (same, low, high, others.mean(), others.min(), others.max(), len(others), same - others.mean(),
             said)
 

@@ -1,15 +1,18 @@
-"""The figures of curves: errors against discard, scores against severity; each a matplotlib `Figure`.
+"""The figures of curves: errors against discard, scores against severity, verification, training.
 
 Two dozen lines in one panel cannot be read. The methods that are `shown` have their look, their band and
 their name; all others stay as thin grey lines behind them, so that nothing is hidden.
 """
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from fiqa_core.evaluation.edc import REFERENCES
-from fiqa_core.reporting.beside import order_methods
-from fiqa_core.reporting.figure_style import (BACKGROUND, FAMILIES, canvas, finish, label_ends, line_style,
-                                              look)
+from fiqa_core.reporting.figure_style import (INK, MARK, PLAIN, canvas, empty_figure, finish, label_ends,
+                                              lines, marker_style, panels, plain_looks)
+from fiqa_core.reporting.names import FAMILIES, LOOKS, OTHER, order_methods
+
+DISCARDED = ("share of comparisons discarded", "FNMR of what remains")
 
 
 def edc_panels(curves: pd.DataFrame, highlight: str = "", limit: float = 0.3, logarithmic: bool = False,
@@ -22,24 +25,12 @@ def edc_panels(curves: pd.DataFrame, highlight: str = "", limit: float = 0.3, lo
     limit      largest discard fraction on the axis
     shown      methods with a look and a name; None: all
     """
-    benchmarks = list(dict.fromkeys(curves["benchmark"]))
-    chosen = set(curves["method"] if shown is None else [*shown, highlight, *REFERENCES])
-    parts = {name: visible(curves[curves["benchmark"] == name], limit) for name in benchmarks}
-    figure, panels = panel_grid(len(benchmarks), ("share of comparisons discarded", "FNMR of what remains"))
-    for axis, (name, part) in zip(panels, parts.items()):
-        edc_panel(axis, part, chosen, highlight, limit, logarithmic)
-        axis.set_title(name)
-    named = order_methods(set(curves["method"]) & chosen)
-    finish(
-        figure,
-        f"Error-versus-discard curves on {', '.join(benchmarks)} for {', '.join(named)}"
-        f"{others(set(curves['method']) - chosen)}; lower is better.",
-        title,
-    )
-    figure.draw_without_rendering()  # settles the layout, which the labels' spacing is measured in
-    for axis, part in zip(panels, parts.values()):
-        edc_labels(axis, part[part["method"].isin(chosen)], limit)
-    return figure
+    found = set(curves["method"])
+    chosen = found if shown is None else found & {*shown, highlight, *REFERENCES}
+    named = {name: (part, chosen, {highlight} if highlight else chosen)
+             for name, part in curves.groupby("benchmark", sort=False)}
+    return _edc(named, limit, logarithmic, title, f"Error-versus-discard curves on {', '.join(named)} for "
+                f"{', '.join(order_methods(chosen))}{_others(found - chosen)}; lower is better.", False)
 
 
 def edc_families(curves: pd.DataFrame, limit: float = 0.3, logarithmic: bool = False,
@@ -49,71 +40,22 @@ def edc_families(curves: pd.DataFrame, limit: float = 0.3, logarithmic: bool = F
     curves  as for `edc_panels`, of one benchmark and recogniser
     """
     found = set(curves["method"])
-    families = {name: found & set(looks) for name, looks in FAMILIES.items()}
-    families = {name: methods for name, methods in families.items() if methods - set(REFERENCES)}
-    part = visible(curves, limit)
-    figure, panels = panel_grid(len(families), ("share of comparisons discarded", "FNMR of what remains"),
-                                True)
-    for axis, (name, methods) in zip(panels, families.items()):
-        edc_panel(axis, part, methods | set(REFERENCES), "", limit, logarithmic)
-        axis.set_title(name)
-    listed = "; ".join(f"{name}: {', '.join(order_methods(m))}" for name, m in families.items())
-    finish(figure, f"Error-versus-discard curves by family of methods ({listed}); lower is better.", title)
-    figure.draw_without_rendering()
-    for axis, methods in zip(panels, families.values()):
-        edc_labels(axis, part[part["method"].isin(methods | set(REFERENCES))], limit)
-    return figure
+    families = {name: found & set(methods) - set(REFERENCES) for name, methods in FAMILIES.items()}
+    families["others"] = found - set(REFERENCES) - set().union(*families.values())
+    families = {name: methods for name, methods in families.items() if methods}
+    named = {name: (curves, methods | set(REFERENCES) & found, methods) for name, methods in families.items()}
+    listed = "; ".join(f"{name}: {', '.join(order_methods(methods))}" for name, methods in families.items())
+    return _edc(named, limit, logarithmic, title,
+                f"Error-versus-discard curves by family of methods ({listed}); lower is better.", True)
 
 
-def panel_grid(count: int, labels: tuple[str, str], same_height: bool = False):
-    """A figure with `count` panels, three in a row, and the list of their axes; `labels` of x and y."""
-    columns = min(count, 3)
-    rows = -(-count // columns)
-    figure, axes = canvas(rows, columns, size=(4.6 * columns + 0.4, 3.1 * rows + 0.3), sharey=same_height)
-    for axis in axes.flat[count:]:
-        axis.axis("off")
-    for axis in axes[:, 0]:
-        axis.set_ylabel(labels[1])
-    for place in range(columns):
-        last = (count - 1 - place) // columns  # the lowest panel that this column has
-        axes[last, place].set_xlabel(labels[0])
-    return figure, list(axes.flat[:count])
-
-
-def others(methods: set[str]) -> str:
-    """What an alt text says about the grey lines."""
-    return f" (in grey: {', '.join(order_methods(methods))})" if methods else ""
-
-
-def visible(curves: pd.DataFrame, limit: float) -> pd.DataFrame:
-    """The part of the curves that a panel shows, in order of discard."""
-    return curves[curves["discard"] <= limit + 1e-9].sort_values("discard", kind="stable")
-
-
-def edc_panel(axis, curves: pd.DataFrame, chosen: set[str], highlight: str, limit: float,
-              logarithmic: bool) -> None:
-    """Draw one benchmark's curves as steps: FNMR holds its value until the next comparison leaves."""
-    for method in order_methods(curves["method"]):
-        line = curves[curves["method"] == method]
-        style = line_style(method) | {"zorder": 1 if method in REFERENCES else 3}
-        axis.plot(line["discard"], line["fnmr"], drawstyle="steps-post",
-                  **(style if method in chosen else BACKGROUND))
-        if method in chosen and method not in REFERENCES and highlight in ("", method):
-            axis.fill_between(line["discard"], line["low"], line["high"], step="post", zorder=2,
-                              color=look(method).colour, alpha=0.22 if highlight else 0.10, linewidth=0)
-    axis.set_xlim(0, limit)
-    if logarithmic:
-        axis.set_yscale("log")
-    else:
-        axis.set_ylim(bottom=0)
-
-
-def edc_labels(axis, curves: pd.DataFrame, limit: float) -> None:
-    """Name each curve at its right end; `curves` in order of discard."""
-    last = curves.groupby("method").tail(1).set_index("method")
-    bottom = axis.get_ylim()[0]
-    label_ends(axis,
-        [(m, limit, max(last.loc[m, "fnmr"], bottom), look(m).colour) for m in order_methods(last.index)])
+def _edc(named: dict, limit: float, logarithmic: bool, title: str, alt: str, same_height: bool) -> Figure:
+    """FNMR as steps: it holds its value until the next comparison leaves; `named` as for `curve_panels`."""
+    named = {name: (part[part["discard"] <= limit + 1e-9].sort_values("discard", kind="stable"), *rest)
+             for name, (part, *rest) in named.items()}
+    bottom = {"yscale": "log"} if logarithmic else {"ylim": (0, None)}
+    return curve_panels(named, "discard", "fnmr", DISCARDED, title, alt, steps=True, sharey=same_height,
+                        xlim=(0, limit), **bottom)
 
 
 def severity(binned: pd.DataFrame, title: str = "", shown: list[str] | None = None) -> Figure:
@@ -123,32 +65,135 @@ def severity(binned: pd.DataFrame, title: str = "", shown: list[str] | None = No
             low, high (95 % interval of the mean)
     shown   methods with a look and a name; None: all
     """
-    methods = order_methods(binned["method"])
-    chosen = set(methods if shown is None else shown)
+    found = set(binned["method"])
+    chosen = found if shown is None else found & set(shown)
     ordered = binned.sort_values("severity", kind="stable")
-    panels = {cause: ordered[ordered["cause"] == cause] for cause in dict.fromkeys(binned["cause"])}
-    figure, axes = panel_grid(len(panels), ("", "mean score, scaled"))
-    for axis, (cause, lines) in zip(axes, panels.items()):
-        severity_panel(axis, lines, chosen)
-        axis.set(title=cause, xlabel=f"true {cause}")
-    named = [m for m in methods if m in chosen]
-    alt = f"Mean quality score against the true severity of {', '.join(panels)} for {', '.join(named)}"
-    finish(figure, f"{alt}{others(set(methods) - chosen)}.", title)
+    named = {f"true {cause}": (ordered[ordered["cause"] == cause], chosen, chosen)
+             for cause in dict.fromkeys(binned["cause"])}
+    alt = (f"Mean quality score against the true severity of {', '.join(dict.fromkeys(binned['cause']))} "
+           f"for {', '.join(order_methods(chosen))}{_others(found - chosen)}.")
+    return curve_panels(named, "severity", "score", ("", "mean score, scaled"), title, alt, markers=True)
+
+
+def curve_panels(named: dict, x: str, y: str, labels: tuple[str, str], title: str, alt: str,
+                 steps: bool = False, markers: bool = False, sharey: bool = False, looks: dict | None = None,
+                 by: str = "method", **limits) -> Figure:
+    """A panel of `lines` per entry, three in a row, each line named at its right end.
+
+    named   title -> (table in the order of `x`, names with a look, names with a band)
+    limits  of every panel: xlim, ylim, xscale, yscale
+    """
+    figure, axes = panels(len(named), 3, (4.6, 3.1) if len(named) > 1 else (6.1, 3.8), sharey=sharey)
+    for place, (axis, (name, (table, chosen, bands))) in enumerate(zip(axes, named.items())):
+        lines(axis, table, x, y, by, looks, chosen, bands, steps=steps, markers=markers,
+              alpha=0.22 if len(bands) == 1 else 0.12)
+        axis.set(title=name, ylabel="" if place % 3 else labels[1],
+                 xlabel=labels[0] if place + 3 >= len(axes) else "", **limits)
+    finish(figure, alt, title)
     figure.draw_without_rendering()
-    for axis, lines in zip(axes, panels.values()):
-        named = lines[lines["method"].isin(chosen)]
-        last = named.groupby("method").tail(1).set_index("method")[["severity", "score"]]
-        label_ends(axis, [(m, *last.loc[m], look(m).colour) for m in order_methods(last.index)])
+    for axis, (table, chosen, _) in zip(axes, named.values()):
+        last = table[table[by].isin(chosen)].groupby(by).tail(1).set_index(by)
+        last = last.loc[order_methods(last.index)]
+        ends = zip(last.index, last[x], last[y].clip(lower=axis.get_ylim()[0]))
+        label_ends(axis, [(name, *end, (looks or LOOKS).get(name, OTHER).colour) for name, *end in ends])
     return figure
 
 
-def severity_panel(axis, lines: pd.DataFrame, chosen: set[str]) -> None:
-    """Draw one cause's lines, those of `chosen` with their bands; `lines` is sorted by severity."""
-    for method in order_methods(lines["method"]):
-        line = lines[lines["method"] == method]
-        x, colour = line["severity"], look(method).colour
-        if method not in chosen:
-            axis.plot(x, line["score"], **BACKGROUND)
-            continue
-        axis.plot(x, line["score"], marker=look(method).marker, markersize=4, **line_style(method))
-        axis.fill_between(x, line["low"], line["high"], color=colour, alpha=0.12, linewidth=0)
+def _others(methods: set[str]) -> str:
+    """What an alt text says about the grey lines."""
+    return f" (in grey: {', '.join(order_methods(methods))})" if methods else ""
+
+
+def curve_shapes(table: pd.DataFrame, title: str = "") -> Figure:
+    """FNMR(u)/FNMR(0): published above, measured below, a column per benchmark, a line per recogniser.
+
+    table  as from `recogniser_check.curve_shapes`
+    """
+    if table.empty:
+        return empty_figure("No recogniser and benchmark of the papers is measured in this suite.")
+    benchmarks, looks = sorted(set(table["benchmark"])), plain_looks(sorted(set(table["recogniser"])))
+    figure, axes = canvas(2, len(benchmarks), size=(0.8 + 2.0 * max(len(benchmarks), 3), 5.0), sharex=True,
+                          sharey="row")
+    for row, side in zip(axes, ("published", "measured")):
+        for axis, benchmark in zip(row, benchmarks):
+            axis.axhline(1, **MARK)
+            lines(axis, table[(table["side"] == side) & (table["benchmark"] == benchmark)], "discard",
+                  "ratio", "recogniser", looks, steps=True)
+            axis.set(title=benchmark if side == "published" else "", ylim=(0, None))
+        row[0].set_ylabel(side)
+    figure.supxlabel("share of comparisons discarded, u", fontsize=9.5)
+    handles = [axes[0, 0].plot([], [], color=own.colour, label=name)[0] for name, own in looks.items()]
+    figure.legend(handles=handles, loc="outside lower right", ncols=3, frameon=False, fontsize=8.5)
+    return finish(figure,
+                  f"Shapes of error-versus-discard curves of {', '.join(looks)} on {', '.join(benchmarks)}, "
+                  "published above, measured below.", title)
+
+
+def repeats_runtime(table: pd.DataFrame, title: str = "") -> Figure:
+    """Run time per image against FaceQAN's number of repeats k: published and measured in panels of their
+    own, and both relative to k = 10 in the third.
+
+    table  repeats (k), published, measured (milliseconds per image), published_relative, measured_relative
+    """
+    figure, axes = canvas(1, 3, size=(11, 3.2))
+    table = table.sort_values("repeats")
+    looks = {"published": marker_style("FaceQAN", filled=False) | {"linestyle": (0, (4, 3))},
+             "measured": marker_style("FaceQAN") | {"linestyle": "solid"}}
+    ends = []
+    for axis, side in zip(axes[0], looks):
+        axis.plot(table["repeats"], table[side], **looks[side])
+        axis.set(title=side, xlabel="repeats k", ylabel="milliseconds per image", ylim=(0, None))
+        shown = table.dropna(subset=[f"{side}_relative"])
+        axes[0, 2].plot(shown["repeats"], shown[f"{side}_relative"], **looks[side])
+        ends += [(side, *shown[["repeats", f"{side}_relative"]].iloc[-1], INK)] if len(shown) else []
+    axes[0, 2].set(title="both, relative", xlabel="repeats k", ylabel="relative cost", ylim=(0, None))
+    finish(figure,
+           "FaceQAN's run time per image against its number of repeats, published, measured, and both "
+           "relative to ten repeats.", title)
+    figure.draw_without_rendering()
+    label_ends(axes[0, 2], ends)
+    return figure
+
+
+def verification_curves(curves: dict[str, tuple[np.ndarray, np.ndarray]], kind: str = "det",
+                        fmr_range: tuple[float, float] = (1e-4, 0.1), title: str = "") -> Figure:
+    """ROC or DET of recognisers. curves: name -> (fmr, fnmr), equal lengths, in [0, 1].
+
+    kind  "roc": 1 - FNMR over FMR; "det": FNMR over FMR on a logarithmic axis; FMR always logarithmic
+    """
+    roc = kind == "roc"
+    parts = {name: pd.DataFrame({"fmr": fmr, "fnmr": fnmr}) for name, (fmr, fnmr) in curves.items()}
+    table = pd.concat(parts, names=["recogniser"]).reset_index().sort_values("fmr", kind="stable")
+    table = table[table["fmr"].between(*fmr_range)]
+    table = table.assign(rate=1 - table["fnmr"] if roc else table["fnmr"].clip(lower=1e-4))
+    labels, alt = ("FMR", "1 - FNMR" if roc else "FNMR"), f"{kind.upper()} curves of {', '.join(curves)}."
+    return curve_panels({"": (table, set(curves), ())}, "fmr", "rate", labels, title, alt, by="recogniser",
+                        looks=plain_looks(curves), xlim=fmr_range, xscale="log",
+                        yscale="linear" if roc else "log")
+
+
+def training_curve(log: pd.DataFrame, columns: list[str], title: str = "") -> Figure:
+    """Quantities over training, one panel each. log: step, then `columns` (NaN where not measured)."""
+    figure, axes = canvas(1, len(columns), size=(1.0 + 3.6 * len(columns), 3.0))
+    for axis, column in zip(axes[0], columns):
+        shown = log.dropna(subset=[column])
+        axis.plot(shown["step"], shown[column], color=PLAIN, marker="o" if len(shown) < 25 else None,
+                  markersize=4)
+        axis.set(title=column, xlabel="step")
+        if len(shown):
+            axis.annotate(f"{shown[column].iloc[-1]:.3g}", (shown["step"].iloc[-1], shown[column].iloc[-1]),
+                          xytext=(4, 4), textcoords="offset points", fontsize=8.5)
+    return finish(figure, f"Training curve: {', '.join(columns)} over steps.", title)
+
+
+def training_log(log: pd.DataFrame, title: str = "") -> Figure:
+    """`training_curve` of every quantity that a method's training log has, of its first model.
+
+    log   rows in the order of training: model, perhaps epoch and step, then quantities of the method's own
+    """
+    if log.empty:
+        return empty_figure("The authors' weights were taken: nothing was trained.")
+    log = log[log["model"] == log["model"].iloc[0]]
+    quantities = log.select_dtypes("number").columns.difference(["model", "epoch", "step"], sort=False)
+    steps = log["epoch"] if "epoch" in log else log["step"] if "step" in log else range(1, len(log) + 1)
+    return training_curve(log.assign(step=steps), list(quantities), title)

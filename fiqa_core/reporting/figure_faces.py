@@ -1,19 +1,19 @@
-"""Figures that show faces: strips ordered by each method, and faces with every method's score.
+"""Figures that show faces: the one sheet of faces, strips ordered by each method, faces with every score."""
+import textwrap
 
-Contact sheets: many faces on one picture, for notebooks and for looking at one's own changes.
-"""
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet, load_face_set
-from fiqa_core.reporting.beside import order_methods
-from fiqa_core.reporting.figure_style import MUTED, canvas, finish, look
+from fiqa_core.reporting.figure_style import MUTED, canvas, finish, heatmap, wide_enough
+from fiqa_core.reporting.names import LOOKS, look, order_methods
+
+APART = 1.04  # from one face to the next, in widths of a face
+CAPTION = 17  # characters of a caption's line
 
 
 def benchmark_faces(name: str) -> FaceSet:
@@ -52,6 +52,47 @@ def pictures(faces: FaceSet, image_ids: list[str]) -> dict[str, np.ndarray]:
     return {i: np.asarray(faces.pixels[rows[i]]) for i in image_ids}
 
 
+def face_sheet(faces, columns: int = 12, captions=(), labels=(), title: str = "", alt: str = "",
+               frames: dict[int, str] | None = None) -> Figure:
+    """Faces (H, W, 3) uint8 row by row, `columns` in each: the one sheet of faces.
+
+    faces     a list or array; None: an empty place
+    captions  what stands below each face, or none
+    labels    what stands before each row, a method in its colour
+    frames    number of a face -> colour of the frame around it
+    The axes' units are widths of a face: face i fills a square from `corner(i, columns, captions)`.
+    """
+    rows, (_, step) = -(-len(faces) // columns), corner(columns, columns, captions)
+    width = APART * columns + 0.085 * max(map(len, labels), default=0) + 0.25
+    figure, axes = canvas(size=(wide_enough(width, title), step * rows + 0.4))
+    axis = axes[0, 0]
+    for i, face in enumerate(faces):
+        x, y = corner(i, columns, captions)
+        if face is not None:
+            axis.imshow(face, extent=(x, x + 1, y + 1, y))
+        if captions:
+            axis.text(x + 0.5, y + 1.05, textwrap.fill(captions[i], CAPTION), fontsize=8, color=MUTED,
+                      ha="center", va="top")
+    for i, colour in (frames or {}).items():
+        axis.add_patch(Rectangle(corner(i, columns, captions), 1, 1, fill=False, edgecolor=colour,
+                                 linewidth=3))
+    axis.set(xlim=(0, APART * columns), ylim=(step * rows, 0), xticks=[])
+    axis.set_yticks(step * np.arange(len(labels)) + 0.5, labels)
+    axis.tick_params(length=0)
+    for label in axis.get_yticklabels():
+        if label.get_text() in LOOKS:
+            label.set(color=look(label.get_text()).colour, fontweight="bold")
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+    return finish(figure, alt or f"{len(faces)} faces.", title)
+
+
+def corner(i: int, columns: int, captions=()) -> tuple[float, float]:
+    """Upper left corner of face `i` on a `face_sheet`."""
+    deep = max((len(textwrap.wrap(text, CAPTION)) for text in captions), default=0)
+    return APART * (i % columns), (APART + 0.16 * deep) * (i // columns)
+
+
 def ordered_strips(images: dict[str, np.ndarray], scores: pd.DataFrame, title: str = "") -> Figure:
     """The same faces once per method, each row ordered by that method from worst (left) to best (right).
 
@@ -60,24 +101,13 @@ def ordered_strips(images: dict[str, np.ndarray], scores: pd.DataFrame, title: s
     """
     methods = order_methods(scores.columns)
     letters = {name: chr(ord("A") + i) for i, name in enumerate(images)}
-    figure, axes = canvas(len(methods), len(images),
-                          size=(1.6 + 0.95 * len(images), 0.3 + 1.2 * len(methods)))
-    for row, method in enumerate(methods):
-        ranked = scores.loc[list(images), method].sort_values(kind="stable")
-        for axis, (name, score) in zip(axes[row], ranked.items()):
-            show_face(axis, images[name], f"{letters[name]}   {score:.3f}")
-        axes[row, 0].set_ylabel(method, rotation=0, ha="right", va="center", color=look(method).colour,
-                                fontweight="bold")
-    orders = "; ".join(
-        f"{m}: {''.join(letters[n] for n in scores.loc[list(images), m].sort_values(kind='stable').index)}"
-        for m in methods
-    )
-    return finish(
-        figure,
-        f"{len(images)} faces, lettered A to {letters[list(images)[-1]]}, ordered from worst to best "
-        f"by each method. {orders}.",
-        title,
-    )
+    ranked = {method: scores.loc[list(images), method].sort_values(kind="stable") for method in methods}
+    orders = "; ".join(f"{m}: {''.join(letters[name] for name in ranked[m].index)}" for m in methods)
+    captions = [f"{letters[name]}   {score:.3f}" for m in methods for name, score in ranked[m].items()]
+    return face_sheet([images[name] for m in methods for name in ranked[m].index], len(images), captions,
+                      methods, title,
+                      f"{len(images)} faces, lettered A to {letters[list(images)[-1]]}, ordered "
+                      f"from worst to best by each method. {orders}.")
 
 
 def score_table(images: dict[str, np.ndarray], scores: pd.DataFrame, ranks: pd.DataFrame,
@@ -87,39 +117,19 @@ def score_table(images: dict[str, np.ndarray], scores: pd.DataFrame, ranks: pd.D
     images  image_id -> (112, 112, 3) uint8, in the order to show; scores, ranks: index image_id, one column
             per method; ranks are percentiles in [0, 1] (0 = worst of the benchmark)
     """
-    methods = order_methods(scores.columns)
-    names = list(images)
+    methods, names = order_methods(scores.columns), list(images)
     figure, axes = canvas(2, 1, size=(1.7 + 0.95 * len(names), 1.5 + 0.36 * len(methods)),
                           height_ratios=(1.0, 0.36 * len(methods)))
     strip, cells = axes[:, 0]
-    strip.imshow(np.concatenate([images[n] for n in names], axis=1), extent=(-0.5, len(names) - 0.5, 0, 1),
-                 aspect="auto")
+    strip.imshow(np.concatenate([images[n] for n in names], axis=1), aspect="auto")
     strip.axis("off")
-    cells.grid(False)
-    cells.imshow(ranks.loc[names, methods].T.to_numpy(float), cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    for i, method in enumerate(methods):
-        for j, name in enumerate(names):
-            cells.text(j, i, f"{scores.loc[name, method]:.3f}", ha="center", va="center", fontsize=8.5,
-                       color="white" if ranks.loc[name, method] < 0.55 else "black")
-    cells.set_yticks(range(len(methods)), methods)
-    cells.set_xticks(range(len(names)), [f"image {j + 1}" for j in range(len(names))])
+    shaded, text = ranks.loc[names, methods].T, scores.loc[names, methods].T.map("{:.3f}".format)
+    shaded.columns = [f"image {j + 1}" for j in range(len(names))]
+    heatmap(cells, shaded, text, "cividis", 0, 1)
+    cells.xaxis.tick_bottom()
     cells.tick_params(length=0)
-    cells.spines[:].set_visible(False)
-    return finish(
-        figure,
-        f"{len(names)} faces from worst to best and their scores by {', '.join(methods)}; "
-        "light cells are high percentiles of the benchmark.",
-        title,
-    )
-
-
-def show_face(axis, face: np.ndarray, caption: str) -> None:
-    """One face without axes, its caption below."""
-    axis.imshow(face)
-    axis.grid(False)
-    axis.set(xticks=[], yticks=[])
-    axis.spines[:].set_visible(False)
-    axis.set_xlabel(caption, fontsize=8, color=MUTED, labelpad=2)
+    return finish(figure, f"{len(names)} faces from worst to best and their scores by {', '.join(methods)}; "
+                  "light cells are high percentiles of the benchmark.", title)
 
 
 def set_strips(sets: dict, count: int = 8, title: str = "") -> Figure:
@@ -127,36 +137,6 @@ def set_strips(sets: dict, count: int = 8, title: str = "") -> Figure:
 
     sets  name -> (faces (N, 112, 112, 3) uint8, mask (N,) of those that hold a face)
     """
-    figure, axes = canvas(len(sets), count, size=(1.8 + 0.95 * count, 0.3 + 1.0 * len(sets)))
-    for row, (name, (faces, good)) in zip(axes, sets.items()):
-        for axis in row:
-            axis.axis("off")
-        for axis, face in zip(row, faces[good][:count]):
-            axis.axis("on")
-            show_face(axis, face, "")
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    return finish(figure, f"The first {count} faces of the sets {', '.join(sets)}, a row each.", title)
-
-
-def contact_sheet(pixels: np.ndarray, columns: int = 8, path: Path | None = None,
-                  scale: int = 1) -> np.ndarray:
-    """Arrange pixels (N, H, W, 3) uint8 RGB row by row: one picture (rows*H, columns*W, 3) uint8 RGB.
-
-    Empty places are white. scale enlarges each face. path: also write it there (PNG). Raises FiqaError
-    for no faces or a wrong shape.
-    """
-    pixels = np.asarray(pixels)
-    if pixels.ndim != 4 or pixels.shape[-1] != 3 or len(pixels) == 0 or columns < 1:
-        raise FiqaError(f"contact_sheet: pixels have shape {pixels.shape}, {columns} columns",
-                        "give at least one face as uint8 (N, H, W, 3), and one column or more")
-    count, height, width = pixels.shape[:3]
-    rows = -(-count // columns)
-    sheet = np.full((rows * columns, height, width, 3), 255, np.uint8)
-    sheet[:count] = pixels
-    sheet = sheet.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4)
-    sheet = sheet.reshape(rows * height, columns * width, 3)
-    if scale > 1:
-        sheet = cv2.resize(sheet, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    if path is not None:
-        cv2.imwrite(str(path), sheet[..., ::-1])
-    return sheet
+    rows = [[*faces[good][:count], *[None] * count][:count] for faces, good in sets.values()]
+    return face_sheet([face for row in rows for face in row], count, (), list(sets), title,
+                      f"The first {count} faces of the sets {', '.join(sets)}, a row each.")

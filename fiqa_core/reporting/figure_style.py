@@ -1,108 +1,47 @@
 """How every figure looks: one colour, dash and marker per method, direct labels, alt text, stable PNGs.
 
-A figure is a plain matplotlib `Figure` (no pyplot, so no global state and no window); its alt text is
-its label. `save_figure` writes it so that equal figures are equal bytes.
+Here is the one way to draw each kind of thing: lines with bands, dots with intervals, coloured cells. A
+figure is a matplotlib `Figure` without pyplot, so there is no global state and no window, drawn with seaborn
+where that has the kind; its alt text is its label. Equal figures are saved as equal bytes.
 """
-from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
-from matplotlib import rc_context
+import pandas as pd
+import seaborn
+from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
+from seaborn.utils import relative_luminance
 
+from fiqa_core.evaluation.edc import REFERENCES
 from fiqa_core.reporting.beside import artefact
+from fiqa_core.reporting.names import SOLID, Look, look, order_methods
 
-INK, MUTED, PAPER, REFERENCES_GREY = "#222222", "#777777", "#ffffff", "#9a9a9a"
-RC = {
-    "font.size": 9.5,
-    "axes.titlesize": 10.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#999999",
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "text.color": INK,
-    "axes.grid": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.7,
-    "axes.axisbelow": True,
-    "figure.facecolor": PAPER,
-    "savefig.facecolor": PAPER,
-    "lines.linewidth": 1.7,
-    "svg.hashsalt": "fiqa",
-    "font.family": "DejaVu Sans",
-}
+INK, MUTED, PAPER, PLAIN, UNCLEAR = "#222222", "#777777", "#ffffff", "#0072B2", "#9a9a9a"
+RC = {"font.family": "DejaVu Sans", "font.size": 9.5, "text.color": INK, "svg.hashsalt": "fiqa",
+      "axes.titlesize": 10.5, "axes.spines.top": False, "axes.spines.right": False,
+      "axes.edgecolor": "#999999", "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
+      "axes.grid": True, "axes.axisbelow": True, "grid.color": "#e6e6e6", "grid.linewidth": 0.7,
+      "figure.facecolor": PAPER, "savefig.facecolor": PAPER}
+BACKGROUND = {"color": "#d4d4d4", "linewidth": 0.8, "zorder": 0.5}
+MARK = {"color": MUTED, "linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 0.6}  # a line to compare with
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8C6D1F", "#555555")
 
 
-@dataclass(frozen=True)
-class Look:
-    """Colour, dash pattern and marker that belong to one method in every figure."""
+class Picture(Figure):
+    """A figure that a notebook shows as a PNG without pyplot."""
 
-    colour: str
-    dash: object
-    marker: str
-
-
-SOLID, DASHED, DOTTED, DASHDOT = "solid", (0, (5, 2)), (0, (1.2, 1.4)), (0, (6, 2, 1.2, 2))
-# Which methods work alike: one hue per family, dash and marker within it. Hues after Okabe and Ito, for
-# colour-blind readers; the sizes of eDifFIQA go from light (small) to dark (large).
-FAMILIES = {
-    "learnt from labels": {
-        "FaceQnet": Look("#C29A4B", DOTTED, "8"),
-        "SDD-FIQA": Look("#8C6D1F", SOLID, ">"),
-        "PCNet": Look("#A6761D", DASHED, "h"),
-        "LightQNet": Look("#5E4206", DASHDOT, "d"),
-    },
-    "learnt with the recogniser": {
-        "PFE": Look("#DDA0C8", DOTTED, "p"),
-        "MagFace": Look("#CC79A7", DASHED, "<"),
-        "CR-FIQA": Look("#882255", SOLID, "*"),
-    },
-    "reaction of the recogniser": {
-        "SER-FIQ": Look("#56B4E9", DASHED, "X"),
-        "FaceQAN": Look("#0072B2", SOLID, "o"),
-    },
-    "reconstruction": {
-        "FaceQgen": Look("#F0B27A", DASHDOT, "H"),
-        "FaceQgen (re-interpretation)": Look("#F0B27A", DOTTED, "H"),
-        "DifFIQA": Look("#D55E00", SOLID, "s"),
-        "DifFIQA(R)": Look("#E69F00", DASHED, "D"),
-    },
-    "eDifFIQA": {
-        "eDifFIQA(T)": Look("#A9DDCB", DASHDOT, "<"),
-        "eDifFIQA(S)": Look("#66C2A4", DOTTED, "^"),
-        "eDifFIQA(M)": Look("#1B9E77", DASHED, "v"),
-        "eDifFIQA(L)": Look("#00513A", SOLID, "P"),
-    },
-    "newer, without training": {
-        "FROQ": Look("#5E3C99", SOLID, "p"),
-        "GraFIQs": Look("#8073AC", DASHED, "h"),
-        "PreFIQs": Look("#B2ABD2", DASHDOT, "d"),
-    },
-    "measures of the pixels": {
-        "Sharpness": Look("#333333", SOLID, "1"),
-        "Illumination": Look("#333333", DASHED, "2"),
-        "Symmetry": Look("#333333", DOTTED, "3"),
-    },
-    "references": {
-        "random": Look(REFERENCES_GREY, DASHED, "."),
-        "oracle": Look(REFERENCES_GREY, DOTTED, "."),
-    },
-}
-LOOKS = {method: look for family in FAMILIES.values() for method, look in family.items()}
-BACKGROUND = {"color": "#d4d4d4", "linewidth": 0.8, "linestyle": SOLID, "zorder": 0.5}
-OTHER = Look("#444444", DASHDOT, "1")
-BENCHMARK_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8C6D1F", "#555555")
+    def _repr_png_(self) -> bytes:
+        file = BytesIO()
+        with rc_context(RC):
+            self.savefig(file, dpi=110, metadata={"Software": None})
+        return file.getvalue()
 
 
-def look(method: str) -> Look:
-    """The look of `method`; a method that is not in the table gets the neutral one."""
-    return LOOKS.get(method, OTHER)
-
-
-def line_style(method: str) -> dict:
-    """Keyword arguments of `Axes.plot` for a line of `method`."""
-    return {"color": look(method).colour, "linestyle": look(method).dash}
+def plain_looks(names) -> dict[str, Look]:
+    """Looks of things that are no methods (recognisers, benchmarks): colours in turn, then dashed ones."""
+    return {name: Look(COLOURS[i % 8], (SOLID, (5, 2))[i // 8 % 2], "o")
+            for i, name in enumerate(dict.fromkeys(names))}
 
 
 def marker_style(method: str, filled: bool = True) -> dict:
@@ -114,9 +53,19 @@ def marker_style(method: str, filled: bool = True) -> dict:
 def canvas(rows: int = 1, columns: int = 1, size: tuple[float, float] = (7.5, 4.0), **options):
     """A figure of `size` inches and its (rows, columns) array of axes."""
     with rc_context(RC):
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Picture(figsize=size, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, axes
+
+
+def panels(count: int, columns: int, size: tuple[float, float], **options):
+    """A figure of `count` panels of `size` inches each, `columns` in a row at most, and their axes."""
+    columns = min(count, columns)
+    rows = -(-count // columns)
+    figure, axes = canvas(rows, columns, (size[0] * columns + 0.5, size[1] * rows + 0.4), **options)
+    for axis in axes.flat[count:]:
+        axis.axis("off")
+    return figure, list(axes.flat[:count])
 
 
 def wide_enough(width: float, title: str) -> float:
@@ -132,6 +81,102 @@ def finish(figure: Figure, alt: str, title: str = "") -> Figure:
     return figure
 
 
+def lines(axis, table: pd.DataFrame, x: str, y: str, by: str = "method", looks: dict[str, Look] | None = None,
+          shown=None, bands=(), alpha: float = 0.12, steps: bool = False, markers: bool = False) -> None:
+    """One line per value of the column `by`, over column `x`; `table` in the order of `x`.
+
+    looks   of the values of `by`; None: those of methods
+    shown   values with a look of their own, the others stay as thin grey lines behind; None: all
+    bands   values with a band from column low to column high, as opaque as `alpha`
+    steps   True: y holds its value until the next x
+    """
+    names = [name for name in order_methods(table[by]) if shown is None or name in shown]
+    names.sort(key=lambda name: name not in REFERENCES)  # what is drawn first lies behind
+    looks = looks or {name: look(name) for name in names}
+    table = table.reset_index(drop=True)  # seaborn needs every row's label once
+    front, behind = table[table[by].isin(names)], table[~table[by].isin(names)]
+    common = {"x": x, "y": y, "estimator": None, "errorbar": None, "sort": False, "legend": False, "ax": axis,
+              "drawstyle": "steps-post" if steps else "default"}
+    if len(behind):
+        seaborn.lineplot(behind, units=by, **common, **BACKGROUND)
+    seaborn.lineplot(front, hue=by, style=by, hue_order=names, style_order=names, linewidth=1.6,
+                     markeredgecolor="auto", palette={name: looks[name].colour for name in names},
+                     markersize=5, zorder=3, dashes={name: looks[name].dash for name in names},
+                     markers={name: looks[name].marker for name in names} if markers else False, **common)
+    for name in (name for name in names if name in bands and name not in REFERENCES):
+        line = front[front[by] == name]
+        axis.fill_between(line[x], line["low"], line["high"], step="post" if steps else None, zorder=2,
+                          color=looks[name].colour, alpha=alpha, linewidth=0)
+    axis.set(xlabel="", ylabel="")
+
+
+def dots(axis, x, y, low=None, high=None, styles=PLAIN, filled=True, upright: bool = False) -> None:
+    """A dot at each x, y with its interval `low` to `high` along x (`upright`: along y); NaN is not drawn.
+
+    styles  a colour, or one colour or method name for each dot; filled: one bool, or one for each
+    """
+    count = len(x)
+    low, high = (np.full(count, np.nan) if end is None else np.asarray(end, float) for end in (low, high))
+    styles, filled = (np.broadcast_to(np.asarray(value), count) for value in (styles, filled))
+    for a, b, start, end, style, full in zip(x, y, low, high, styles, filled):
+        own = marker_style(str(style), full)
+        if style.startswith("#"):
+            own |= {"color": style, "marker": "o", "markersize": 6,
+                    "markerfacecolor": style if full else PAPER}
+        span, place = (axis.vlines, a) if upright else (axis.hlines, b)
+        if np.isfinite(start):
+            span(place, start, end, color=own["color"], alpha=0.5, linewidth=2.2)
+        axis.plot(a, b, **own)
+
+
+def rows_of(axis, names) -> None:
+    """Name the rows of `dots` from the top downwards."""
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+
+
+def dot_panels(table: pd.DataFrame, panel: str, row: str, value: str, label: str, title: str = "",
+               width: float = 2.4, **options):
+    """`dots` of the column `value` with its interval low to high: a panel and a row per value of two columns.
+
+    width    of a panel in inches
+    options  of `dots`: single values, or one for each row of `table`. Returns the figure and panel -> axis
+    """
+    names = list(dict.fromkeys(table[panel]))
+    places = {name: i for i, name in enumerate(dict.fromkeys(table[row]))}
+    wide = 0.5 + 0.075 * max(map(len, places), default=0) + width * len(names)
+    size = (wide_enough(wide, title), 1.2 + 0.28 * len(places))
+    figure, axes = canvas(1, len(names), size=size, sharey=True)
+    found = dict(zip(names, axes[0]))
+    for name, axis in found.items():
+        own = (table[panel] == name).to_numpy()
+        part = table[own]
+        chosen = {key: np.broadcast_to(np.asarray(option), len(own))[own] for key, option in options.items()}
+        dots(axis, part[value], part[row].map(places), part.get("low"), part.get("high"), **chosen)
+        axis.set(title=name, xlabel=label)
+        axis.locator_params(axis="x", nbins=5)
+        axis.tick_params(axis="y", length=0)
+    rows_of(axes[0, 0], list(places))
+    return figure, found
+
+
+def heatmap(axis, table: pd.DataFrame, text: pd.DataFrame, colours: str, low: float, high: float) -> None:
+    """Cells coloured by `table` from `low` to `high` with `text` in them, columns above; NaN stays blank."""
+    names = [", ".join(name) if isinstance(name, tuple) else name for name in table.index]
+    crowded = max((len(str(name)) for name in table.columns), default=0) > 10
+    seaborn.heatmap(table.to_numpy(float), vmin=low, vmax=high, cmap=colours, annot=text.to_numpy(), fmt="",
+                    annot_kws={"fontsize": 8.5}, cbar=False, ax=axis, xticklabels=False, yticklabels=False)
+    for label, value in zip(axis.texts, table.to_numpy(float)[table.notna().to_numpy()]):
+        cell = colormaps[colours]((value - low) / (high - low))
+        label.set_color(INK if relative_luminance(cell) > 0.25 else "white")
+    axis.grid(False)
+    axis.set_xticks(np.arange(table.shape[1]) + 0.5, table.columns, rotation=25 if crowded else 0,
+                    ha="left" if crowded else "center")
+    axis.set_yticks(np.arange(table.shape[0]) + 0.5, names)
+    axis.xaxis.tick_top()
+    axis.tick_params(length=0)
+
+
 def spread(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarray:
     """Positions near `wanted` (N,) that keep their order, lie in [low, high] and are `gap` apart.
 
@@ -139,13 +184,9 @@ def spread(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarra
     """
     order = np.argsort(wanted, kind="stable")
     gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
-    placed = np.clip(np.asarray(wanted, float)[order], low, high)
-    for i in range(1, len(placed)):
-        placed[i] = max(placed[i], placed[i - 1] + gap)
-    if len(placed):
-        placed[-1] = min(placed[-1], high)
-    for i in range(len(placed) - 2, -1, -1):
-        placed[i] = min(placed[i], placed[i + 1] - gap)
+    steps = gap * np.arange(len(wanted))
+    placed = np.maximum.accumulate(np.clip(np.asarray(wanted, float)[order], low, high) - steps)
+    placed = np.minimum(placed, high - steps.max(initial=0)) + steps
     result = np.empty(len(placed))
     result[order] = placed
     return result
@@ -154,7 +195,8 @@ def spread(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarra
 def label_ends(axes, ends: list[tuple[str, float, float, str]], size: float = 8.0) -> None:
     """Write each line's name to the right of the axes, beside its end, moved apart where they would touch.
 
-    ends  (text, x, y, colour) in data coordinates; call after limits and scale are set.
+    ends  (text, x, y, colour) in data coordinates; call after limits and scale are set and the figure is laid
+          out (`Figure.draw_without_rendering`), which the labels' spacing is measured in
     """
     if not ends:
         return
@@ -183,7 +225,6 @@ def save_figure(figure: Figure, slug: str, name: str):
 
     path = artefact(slug) / f"{slug}_{name}.png"
     alt = str(figure.get_label())
-    with rc_context(RC):
-        figure.savefig(path, dpi=110, metadata={"Software": None})
+    path.write_bytes(figure._repr_png_())
     path.with_suffix(".txt").write_text(alt + "\n")
     return Image(filename=str(path), alt=alt, width=int(figure.get_figwidth() * 96))

@@ -1,41 +1,65 @@
-"""The last stage: `results/summary.json` (metrics) and one HTML page that links every executed notebook."""
+"""The last stage: `results/summary.json` (metrics) and one HTML page that links every executed notebook.
+
+The page shows what the active suite's stages make, by name; what other suites left is not looked at.
+"""
 import html
 import json
+import re
 import shutil
 from pathlib import Path
 
 import nbformat
 import pandas as pd
+import yaml
 
 from fiqa_core.base import project
 from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
-from fiqa_core.reporting.beside import order_methods
+from fiqa_core.reporting.beside import load_measured
+from fiqa_core.reporting.names import order_methods
 
 MAIN = {"preset": "iso", "discard_limit": 0.3}
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+       color: #1a1a1a }
 table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .25rem .8rem; text-align: right }
 th { border-bottom: 2px solid #888 } tr:nth-child(even) { background: #f4f4f4 }
 td:first-child, th:first-child { text-align: left } img { max-width: 100%; border: 1px solid #ddd }
-.note { background: #fff6d6; padding: .6rem 1rem; border-left: 4px solid #d9a400 } code { background: #f0f0f0 }
+.note { background: #fff6d6; padding: .6rem 1rem; border-left: 4px solid #d9a400 }
+code { background: #f0f0f0 }
 """
 
 
 def build_report() -> Path:
     """Write results/summary.json and report/; returns the page to open."""
-    means = pd.read_csv(project.results() / "evaluation" / "means.csv")
-    pauc = pd.read_csv(project.results() / "evaluation" / "pauc.csv")
+    means, pauc = load_measured("evaluation/means"), load_measured("evaluation/pauc")
     (project.results() / "summary.json").write_text(json.dumps(summary(means, pauc), indent=2) + "\n")
     folder = project.root() / "report"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    pages = convert_notebooks(folder)
-    figures = copy_figures(folder)
+    names = executed_names()
+    pages, figures = convert_notebooks(names, folder), copy_figures(names, folder)
     shutil.copy(project.root() / "params.yaml", folder / "params.yaml")
     (folder / "index.html").write_text(index_page(means, pauc, pages, figures))
     return folder / "index.html"
+
+
+def executed_names() -> list[str]:
+    """Names of the notebooks that the suite's stages execute, in order: "05_score-faceqan", "11_faceqan_edc".
+
+    Read from the commands of dvc.yaml: one name, or one for each entry of the section that a stage runs over.
+    """
+    found, suite = [], settings()
+    for stage in yaml.safe_load((project.root() / "dvc.yaml").read_text())["stages"].values():
+        command = re.search(r" run (\S+)(?: \w+=\$)?", stage.get("do", stage)["cmd"])
+        if command is None:
+            continue
+        over = stage.get("foreach") or next(iter(stage.get("matrix", {}).values()), None)
+        entries = [""] if over is None else suite.get(over.strip("${}")) or ()
+        each = command[1] if over is None or "$" in command[1] else f"{command[1]}-"
+        found += [entry if "$" in each else f"{each}{entry}" for entry in entries]
+    return sorted(found)
 
 
 def summary(means: pd.DataFrame, pauc: pd.DataFrame) -> dict:
@@ -51,13 +75,16 @@ def summary(means: pd.DataFrame, pauc: pd.DataFrame) -> dict:
     return result
 
 
-def convert_notebooks(folder: Path) -> list[tuple[str, str]]:
-    """Every executed notebook as HTML below `folder`; returns (file name, title) in order."""
+def convert_notebooks(names: list[str], folder: Path) -> list[tuple[str, str]]:
+    """Executed notebooks as HTML below `folder`; returns (file name, title) in order.
+
+    One that was taken from DVC's cache, not executed here, has no executed copy and no page.
+    """
     from nbconvert import HTMLExporter
     exporter = HTMLExporter(mathjax_url="", require_js_url="", exclude_input_prompt=True)
-    sources = sorted((project.build() / "notebooks").glob("*.ipynb"))
+    sources = [project.build() / "notebooks" / f"{name}.ipynb" for name in names]
     pages = []
-    for source in progress(sources, "report", unit="notebooks"):
+    for source in progress([path for path in sources if path.is_file()], "report", unit="notebooks"):
         notebook = nbformat.read(source, as_version=4)
         body, _ = exporter.from_notebook_node(notebook)
         (folder / f"{source.stem}.html").write_text(body)
@@ -73,25 +100,27 @@ def title(notebook, stem: str) -> str:
     return f"{heading} ({values})" if values else heading
 
 
-def copy_figures(folder: Path) -> list[tuple[str, str]]:
-    """Figures of the artefact notebooks with their alternative texts; returns (file name, text)."""
+def copy_figures(names: list[str], folder: Path) -> list[tuple[str, str]]:
+    """Figures that notebooks wrote as artefacts with their alternative texts; returns (file name, text)."""
     figures = []
-    for source in sorted((project.results() / "artefacts").glob("*/*.png")):
-        shutil.copy(source, folder / source.name)
-        text = source.with_suffix(".txt")
-        figures.append((source.name, text.read_text().strip() if text.is_file() else source.stem))
+    for name in names:
+        for source in sorted((project.results() / "artefacts" / name).glob(f"{name}_*.png")):
+            shutil.copy(source, folder / source.name)
+            text = source.with_suffix(".txt")
+            figures.append((source.name, text.read_text().strip() if text.is_file() else source.stem))
     return figures
 
 
 def index_page(means, pauc, pages, figures) -> str:
     """The page: what was run, the main table, FNMR without discard, links, figures."""
-    suite = settings("suite")
+    suite = html.escape(settings("suite"))
     links = "\n".join(f'<li><a href="{name}">{html.escape(text)}</a></li>' for name, text in pages)
     pictures = "\n".join(f'<p><img src="{name}" alt="{html.escape(text)}"><br><small>{html.escape(text)} '
                          f'<code>{name}</code></small></p>' for name, text in figures)
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>FIQA Workbook: suite {suite}</title>
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8">
+<title>FIQA Workbook: suite {suite}</title>
 <style>{STYLE}</style>
-<h1>FIQA Workbook: suite {html.escape(suite)}</h1>
+<h1>FIQA Workbook: suite {suite}</h1>
 <p class="note">{html.escape(settings("about"))}</p>
 <p>Parameters and seeds of every number on this page: <a href="params.yaml">params.yaml</a>;
 stages: <code>dvc dag</code>. Presets are defined in <code>fiqa_core/evaluation/edc.py</code>.</p>
@@ -108,18 +137,22 @@ stages: <code>dvc dag</code>. Presets are defined in <code>fiqa_core/evaluation/
 """
 
 
+def main_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the preset and limit that the page sorts by."""
+    return table[(table.preset == MAIN["preset"]) & (table.discard_limit == MAIN["discard_limit"])]
+
+
 def means_table(means: pd.DataFrame) -> str:
     rows = means[means.recogniser == "all"].copy()
     rows["cell"] = [f"{r.pauc:.3f} [{r.low:.3f}, {r.high:.3f}]" for r in rows.itertuples()]
     table = rows.pivot(index="method", columns=["preset", "discard_limit"], values="cell")
-    order = rows[(rows.preset == MAIN["preset"]) & (rows.discard_limit == MAIN["discard_limit"])].sort_values("pauc")
-    table = table.reindex(order.method)
+    table = table.reindex(main_rows(rows).sort_values("pauc").method)
     table.columns = [f"{preset}, discard {limit}" for preset, limit in table.columns]
     return table.reset_index().to_html(index=False, border=0, na_rep="")
 
 
 def benchmarks_table(pauc: pd.DataFrame) -> str:
-    rows = pauc[(pauc.preset == MAIN["preset"]) & (pauc.discard_limit == MAIN["discard_limit"])]
+    rows = main_rows(pauc)
     table = rows.pivot_table(index="method", columns="benchmark", values="pauc", aggfunc="mean").round(3)
     table = table.loc[order_methods(table.index), sorted(table.columns, key=str.lower)]
     fnmr0 = rows.groupby("benchmark").fnmr0.mean().round(4).rename("FNMR(0) of the recognisers")

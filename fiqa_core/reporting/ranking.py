@@ -1,15 +1,9 @@
 """Is the published order of methods found again, benchmark by benchmark, and how sure is the answer?
 
-Spearman's correlation of printed and measured pAUC, with an interval from resampled identities: in every
-resample the methods are measured and ranked anew. Ranks can be compared between suites whose values cannot.
-
-Do published and measured values put methods in the same order, and is that order measured at all?
-
-Resampled areas of every method, kept: what a statement about an ORDER of methods needs.
-
-The interval of one pAUC says nothing about ranks, because all methods are measured on the same resampled
-identities and move together. So the first few hundred replicates of each row of `pauc.csv` are stored as they
-are; `ranking` ranks the methods anew in each of them.
+Spearman's correlation of printed and measured pAUC, with an interval from resampled identities. The interval
+of one pAUC says nothing about ranks, because all methods are measured on the same resampled identities and
+move together. So the first few hundred replicates of each row of `pauc.csv` are stored as they are, and the
+methods are ranked anew in each. Ranks can be compared between suites whose values cannot.
 """
 from itertools import combinations, permutations
 
@@ -23,7 +17,8 @@ from fiqa_core.evaluation.bootstrap import percentile_interval
 from fiqa_core.evaluation.edc import REFERENCES
 from fiqa_core.evaluation.evaluate import FILE
 from fiqa_core.evaluation.ranks import complete, kendall, spearman
-from fiqa_core.reporting.beside import comparable, load_measured, order_methods
+from fiqa_core.reporting.beside import asked_for, comparable, load_measured
+from fiqa_core.reporting.names import order_methods
 from fiqa_core.reporting.published import as_measured, load_published, pick, published_scores, reliable
 
 EXACT_UP_TO = 7  # 7! = 5,040 orders are enumerated; above that, DRAWS random orders with a fixed seed
@@ -62,8 +57,6 @@ def shuffles(count: int) -> np.ndarray:
 
 def centred_ranks(values: np.ndarray) -> np.ndarray:
     """Average ranks along the last axis minus their mean; (M, N) -> (M, N)."""
-    from scipy.stats import rankdata
-
     return rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2
 
 
@@ -82,11 +75,9 @@ def agreement_sentence(agreement: dict, what: str = "methods") -> str:
         strength = "too few to be clear of chance in any order"
     elif agreement["spearman_p"] <= 0.05:
         strength = "clear of chance"
-    return (
-        f"Rank correlation of published and measured over {agreement['count']} {what}: "
-        f"Spearman {agreement['spearman']:+.2f} (p = {agreement['spearman_p']:.3f}), "
-        f"Kendall {agreement['kendall']:+.2f} (p = {agreement['kendall_p']:.3f}); {strength}."
-    )
+    return (f"Rank correlation of published and measured over {agreement['count']} {what}: "
+            f"Spearman {agreement['spearman']:+.2f} (p = {agreement['spearman_p']:.3f}), "
+            f"Kendall {agreement['kendall']:+.2f} (p = {agreement['kendall_p']:.3f}); {strength}.")
 
 
 def order_verdicts(published: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
@@ -115,11 +106,7 @@ def order_verdict(published: float, measured: float, low: float, high: float) ->
         return "measured order within what resampling explains"
     if published == 0:
         return "measured order is clear, the paper prints a tie"
-    return (
-        "same order, clear of resampling"
-        if published * measured > 0
-        else "opposite order, clear of resampling"
-    )
+    return f"{'same' if published * measured > 0 else 'opposite'} order, clear of resampling"
 
 
 # paper -> (table, discard limit, setting that is comparable)
@@ -127,6 +114,7 @@ PRINTED = {"eDifFIQA": ("ediffiqa_pauc", 0.3, ""), "AI-KD": ("aikd_pauc", 0.3, "
            "FROQ": ("froq_pauc", 0.2, "")}
 ALL, MEAN = "all", "mean"
 PLACE = ["paper", "recogniser", "benchmark"]
+WHERE = ["paper", "discard_limit", "recogniser", "benchmark"]
 
 
 def printed_areas() -> pd.DataFrame:
@@ -195,8 +183,8 @@ def rank_correlations(areas: pd.DataFrame, replicates: np.ndarray, preset: str) 
         said = rank_verdict(len(printed), low, high, agreement["spearman_p"])
         numbers = (agreement["spearman"], low, high, agreement["spearman_p"], agreement["kendall"])
         rows.append((*place, len(printed), *map(float, numbers), said))
-    names = ["paper", "discard_limit", "recogniser", "benchmark", "methods", "spearman", "low", "high", "p"]
-    return in_order(pd.DataFrame(rows, columns=[*names, "kendall", "verdict"]))
+    names = [*WHERE, "methods", "spearman", "low", "high", "p", "kendall", "verdict"]
+    return in_order(pd.DataFrame(rows, columns=names))
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
@@ -242,29 +230,16 @@ def rank_cells(areas: pd.DataFrame, replicates: np.ndarray, preset: str) -> pd.D
     Columns: paper, discard_limit, recogniser, benchmark, method, of (how many methods), printed_rank,
     measured_rank, low, high (95 % over resampled identities), verdict.
     """
-    names, parts = ("paper", "discard_limit", "recogniser", "benchmark"), []
+    parts = []
     for place, printed, measured in matched(areas, replicates, preset):
-        ranks = rankdata(measured, axis=0, nan_policy="omit")
+        ranks, printed_rank = rankdata(measured, axis=0, nan_policy="omit"), rankdata(printed)
         whole = ~np.isnan(measured[:, 1:]).any(axis=0)
         low, high = percentile_interval(np.where(whole, ranks[:, 1:], np.nan))
-        printed_rank = rankdata(printed)
         verdicts = [cell_verdict(*cell) for cell in zip(printed_rank, low, high)]
-        parts.append(
-            pd.DataFrame(
-                dict(zip(names, place))
-                | {
-                    "method": printed.index,
-                    "of": len(printed),
-                    "printed_rank": printed_rank,
-                    "measured_rank": ranks[:, 0],
-                    "low": low,
-                    "high": high,
-                    "verdict": verdicts,
-                }
-            )
-        )
-    names = [*names, "method", "of", "printed_rank", "measured_rank", "low", "high", "verdict"]
-    return in_order(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame(columns=names)
+        parts += [(*place, method, len(printed), *cell)
+                  for method, *cell in zip(printed.index, printed_rank, ranks[:, 0], low, high, verdicts)]
+    names = [*WHERE, "method", "of", "printed_rank", "measured_rank", "low", "high", "verdict"]
+    return in_order(pd.DataFrame(parts, columns=names))
 
 
 def cell_verdict(printed: float, low: float, high: float) -> str:
@@ -273,9 +248,8 @@ def cell_verdict(printed: float, low: float, high: float) -> str:
         return "no interval"
     if low <= printed <= high:
         return "printed rank within what resampling explains"
-    return (
-        f"measured {'better' if high < printed else 'worse'} than printed, outside what resampling explains"
-    )
+    moved = "better" if high < printed else "worse"
+    return f"measured {moved} than printed, outside what resampling explains"
 
 
 def authors_scores(scores: pd.DataFrame, method: str = "FaceQAN", benchmark: str = "XQLFW") -> dict | None:
@@ -298,7 +272,8 @@ def load_replicates() -> tuple[pd.DataFrame, np.ndarray]:
 
     Raises FiqaError if either is missing or they do not belong together.
     """
-    table = load_measured("evaluation/pauc", ("benchmark", "recogniser", "method", "preset", "discard_limit"))
+    columns = ("benchmark", "recogniser", "method", "preset", "discard_limit")
+    table = load_measured("evaluation/pauc", columns, every=True)
     path = project.results() / "evaluation" / FILE
     if not path.is_file():
         raise FiqaError(f"{path} is missing", "evaluate again: dvc repro evaluate")
@@ -309,4 +284,5 @@ def load_replicates() -> tuple[pd.DataFrame, np.ndarray]:
     if replicates.ndim != 2 or len(replicates) != len(table):
         raise FiqaError(f"{path} has the shape {replicates.shape}, pauc.csv has {len(table)} rows",
                         "evaluate again: dvc repro evaluate")
-    return table, replicates
+    kept = asked_for(table)
+    return table[kept].reset_index(drop=True), replicates[kept.to_numpy()]

@@ -84,8 +84,7 @@ def project_folder(request, tmp_path_factory):
                 "faces": {"source": suite["source"]},
                 "scoring": {"recogniser": "first"},
                 "recognisers": {"first": {"name": suite["recognisers"][0]}},
-                "methods": {"faceqan": {}},
-                "distilled": {"ediffiqa_l": {"backbone": "first"}},
+                "methods": {slug: {} for slug, name in METHODS.items() if name in suite["methods"]},
             }
         )
     )

@@ -13,7 +13,6 @@ from fiqa_core.rendering.morphable import person_points
 from fiqa_core.rendering.nuisance import CAUSES, draw, neutral, severity
 from fiqa_core.rendering.renderer import REFINEMENT, Cast, render_batch, render_faces
 from fiqa_core.rendering.shading import normals
-from fiqa_core.reporting.figure_faces import contact_sheet
 
 AVERAGE = torch.zeros(1, len(PARAMETERS))
 
@@ -204,21 +203,11 @@ def test_severity_is_zero_without_nuisance_and_grows_with_each_cause():
         assert 0 == values[0] < values[1] < values[2] <= 1, name
 
 
-def test_wrong_input_is_explained(tmp_path):
+def test_wrong_input_is_explained():
     with pytest.raises(FiqaError, match="identity"):
         sample_identities(0, 1)
     with pytest.raises(FiqaError, match="one nuisance row"):
         render_faces(AVERAGE, np.zeros(2, int), neutral(3))
-    with pytest.raises(FiqaError, match="columns"):
-        contact_sheet(np.zeros((0, 112, 112, 3), np.uint8))
-
-
-def test_contact_sheet_places_faces_in_rows(tmp_path):
-    faces = np.stack([np.full((4, 4, 3), v, np.uint8) for v in (10, 20, 30)])
-    sheet = contact_sheet(faces, columns=2, path=tmp_path / "sheet.png")
-    assert sheet.shape == (8, 8, 3)
-    assert (sheet[0, 5, 0], sheet[5, 0, 0], sheet[5, 5, 0]) == (20, 30, 255)
-    assert (tmp_path / "sheet.png").is_file()
 
 
 def test_zbuffer_keeps_the_nearest_surface():

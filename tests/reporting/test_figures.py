@@ -5,11 +5,9 @@ import pytest
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation import ranks
-from fiqa_core.reporting import (figure_agreement, figure_curves, figure_faces, figure_runtime, figure_style,
-                                 figure_tables)
-from fiqa_core.reporting.figure_style import (FAMILIES, LOOKS, REFERENCES_GREY, canvas, empty_figure,
-                                              label_ends, look, save_figure, spread)
-from fiqa_core.reporting.names import METHODS
+from fiqa_core.reporting import figure_curves, figure_dots, figure_faces, figure_style, figure_tables
+from fiqa_core.reporting.figure_style import canvas, empty_figure, label_ends, save_figure, spread
+from fiqa_core.reporting.names import FAMILIES, GREY, LOOKS, METHODS, look
 
 OWN = [name for name in METHODS.values() if name in LOOKS]
 RNG = np.random.default_rng(0)
@@ -127,38 +125,38 @@ FIGURES = {
     ),
     "edc, few in colour": lambda: figure_curves.edc_panels(edc_table(), "FaceQAN", shown=["CR-FIQA"]),
     "edc by family": lambda: figure_curves.edc_families(edc_table(("LFW",))),
-    "order": lambda: figure_agreement.rank_correlation_dots(rank_table()),
-    "no order": lambda: figure_agreement.rank_correlation_dots(rank_table().iloc[:0]),
-    "FNMR(0) apart": lambda: figure_agreement.fnmr_dots(fnmr_table(), together=False),
-    "FNMR(0) together": lambda: figure_agreement.fnmr_dots(fnmr_table(), together=True),
-    "no FNMR(0)": lambda: figure_agreement.fnmr_dots(fnmr_table().iloc[:0], together=True),
-    "shapes": lambda: figure_agreement.curve_shapes(shape_table()),
-    "no shapes": lambda: figure_agreement.curve_shapes(shape_table().iloc[:0]),
-    "same and cross": lambda: figure_agreement.same_and_cross(cross_table()),
-    "no same model": lambda: figure_agreement.same_and_cross(cross_table().iloc[:0]),
-    "sets": lambda: figure_agreement.set_means(set_table(), "method"),
+    "order": lambda: figure_dots.rank_correlation_dots(rank_table()),
+    "no order": lambda: figure_dots.rank_correlation_dots(rank_table().iloc[:0]),
+    "FNMR(0) apart": lambda: figure_dots.fnmr_dots(fnmr_table(), together=False),
+    "FNMR(0) together": lambda: figure_dots.fnmr_dots(fnmr_table(), together=True),
+    "no FNMR(0)": lambda: figure_dots.fnmr_dots(fnmr_table().iloc[:0], together=True),
+    "shapes": lambda: figure_curves.curve_shapes(shape_table()),
+    "no shapes": lambda: figure_curves.curve_shapes(shape_table().iloc[:0]),
+    "same and cross": lambda: figure_dots.same_and_cross(cross_table()),
+    "no same model": lambda: figure_dots.same_and_cross(cross_table().iloc[:0]),
+    "sets": lambda: figure_dots.set_means(set_table(), "method"),
     "heat-map": lambda: figure_tables.pauc_heatmap(
         square(OWN, ["LFW", "YTF"]), "title that is longer than the table is wide"
     ),
-    "beside": lambda: figure_tables.published_and_measured(beside_table(), "pAUC"),
-    "intervals": lambda: figure_tables.intervals(
+    "beside": lambda: figure_dots.published_and_measured(beside_table(), "pAUC"),
+    "intervals": lambda: figure_dots.intervals(
         pd.DataFrame(
             {"benchmark": "LFW", "setting": ["full", "k=2"], "value": [0.5, 0.6], "low": 0.4, "high": 0.7}
         ),
         "pAUC",
         reference=1,
     ),
-    "repeats": lambda: figure_runtime.repeats_runtime(repeats_table()),
-    "run time": lambda: figure_runtime.method_runtime(runtime_table()),
+    "repeats": lambda: figure_curves.repeats_runtime(repeats_table()),
+    "run time": lambda: figure_dots.method_runtime(runtime_table()),
     "distributions": lambda: figure_tables.score_distributions(scores_table()),
     "rank matrix": lambda: figure_tables.rank_matrix(square(OWN, OWN)),
-    "training": lambda: figure_runtime.training_curve(
+    "training": lambda: figure_curves.training_curve(
         pd.DataFrame({"step": [1, 2], "loss": [3.0, np.nan]}), ["loss"]
     ),
-    "det": lambda: figure_runtime.verification_curves(
+    "det": lambda: figure_curves.verification_curves(
         {"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}
     ),
-    "roc": lambda: figure_runtime.verification_curves(
+    "roc": lambda: figure_curves.verification_curves(
         {"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}, "roc"
     ),
     "empty": lambda: empty_figure("Nothing to show."),
@@ -187,7 +185,7 @@ def test_every_method_has_a_look_of_its_own():
     looks = [(value.colour, str(value.dash), value.marker) for value in LOOKS.values()]
     assert len(set(looks)) == len(looks)
     assert set(METHODS.values()) <= set(LOOKS)
-    assert {look("oracle").colour, look("random").colour} == {REFERENCES_GREY}
+    assert {look("oracle").colour, look("random").colour} == {GREY}
     assert look("a method of tomorrow") not in LOOKS.values()
 
 
@@ -207,9 +205,9 @@ def test_every_family_has_its_panel_and_all_curves_are_in_each():
 
 
 def test_values_that_may_not_be_compared_have_no_common_axis():
-    apart = figure_agreement.fnmr_dots(fnmr_table(), together=False).axes
+    apart = figure_dots.fnmr_dots(fnmr_table(), together=False).axes
     assert len(apart) == 2 and not apart[0].get_shared_x_axes().joined(*apart)
-    assert len(figure_agreement.fnmr_dots(fnmr_table(), together=True).axes) == 1
+    assert len(figure_dots.fnmr_dots(fnmr_table(), together=True).axes) == 1
 
 
 def test_signs_stand_behind_the_values():
@@ -234,7 +232,7 @@ def test_edc_is_drawn_as_steps_of_the_given_values():
 
 def test_published_and_measured_stay_in_their_panels():
     table = beside_table()
-    left, right = figure_tables.published_and_measured(table, "pAUC").axes
+    left, right = figure_dots.published_and_measured(table, "pAUC").axes
     drawn = [[x for line in axis.get_lines() for x in line.get_xdata() if np.isfinite(x)]
              for axis in (left, right)]
     assert sorted(drawn[0]) == sorted(table["published"].dropna())

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.reporting import beside, published, ranking
+from fiqa_core.reporting import beside, names, published, ranking
 from fiqa_core.reporting.recogniser_check import GENUINE
 
 INPUTS = Path(__file__).resolve().parents[2] / "fiqa_core" / "inputs" / "published"
@@ -86,7 +86,7 @@ def test_authors_scores_of_xqlfw(folder):
 def test_printed_faceqgen_meets_the_re_interpretation(folder):
     table = published.as_measured(published.load_published("ediffiqa_pauc"))
     assert "FaceQgen" not in set(table["method"]) and "FaceQgen (re-interpretation)" in set(table["method"])
-    order = beside.order_methods(["random", "DifFIQA", "FaceQgen", "CR-FIQA", "oracle", "Zebra", "Sharpness"])
+    order = names.order_methods(["random", "DifFIQA", "FaceQgen", "CR-FIQA", "oracle", "Zebra", "Sharpness"])
     assert order == ["CR-FIQA", "FaceQgen", "DifFIQA", "Sharpness", "Zebra", "random", "oracle"]
 
 
@@ -224,6 +224,7 @@ def test_order_verdicts_turn_pairs_round():
 
 
 def test_missing_results_name_the_file_and_the_command(folder):
+    (folder / "params.yaml").write_text("methods: {faceqan: {}}\n")
     with pytest.raises(FiqaError, match="pauc.csv is missing"):
         beside.load_measured("evaluation/pauc")
     with pytest.raises(FiqaError, match="holds no scores"):

@@ -16,9 +16,15 @@ from fiqa_core.reporting.published import load_published, pick
 from fiqa_core.reporting.ranking import load_replicates
 
 INPUTS = Path(__file__).resolve().parents[2] / "fiqa_core" / "inputs"
+SLUGS = ["faceqnet", "ser_fiq", "faceqan", "cr_fiqa", "faceqgen", "diffiqa", "ediffiqa_l"]
 METHODS = ["FaceQnet", "SER-FIQ", "FaceQAN", "CR-FIQA", "FaceQgen (re-interpretation)", "DifFIQA",
            "eDifFIQA(L)"]
 RESAMPLES = 40
+
+
+def write_params(folder, source):
+    suite = {"faces": {"source": source}, "methods": dict.fromkeys(SLUGS)}
+    (folder / "params.yaml").write_text(yaml.safe_dump(suite))
 
 
 @pytest.fixture
@@ -27,7 +33,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
     shutil.copytree(INPUTS / "published", tmp_path / "data" / "published")
     (tmp_path / "results" / "evaluation").mkdir(parents=True)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"faces": {"source": "official"}}))
+    write_params(tmp_path, "official")
     return tmp_path
 
 
@@ -209,7 +215,7 @@ def test_fnmr_without_discard_stands_beside_the_papers(folder):
 
 def test_rendered_rates_are_never_subtracted(folder):
     write_rates(folder)
-    (folder / "params.yaml").write_text(yaml.safe_dump({"faces": {"source": "rendered"}}))
+    write_params(folder, "rendered")
     row = (
         recogniser_check.fnmr_without_discard()
         .query("recogniser == 'ArcFace' and benchmark == 'LFW'")
@@ -294,7 +300,7 @@ def test_authors_scores_are_matched_by_file_name(folder):
     )
     assert ranking.authors_scores(scores)["count"] == 5
     assert ranking.authors_scores(scores.assign(method="PFE")) is None
-    (folder / "params.yaml").write_text(yaml.safe_dump({"faces": {"source": "rendered"}}))
+    write_params(folder, "rendered")
     assert ranking.authors_scores(scores) is None
 
 
@@ -306,5 +312,5 @@ def test_the_dagger_of_ser_fiq_stands_where_its_choice_is_tested(folder):
     assert signs.loc["SER-FIQ", "XQLFW"] == "\u2020" and (signs == "*").sum().sum() == 7
     measured = artefact_tables.measured_signs(wide)
     assert measured.loc["SER-FIQ", "XQLFW"] == "\u2020" and (measured != "").sum().sum() == 1
-    (folder / "params.yaml").write_text(yaml.safe_dump({"faces": {"source": "rendered"}}))
+    write_params(folder, "rendered")
     assert (artefact_tables.measured_signs(wide) == "").all().all()

@@ -12,11 +12,12 @@ import pandas as pd
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.files import write_csv
+from fiqa_core.base.files import read_table, write_csv
 from fiqa_core.base.project import settings
 from fiqa_core.evaluation.edc import REFERENCES
 from fiqa_core.reporting.names import METHODS
 
+TEXT = ("method", "method_a", "method_b", "recogniser", "cause", "ablation")  # names, whatever they look like
 TRUE_FACES = ("photographs", "official")  # values of `faces.source` that stand for real photographs
 
 
@@ -44,7 +45,7 @@ def suite_methods() -> dict[str, str]:
     for slug in found.keys() - METHODS:
         path = project.results() / "scores" / f"{slug}.csv"
         if path.is_file():
-            found[slug] = pd.read_csv(path, usecols=["method"], nrows=1)["method"].get(0, slug)
+            found[slug] = read_table(path, TEXT)["method"].get(0, slug)
     return found
 
 
@@ -55,9 +56,7 @@ def load_measured(name: str, columns: tuple[str, ...] = (), every: bool = False)
     FiqaError if the table is missing or lacks a column.
     """
     path = project.results() / f"{name}.csv"
-    if not path.is_file():
-        raise FiqaError(f"{path} is missing", "run the stages that make it: dvc repro")
-    table = pd.read_csv(path)
+    table = read_table(path, TEXT)
     lacking = [c for c in columns if c not in table]
     if lacking:
         raise FiqaError(f"{path} lacks the column {', '.join(lacking)}", "make it again: dvc repro")
@@ -79,7 +78,7 @@ def load_scores(methods: list[str] | None = None, failed: bool = False) -> pd.Da
     Raises FiqaError if there are no scores, or none of a wanted method.
     """
     paths = [project.results() / "scores" / f"{slug}.csv" for slug in suite_methods()]
-    tables = [pd.read_csv(path, dtype={"image_id": str}) for path in paths if path.is_file()]
+    tables = [read_table(path, TEXT) for path in paths if path.is_file()]
     if not tables:
         raise FiqaError(f"{project.results() / 'scores'} holds no scores of this suite's methods",
                         "run the stages that make them: dvc repro")
@@ -133,9 +132,9 @@ def interval_text(table: pd.DataFrame, value: str = "measured", digits: int = 3)
         shown = shown.drop(columns="difference")
     for column in shown.select_dtypes("floating"):
         shown[column] = ["" if np.isnan(v) else f"{v:.{digits}f}" for v in shown[column]]
-    spans = [f" [{low:.{digits}f}, {high:.{digits}f}]" for low, high in zip(table["low"], table["high"])]
-    known = (table["low"].notna() & table[value].notna()).to_numpy()
-    return shown.assign(**{value: shown[value] + np.where(known, spans, "")})
+    spans = ["" if np.isnan(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"
+             for low, high in zip(table["low"], table["high"])]
+    return shown.assign(**{value: [text and text + span for text, span in zip(shown[value], spans)]})
 
 
 def artefact(slug: str) -> Path:

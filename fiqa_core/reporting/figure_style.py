@@ -13,6 +13,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
 from seaborn.utils import relative_luminance
 
+from fiqa_core.base.files import replacing, write_text
 from fiqa_core.evaluation.edc import REFERENCES
 from fiqa_core.reporting.beside import artefact
 from fiqa_core.reporting.names import SOLID, Look, look, order_methods
@@ -225,6 +226,7 @@ def save_figure(figure: Figure, slug: str, name: str):
 
     path = artefact(slug) / f"{slug}_{name}.png"
     alt = str(figure.get_label())
-    path.write_bytes(figure._repr_png_())
-    path.with_suffix(".txt").write_text(alt + "\n")
+    with replacing(path) as part:
+        part.write_bytes(figure._repr_png_())
+    write_text(alt + "\n", path.with_suffix(".txt"))
     return Image(filename=str(path), alt=alt, width=int(figure.get_figwidth() * 96))

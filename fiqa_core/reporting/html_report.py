@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from fiqa_core.base import project
+from fiqa_core.base.files import write_text
 from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
 from fiqa_core.reporting.beside import load_measured
@@ -34,14 +35,14 @@ code { background: #f0f0f0 }
 def build_report() -> Path:
     """Write results/summary.json and report/; returns the page to open."""
     means, pauc = load_measured("evaluation/means"), load_measured("evaluation/pauc")
-    (project.results() / "summary.json").write_text(json.dumps(summary(means, pauc), indent=2) + "\n")
+    write_text(json.dumps(summary(means, pauc), indent=2) + "\n", project.results() / "summary.json")
     folder = project.root() / "report"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     names = executed_names()
     pages, figures = convert_notebooks(names, folder), copy_figures(names, folder)
     shutil.copy(project.root() / "params.yaml", folder / "params.yaml")
-    (folder / "index.html").write_text(index_page(means, pauc, pages, figures))
+    write_text(index_page(means, pauc, pages, figures), folder / "index.html")
     return folder / "index.html"
 
 
@@ -87,7 +88,7 @@ def convert_notebooks(names: list[str], folder: Path) -> list[tuple[str, str]]:
     for source in progress([path for path in sources if path.is_file()], "report", unit="notebooks"):
         notebook = nbformat.read(source, as_version=4)
         body, _ = exporter.from_notebook_node(notebook)
-        (folder / f"{source.stem}.html").write_text(body)
+        write_text(body, folder / f"{source.stem}.html")
         pages.append((f"{source.stem}.html", title(notebook, source.stem)))
     return pages
 

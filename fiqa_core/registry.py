@@ -1,56 +1,57 @@
-"""Quality methods by name, and the scoring of many images with progress and resume."""
-from inspect import signature
-from pathlib import Path
+"""Which quality methods there are: whatever the files of `kernels` and `methods` declare as METHODS."""
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 
+from fiqa_core import kernels
+from fiqa_core import methods as quality_methods
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.kernels.diffiqa import DifFIQA
-from fiqa_core.kernels.faceqan import FaceQAN
-from fiqa_core.loading import ONE_PASS, load_diffusion, load_quality
-from fiqa_core.methods.grafiqs import GraFIQs
-from fiqa_core.methods.magface import MagFace
-from fiqa_core.methods.pixels import illumination, sharpness, symmetry
-from fiqa_core.methods.prefiqs import PreFIQs
-from fiqa_core.methods.ser_fiq import SERFIQ
-
-ON_RECOGNISER = {"faceqan": FaceQAN, "magface": MagFace, "ser_fiq": SERFIQ, "grafiqs": GraFIQs,
-                 "prefiqs": PreFIQs}
-ON_PIXELS = {"sharpness": sharpness, "illumination": illumination, "symmetry": symmetry}
-SLUGS = (*ON_RECOGNISER, "diffiqa", *ONE_PASS, *ON_PIXELS)
+from fiqa_core.base.method import SECTIONS, Method
 
 
-def build_method(slug: str, recogniser=None, diffusion_path: Path | None = None, model_path: Path | None = None,
-                 device=None, **options):
-    """The quality method of a slug: images (B, 3, 112, 112) -> scores (B,).
-
-    slug            one of SLUGS; magface is the length of the embedding of whatever recogniser is given
-    recogniser      for those of ON_RECOGNISER and DifFIQA
-    diffusion_path  DifFIQA's diffusion model
-    model_path      weights of a method that scores in one pass
-    options         of the class of FaceQAN, DifFIQA and the others of ON_RECOGNISER
-    Raises FiqaError for an unknown slug or option and where a part is missing.
-    """
-    if slug in ONE_PASS:
-        return load_quality(slug, _needed(model_path, slug, "a model file")).to(device)
-    if slug in ON_PIXELS:
-        return ON_PIXELS[slug]
-    if slug in ON_RECOGNISER:
-        return _built(ON_RECOGNISER[slug], slug, options, _needed(recogniser, slug, "a recogniser").to(device))
-    if slug == "diffiqa":
-        diffusion = load_diffusion(_needed(diffusion_path, slug, "a diffusion model")).to(device)
-        return _built(DifFIQA, slug, options, diffusion, _needed(recogniser, slug, "a recogniser").to(device))
-    raise FiqaError(f"there is no method {slug!r}", f"choose one of: {', '.join(SLUGS)}")
+@cache
+def methods() -> dict[str, Method]:
+    """Every method by its slug. Raises FiqaError where two have one slug."""
+    return {slug: method for slug, (method, _) in _declared().items()}
 
 
-def _built(build, slug: str, options: dict, *parts):
-    """A method of its parts and options. Raises FiqaError for an option that its class does not have."""
-    known = list(signature(build).parameters)[len(parts):]
-    unknown = [name for name in options if name not in known]
-    if unknown:
-        raise FiqaError(f"{slug} has no option {', '.join(unknown)}", f"it has: {', '.join(known)}")
-    return build(*parts, **options)
+def home(slug: str) -> str:
+    """The module that declares a method."""
+    return _declared()[slug][1]
 
 
-def _needed(value, slug: str, what: str):
-    if value is None:
-        raise FiqaError(f"method {slug} needs {what}", "name it; `python -m fiqa_core score --help` lists the options")
-    return value
+@cache
+def _declared() -> dict[str, tuple[Method, str]]:
+    return collect(kernels, quality_methods)
+
+
+def collect(*packages) -> dict[str, tuple[Method, str]]:
+    """The methods that the files of some packages declare, and in which module each, by slug."""
+    found = {}
+    for package in packages:
+        for file in iter_modules(package.__path__, package.__name__ + "."):
+            for method in getattr(import_module(file.name), "METHODS", ()):
+                if found.setdefault(method.slug, (method, file.name))[0] is not method:
+                    raise FiqaError(f"two methods are called {method.slug!r}", f"rename the one in {file.name}")
+    return found
+
+
+@cache
+def releases() -> dict[str, Method]:
+    """Name of a published file that is a method -> that method; most names are its slug."""
+    return {name: method for method in methods().values() if "model" in method.needs for name in method.released}
+
+
+def methods_of(suite: dict, *sections: str) -> dict[str, dict]:
+    """The methods that a suite names in some sections (none given: in all), by slug: what it says about them."""
+    return {slug: entry or {} for section in sections or SECTIONS for slug, entry in (suite.get(section) or {}).items()}
+
+
+def find_method(name: str) -> Method:
+    """The method of a slug, or of the name of its published file. Raises FiqaError with names like it."""
+    known = {**releases(), **methods()}
+    if name not in known:
+        near = get_close_matches(name, known, n=4) or known
+        raise FiqaError(f"there is no method {name!r}", f"choose one of: {', '.join(near)}")
+    return known[name]

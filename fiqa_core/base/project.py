@@ -9,7 +9,6 @@ import yaml
 
 from fiqa_core.base.errors import FiqaError
 
-METHOD_SECTIONS = ("methods", "baselines", "distilled", "training_free", "analytical")
 SUITES = Path(__file__).resolve().parent.parent / "suites"
 
 
@@ -49,7 +48,7 @@ def results() -> Path:
 
 
 def settings(section: str | None = None) -> dict:
-    """The whole of params.yaml, or one section of it ("methods.faceqan").
+    """The whole of params.yaml, or one section of it ("on_recogniser.faceqan").
 
     Raises FiqaError if the file is missing or has no such section.
     """
@@ -63,12 +62,6 @@ def settings(section: str | None = None) -> dict:
                             f"known here: {', '.join(value) if isinstance(value, dict) else 'nothing'}")
         value = value[key]
     return value
-
-
-def method_sections() -> dict[str, str]:
-    """Slug -> section of params.yaml of every quality method that the active suite asks for."""
-    suite = settings()
-    return {slug: section for section in METHOD_SECTIONS for slug in suite.get(section) or ()}
 
 
 def _read(path: Path) -> dict:

@@ -19,12 +19,13 @@ from fiqa_core.base.images import find_images
 from fiqa_core.base.progress import progress
 from fiqa_core.benchmarks.enrolment import face_reader
 from fiqa_core.pipeline.score import pipeline_method, score_pixels
+from fiqa_core.registry import methods
 from fiqa_core.rendering.face_sets import load_protocol
 from fiqa_core.rendering.identity import sample_identities
 from fiqa_core.rendering.nuisance import draw
 from fiqa_core.rendering.realism import LEVELS
 from fiqa_core.rendering.renderer import render_faces
-from fiqa_core.reporting.names import METHODS, order_methods
+from fiqa_core.reporting.names import order_methods
 from fiqa_core.reporting.published import load_published
 
 Faces = tuple[np.ndarray, np.ndarray]
@@ -93,11 +94,11 @@ def score_sets(sets: dict[str, Faces], slugs: list[str], batch: int = 32) -> pd.
     for slug in slugs:
         method = pipeline_method(slug)
         total = sum(len(faces) for faces, _ in sets.values())
-        for name in progress(sets, METHODS[slug], total, "images", weight=lambda name: len(sets[name][0])):
+        for name in progress(sets, methods()[slug].name, total, "images", weight=lambda name: len(sets[name][0])):
             faces, good = sets[name]
             scores = np.full(len(faces), -np.inf)
             scores[good] = score_pixels(method, faces[good], batch, default_device())
-            parts.append(pd.DataFrame({"set": name, "method": METHODS[slug], "image": np.arange(len(faces)),
+            parts.append(pd.DataFrame({"set": name, "method": methods()[slug].name, "image": np.arange(len(faces)),
                                        "score": scores}))
     return pd.concat(parts, ignore_index=True)
 

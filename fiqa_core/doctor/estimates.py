@@ -4,26 +4,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.doctor.machine import (ASSUMED, CERTAINTY, MEASURED, REFERENCES, SCALED, TIMED, Machine, Pass,
-                                      architecture_pass, diffusion_pass, recogniser_pass, restorer_pass)
+from fiqa_core.doctor.machine import (
+    ASSUMED,
+    CERTAINTY,
+    MEASURED,
+    REFERENCES,
+    SCALED,
+    TIMED,
+    Machine,
+    Pass,
+    architecture_pass,
+    diffusion_pass,
+    recogniser_pass,
+    restorer_pass,
+)
 from fiqa_core.doctor.needs import official
 from fiqa_core.doctor.workload import Faces
 from fiqa_core.evaluation.evaluate import PARALLEL
-from fiqa_core.loading import ARCHITECTURES
-from fiqa_core.pipeline.suites import CLASSES, TRAINED
-from fiqa_core.pipeline.timing import PUBLISHED
-from fiqa_core.reporting.names import METHODS, REFERENCE_LINES
+from fiqa_core.loading import release_name
+from fiqa_core.registry import methods, methods_of
 from fiqa_core.weights.place import checkpoint_path
 
-SECTIONS = ("methods", "training_free", "baselines", "distilled", "analytical")
 START = 5.0  # seconds until a stage's notebook runs
 READ = 0.004  # seconds to decode and store an aligned crop
 LINE = 0.001  # seconds per image of a reference line; the fewest that matter
-BACKWARD = 1  # a gradient for the picture costs as much as a forward pass
 TRAINING = 3  # a training step costs a forward pass, and two for the gradients
 CHALLENGE = 60.0  # seconds of a notebook on one of the open challenges, at the demo's size
-EMBEDDING_LAYER = 25088 * 512  # multiply-adds of the layer that SER-FIQ repeats, in the papers' recognisers
-BY_NAME = {name.lower(): name for name in ARCHITECTURES}
 # Methods whose official network is not built under a name of its own, and one of much the same size.
 ALIKE = {"sdd_fiqa": "curricularface_ir50", "faceqnet": "iresnet50"}
 Cost = tuple[float, str]  # seconds per image, and how they are known
@@ -37,12 +43,11 @@ class Costs:
 
     def slugs(self) -> list[str]:
         """The methods that score the benchmarks, in the suite's order."""
-        return list(dict.fromkeys(slug for section in SECTIONS for slug in self.suite.get(section) or {}))
+        return list(methods_of(self.suite))
 
     def options(self, slug: str) -> dict:
         """What the suite says about a method, whichever section it stands in."""
-        found = [(self.suite.get(section) or {}).get(slug) for section in SECTIONS if section != "analytical"]
-        return next((options for options in found if options), {})
+        return methods_of(self.suite).get(slug, {})
 
     def compared(self) -> list[str]:
         """The recognisers whose comparisons are measured."""
@@ -66,7 +71,7 @@ class Costs:
 
     def method(self, slug: str, **changes) -> Cost:
         """Seconds per image of a method; `changes` override its options."""
-        if slug in REFERENCE_LINES:
+        if not methods()[slug].needs:
             return LINE, ASSUMED
         return added((count, self.machine.pass_seconds(network))
                      for network, count in self.passes(slug, **changes))
@@ -78,16 +83,10 @@ class Costs:
     def passes(self, slug: str, **changes) -> Iterator[tuple[Pass, float]]:
         """Networks that a method runs on an image, and how often each."""
         options = {**self.options(slug), **changes}
-        if slug not in CLASSES:
-            yield self.one_pass(slug, options), 1
-            return
-        network = self.recogniser_pass(options.get("recogniser"))
-        if slug == "diffiqa":
-            n = options.get("repeats", 10)
-            yield self.diffusion_pass(), 2 * n * options.get("timestep", 5)  # picture and mirror image
-            yield network, 2 + 4 * n
-        else:
-            yield network, recogniser_passes(slug, options, network)
+        recogniser = self.recogniser_pass(options.get("recogniser"))
+        for need, count in zip(methods()[slug].needs, methods()[slug].cost(options, recogniser)):
+            yield {"recogniser": lambda: recogniser, "diffusion": self.diffusion_pass,
+                   "model": lambda: self.one_pass(slug, options)}[need](), count
 
     def one_pass(self, slug: str, options: dict) -> Pass:
         """The network of a method that scores in one pass: its official file's, or its backbone's."""
@@ -100,22 +99,11 @@ class Costs:
         return self.recogniser_pass(options.get("backbone") or options.get("recogniser"))
 
 
-def recogniser_passes(slug: str, options: dict, network: Pass) -> float:
-    """How often a training-free method runs its recogniser on an image, in forward passes."""
-    if slug == "faceqan":
-        k, l = options.get("repeats", 10), options.get("iterations", 5)
-        return k * ((l - 1) * (1 + BACKWARD) + 1) + 2  # the last of l examples needs no gradient
-    if slug == "ser_fiq":
-        layer = min(EMBEDDING_LAYER, network.parameters)
-        return 1 + options.get("repeats", 100) * layer / network.adds
-    return {"grafiqs": 1 + 2 * BACKWARD, "prefiqs": 2}.get(slug, 1)
-
-
 def architecture_of(slug: str, options: dict) -> str:
     """Name of the network of a method's official file."""
     model = official(checkpoint_path(options["checkpoint"]))
     named = (model and model.architecture) or options.get("model", slug)
-    return BY_NAME.get(named.lower()) or ALIKE[slug]
+    return ALIKE.get(slug) or release_name(named)
 
 
 def added(parts) -> Cost:
@@ -216,10 +204,10 @@ def scoring(slug: str, costs: Costs, runtime: dict, **changes) -> Cost:
     Stage `time` runs with the papers' repeats: where the suite has others, their share of it is taken.
     """
     seconds, basis = costs.method(slug, **changes)
-    measured = runtime.get(METHODS.get(slug))
+    measured = runtime.get(methods()[slug].name)
     if measured is None:
         return seconds, basis
-    return measured * seconds / costs.method(slug, **PUBLISHED.get(slug, {}))[0], MEASURED
+    return measured * seconds / costs.method(slug, **methods()[slug].paper)[0], MEASURED
 
 
 def trained(costs: Costs, sets: list[Faces]) -> Iterator[Estimate]:
@@ -229,8 +217,8 @@ def trained(costs: Costs, sets: list[Faces]) -> Iterator[Estimate]:
         if "checkpoint" not in config:
             images = suite["labels"]["images"] * costs.models()
             yield learning(f"distil {slug}", config.get("epochs", 3), images, costs.method(slug))
-    for slug, config in (suite.get("baselines") or {}).items():
-        chosen = {**TRAINED[slug], **(config or {})}
+    for slug, config in (suite.get("trained") or {}).items():
+        chosen = {**methods()[slug].training, **(config or {})}
         if "checkpoint" in chosen:
             continue
         stage, images, cost = f"train {slug}", training_images(sets) * costs.models(), costs.learner(slug)
@@ -267,7 +255,7 @@ def ablations(costs: Costs) -> Iterator[Estimate]:
     images = chosen.get("images", 0) * len(chosen.get("benchmarks", ()))
     runs = {"faceqan": [{}] * (1 + len(chosen.get("epsilons", ()))),
             "diffiqa": [{}, *({"timestep": t} for t in chosen.get("timesteps", ()))]}
-    found = [costs.method(slug, **changes) for slug, each in runs.items() if slug in costs.suite["methods"]
+    found = [costs.method(slug, **changes) for slug, each in runs.items() if slug in costs.slugs()
              for changes in each]
     if images and found:
         yield estimate("ablate", f"{len(found)} settings on {images:,} faces",
@@ -278,7 +266,7 @@ def figures(costs: Costs) -> Iterator[Estimate]:
     """Every method with the papers' repeats on a few faces and one batch; then figures and the report."""
     chosen, slugs = costs.suite["timing"], costs.slugs()
     images = chosen["images"] + chosen["warm_up"] + chosen["batch"]
-    found = [costs.method(slug, **PUBLISHED.get(slug, {})) for slug in slugs]
+    found = [costs.method(slug, **methods()[slug].paper) for slug in slugs]
     found += [costs.method("faceqan", repeats=k) for k in chosen["repeats"] if "faceqan" in slugs]
     yield estimate("time", f"{len(found)} settings on {images} faces", *((images, cost) for cost in found))
     drawn, challenges = (len(costs.suite.get(name) or ()) for name in ("artefacts", "challenge_notebooks"))

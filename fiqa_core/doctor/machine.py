@@ -26,7 +26,7 @@ from fiqa_core.benchmarks.enrolment import extract
 from fiqa_core.evaluation.evaluate import evaluate
 from fiqa_core.kernels.chunks import output_bytes
 from fiqa_core.kernels.diffusion import FACE, Diffusion
-from fiqa_core.loading import ARCHITECTURES
+from fiqa_core.loading import architectures
 from fiqa_core.methods.faceqgen import DEFAULTS as FACEQGEN
 from fiqa_core.methods.faceqgen import NETWORK, FaceQgen
 from fiqa_core.methods.lightqnet import WIDTHS
@@ -92,7 +92,7 @@ def architecture_pass(name: str) -> Pass:
     """A network by the name of its architecture."""
     if name in CATALOGUE:
         return counted(name, lambda: recogniser_from_catalogue(name))
-    return counted(name, ARCHITECTURES[name], SIZES.get(name, (FACE, FACE)))
+    return counted(name, architectures()[name], SIZES.get(name, (FACE, FACE)))
 
 
 def diffusion_pass(config: dict) -> Pass:

@@ -24,7 +24,7 @@ UNKNOWN_KEY, TOO_LITTLE = "unknown key", "too little"
 # states with which a run would stop, or measure something else than it says
 PROBLEMS = {MISSING, MISSIZED, NO_NETWORK, UNKNOWN_KEY, TOO_LITTLE}
 COUNTED = {"pictures": "pictures", "folders": "clips", "files": "files", "lines": "lines"}
-NETWORKS = ("recognisers", "baselines", "distilled")
+NETWORKS = ("recognisers", "trained", "distilled")
 
 
 @dataclass(frozen=True)

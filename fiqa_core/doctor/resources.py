@@ -10,8 +10,8 @@ from fiqa_core.doctor.workload import Faces
 from fiqa_core.evaluation.evaluate import PARALLEL
 from fiqa_core.kernels.chunks import CPU_BUDGET
 from fiqa_core.loading import ONNX_RECOGNISERS
-from fiqa_core.pipeline.suites import TRAINED
 from fiqa_core.recognisers.zoo import CATALOGUE
+from fiqa_core.registry import methods
 
 CROP = 112 * 112 * 3
 CACHED = 2  # DVC keeps a second copy of what stages write, unless the file system can share it
@@ -53,7 +53,7 @@ def disk_needs(costs: Costs, sets: list[Faces]) -> list[Need]:
     """What the stages write below build, with DVC's copies."""
     suite, images = costs.suite, benchmark_images(sets)
     recognisers = sum(costs.recogniser_pass(slug).parameters for slug in suite["recognisers"])
-    quality = [slug for section in ("baselines", "distilled") for slug in suite.get(section) or {}]
+    quality = [slug for section in ("trained", "distilled") for slug in suite.get(section) or {}]
     judges = costs.models() * sum(network.parameters for slug in quality for network, _ in costs.passes(slug))
     vectors = sum(embedding_size(suite["recognisers"][slug]) for slug in costs.compared())
     return [Need("faces", CACHED * CROP * (images + training_images(sets))),
@@ -76,8 +76,8 @@ def memory_needs(costs: Costs, sets: list[Faces]) -> list[Need]:
     if diffusion and "checkpoint" not in diffusion:
         needs.append(Need("train the diffusion model", held,
                           learning(costs.diffusion_pass(), diffusion.get("batch", 64))))
-    for slug, config in (suite.get("baselines") or {}).items():
-        chosen = {**TRAINED[slug], **(config or {})}
+    for slug, config in (suite.get("trained") or {}).items():
+        chosen = {**methods()[slug].training, **(config or {})}
         if "checkpoint" not in chosen:
             batch = chosen.get("batch") or chosen.get("people", 16) * chosen.get("each", 8)
             needed = running if frozen(slug, chosen) else learning

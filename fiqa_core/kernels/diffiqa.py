@@ -11,11 +11,21 @@ import torch.nn.functional as F
 from torch import nn
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.method import Method
 from fiqa_core.kernels import noise
-from fiqa_core.kernels.chunks import (Chunks, activation_bytes, check_at_least, check_images, check_variant,
-                                      embed, full_float32)
-from fiqa_core.kernels.ediffiqa import Distilled, Joined, preparation_of
+from fiqa_core.kernels.chunks import (
+    Chunks,
+    activation_bytes,
+    check_at_least,
+    check_images,
+    check_variant,
+    embed,
+    full_float32,
+)
+from fiqa_core.kernels.diffusion import Diffusion
+from fiqa_core.kernels.ediffiqa import PAPER, Distilled, Joined, preparation_of
 from fiqa_core.recognisers.recogniser import Recogniser
+from fiqa_core.recognisers.zoo import recogniser_from_catalogue
 
 
 class DifFIQA:
@@ -148,3 +158,16 @@ class DifFIQAR(Distilled):
         head = head or nn.Linear(backbone.embedding_size, 1)
         network = DifFIQARNetwork(deepcopy(backbone.network), head, backbone.output)
         super().__init__(network, preparation_of(backbone), budget)
+
+
+def passes(options: dict, network) -> tuple[int, int]:
+    """Passes of an image through the U-Net and the recogniser: of the face, its mirror image, and n copies."""
+    n = options["repeats"]
+    return 2 * n * options["timestep"], 2 + 4 * n
+
+
+METHODS = [
+    Method("diffiqa", "DifFIQA", DifFIQA, needs=("diffusion", "recogniser"), passes=passes, paper={"repeats": 10},
+           released={"diffiqa_gaussian_diffusion": Diffusion}),
+    Method("diffiqa_r", "DifFIQA(R)", DifFIQAR, needs=("model",), training=PAPER,
+           released={"diffiqa_r": lambda: DifFIQAR(recogniser_from_catalogue("iresnet100"))})]

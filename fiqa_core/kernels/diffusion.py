@@ -2,7 +2,7 @@
 
 Tables are computed in float64 and cast to float32 last, which is how the published checkpoint holds them.
 
-`Diffusion`: the U-Net, its schedule and the size at which it works, with loading and saving.
+`Diffusion`: the U-Net, its schedule and the size at which it works.
 """
 import math
 
@@ -86,8 +86,6 @@ def reconstruct(denoise, x: torch.Tensor, t: int, abar: torch.Tensor, z: torch.T
 
 
 FACE = 112
-DIFFUSION_REMEDY = ("run the stage that trains it (make repro), or give another path, such as the authors' "
-          "(python -m fiqa_core weights list)")
 
 
 class Diffusion(nn.Module):

@@ -2,7 +2,7 @@
 
 DifFIQA(R): Babnik, Peer, Struc, IJCB 2023 (arXiv 2305.05768). eDifFIQA: the same authors, TBIOM 2024
 (doi 10.1109/TBIOM.2024.3376236). CR-FIQA: Boutros et al., CVPR 2023 (arXiv 2112.06592). Their networks are in
-`networks`; `distillation` trains the first two, `cr_fiqa` the third, `files` saves and loads them.
+`networks`; `distillation` trains the first two, `cr_fiqa` the third.
 
 The bare networks of the methods that score in one pass: prepared images in, embedding and quality out.
 
@@ -11,6 +11,7 @@ quality method.
 """
 from abc import ABC, abstractmethod
 from copy import deepcopy
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,8 +19,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.method import Method
 from fiqa_core.kernels.chunks import OnePass
 from fiqa_core.recognisers.recogniser import Recogniser
+from fiqa_core.recognisers.zoo import recogniser_from_catalogue, recogniser_from_config
 
 
 class QualityMLP(nn.Module):
@@ -121,12 +124,17 @@ class EDifFIQA(Distilled):
         network = EDifFIQANetwork(deepcopy(backbone.network), head, backbone.output)
         super().__init__(network, preparation_of(backbone), budget)
 
+    def as_recogniser(self) -> Recogniser:
+        """Its backbone as a recogniser, which it was trained to stay: its second role."""
+        recogniser = recogniser_from_config(self.preparation.config)
+        recogniser.network.load_state_dict(self.parts()[0].state_dict())
+        return recogniser.freeze()
+
 
 def preparation_of(backbone: Recogniser) -> Recogniser:
     """The recogniser without its network. It has no state of its own."""
-    return Recogniser(nn.Identity(), backbone.embedding_size, backbone.name, backbone.colour,
-                      backbone.mean.flatten().tolist(), backbone.std.flatten().tolist(), backbone.size,
-                      backbone.columns)
+    return Recogniser(nn.Identity(), backbone.embedding_size, backbone.name, backbone.colour, backbone.mean,
+                      backbone.std, backbone.size, backbone.columns, config=backbone.config)
 
 
 PAPER = dict(epochs=3, batch=128, head_lr=1e-3, backbone_lr=1e-4, trained_tensors=100, clip=5.0,
@@ -192,3 +200,19 @@ def losses(model: Distilled, images, labels, targets=None, centres=None,
     kept = representation_loss(embedding, targets)                              # L_rc
     theta = config["theta"]
     return theta * kept + (1 - theta) * quality_loss, kept, quality_loss
+
+
+def official(backbone: str) -> EDifFIQA:
+    """The empty network of a published file."""
+    return EDifFIQA(recogniser_from_catalogue(backbone))
+
+
+METHODS = [
+    Method("ediffiqa_t", "eDifFIQA(T)", EDifFIQA, needs=("model",), training=PAPER,
+           released={"ediffiqa_t": partial(official, "mobilefacenet_ediffiqa")}),
+    Method("ediffiqa_s", "eDifFIQA(S)", EDifFIQA, needs=("model",), training=PAPER,
+           released={"ediffiqa_s": partial(official, "iresnet18")}),
+    Method("ediffiqa_m", "eDifFIQA(M)", EDifFIQA, needs=("model",), training=PAPER,
+           released={"ediffiqa_m": partial(official, "iresnet50")}),
+    Method("ediffiqa_l", "eDifFIQA(L)", EDifFIQA, needs=("model",), training=PAPER,
+           released={"ediffiqa_l": partial(official, "iresnet100")})]

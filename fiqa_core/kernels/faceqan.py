@@ -6,9 +6,17 @@ succeed, the better the face. Symbols are the paper's (arXiv 2212.02127).
 import torch
 import torch.nn.functional as F
 
+from fiqa_core.base.method import Method
 from fiqa_core.kernels import noise
-from fiqa_core.kernels.chunks import (Chunks, activation_bytes, check_at_least, check_images, check_variant,
-                                      embed, full_float32)
+from fiqa_core.kernels.chunks import (
+    Chunks,
+    activation_bytes,
+    check_at_least,
+    check_images,
+    check_variant,
+    embed,
+    full_float32,
+)
 
 
 class FaceQAN:
@@ -113,3 +121,11 @@ def quality(similarities: torch.Tensor, symmetry: torch.Tensor | None, exponent:
     spread = (s - mean[:, None]).square().mean(dim=1).sqrt().clamp(0, 1)            # population deviation
     q = (mean + 1) / 2 * (1 - spread)                                      # q_adv
     return (q if symmetry is None else q * symmetry) ** exponent                    # Q
+
+
+def passes(options: dict, network) -> int:
+    """Forward passes an image, a gradient counted as one more: the last of the l examples needs none."""
+    return options["repeats"] * (2 * options["iterations"] - 1) + 2
+
+
+METHODS = [Method("faceqan", "FaceQAN", FaceQAN, needs=("recogniser",), passes=passes, paper={"repeats": 10})]

@@ -14,10 +14,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.method import Method
 from fiqa_core.kernels.ediffiqa import Distilled, preparation_of
 from fiqa_core.recognisers.heads import ArcFace
 from fiqa_core.recognisers.iresnet import DEPTHS, IResNet
 from fiqa_core.recognisers.recogniser import Recogniser
+from fiqa_core.recognisers.zoo import recogniser_from_catalogue
+from fiqa_core.training.recogniser import DEFAULTS as TRAINING
 from fiqa_core.training.recogniser import train
 
 EPSILON = 1e-9
@@ -129,3 +132,14 @@ def train_cr_fiqa(faces: FaceSet, recogniser: Recogniser, config: dict, checkpoi
     initial = recogniser if config["pretrained"] else None
     trained, head = train(faces, config, checkpoint, device, log, head, initial)
     return CRFIQA(trained, head.qs).requires_grad_(False)
+
+
+def official(depth: int) -> CRFIQA:
+    """The empty network of a released file, an IResNet of that depth."""
+    backbone = recogniser_from_catalogue(f"iresnet{depth}")
+    backbone.network = CRFIQANetwork(DEPTHS[depth])
+    return CRFIQA(backbone, backbone.network.qs)
+
+
+METHODS = [Method("cr_fiqa", "CR-FIQA", CRFIQA, needs=("model",), train=train_cr_fiqa, training={**TRAINING, **PAPER},
+                  released={"cr_fiqa_s": partial(official, 50), "cr_fiqa_l": partial(official, 100)})]

@@ -21,6 +21,7 @@ from torch import nn
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.method import Method
 from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images
 from fiqa_core.methods.pixels import luminance
 from fiqa_core.recognisers.recogniser import resize
@@ -233,3 +234,6 @@ def train_faceqgen(faces: FaceSet, recogniser=None, config: dict | None = None,
 def towards(logits: torch.Tensor, label: float) -> torch.Tensor:
     """Binary cross-entropy of logits (B,) with one label for all."""
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+
+
+METHODS = [Method("faceqgen", NAME, FaceQgen, needs=("model",), train=train_faceqgen, training=DEFAULTS)]

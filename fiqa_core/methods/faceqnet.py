@@ -21,6 +21,7 @@ from torch import nn
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.images import to_pixels
+from fiqa_core.base.method import Method
 from fiqa_core.kernels.chunks import OnePass
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.trunk import unit_embeddings
@@ -28,7 +29,6 @@ from fiqa_core.training.fitting import settings_of, untrained
 from fiqa_core.training.people import codes_of
 from fiqa_core.training.regression import DEFAULTS as REGRESSION
 from fiqa_core.training.regression import Regressor, fit_regression
-from fiqa_core.weights.keras_network import KerasNetwork, read_keras_network
 
 DEFAULTS = {**REGRESSION, "hidden": 32}
 
@@ -109,11 +109,13 @@ class OfficialFaceQnet(OnePass):
     resize it to 224 x 224. Here the aligned crop is resized, so that scores differ somewhat from theirs. v0 and
     v1 have different scales. The tanh in early revisions of their script belongs to a model of distances that
     was not released; it has no place here.
-    network   as `read_faceqnet` reads it
+    network   built from the authors' Keras file: (B, 3, 224, 224) -> (B, 1)
     budget    bytes of activations at once; None: chosen for the device
     """
 
-    def __init__(self, network: KerasNetwork, budget: int | None = None):
+    keras_input = (SIDE, SIDE, 3)   # the layers stand in the file alone
+
+    def __init__(self, network: nn.Module, budget: int | None = None):
         super().__init__(network, budget)
         self.eval()
 
@@ -126,6 +128,5 @@ class OfficialFaceQnet(OnePass):
         return self.network(self.prepare(images)).clamp(0, 1)
 
 
-def read_faceqnet(path: Path) -> OfficialFaceQnet:
-    """FaceQnet of a Keras file. Raises FiqaError where that gives no single number of a 224 x 224 face."""
-    return OfficialFaceQnet(read_keras_network(path, (SIDE, SIDE, 3), outputs=1))
+METHODS = [Method("faceqnet", "FaceQnet", FaceQnet, needs=("model",), train=train_faceqnet, training=DEFAULTS,
+                  released={"faceqnet": OfficialFaceQnet})]

@@ -32,6 +32,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.files import write_csv
 from fiqa_core.base.images import to_batch
+from fiqa_core.base.method import Method
 from fiqa_core.base.progress import progress
 from fiqa_core.kernels import noise
 from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images, embed, full_float32
@@ -115,21 +116,21 @@ SHARD = 32                                      # images between two chances to 
 class FROQ(nn.Module):
     """Images (B, 3, 112, 112) float32 RGB in [0, 1] -> quality (B,) float32, >= 0.
 
-    recogniser  a frozen Recogniser
+    backbone    a frozen Recogniser
     layers      names of the observed layers of its network, as `train_froq` finds them
     budget      bytes of activations at once; None: chosen for the device
 
     An image's score does not depend on its batch. Raises FiqaError for unfit images or unknown layers.
     """
 
-    def __init__(self, recogniser: nn.Module, layers: list[str], budget: int | None = None):
-        known = dict(recogniser.network.named_modules())
+    def __init__(self, backbone: nn.Module, layers: list[str], budget: int | None = None):
+        known = dict(backbone.network.named_modules())
         unknown = [name for name in layers if name not in known]
         if unknown or not layers or len(set(layers)) < len(layers):
             raise FiqaError(f"FROQ observes layers {list(layers)}; the recogniser lacks {unknown}",
                             "name each layer once, and calibrate FROQ for this recogniser")
         super().__init__()
-        self.recogniser, self.layers = recogniser, list(layers)
+        self.recogniser, self.layers = backbone, list(layers)
         self.observed = [known[name] for name in layers]
         self.chunks = Chunks(budget)
 
@@ -230,3 +231,6 @@ def rank_correlations(columns: np.ndarray, labels: np.ndarray) -> np.ndarray:
     x, y = (ranks - ranks.mean(axis=0) for ranks in (rankdata(columns, axis=0), rankdata(labels)))
     scale = np.sqrt((x * x).sum(axis=0) * (y @ y))
     return np.divide(y @ x, scale, out=np.full(columns.shape[1], -1.0), where=scale > 0)
+
+
+METHODS = [Method("froq", "FROQ", FROQ, needs=("model",), train=train_froq, training=DEFAULTS)]

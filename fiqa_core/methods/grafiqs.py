@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.method import Method
 from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images, full_float32
 from fiqa_core.recognisers.trunk import watched
 
@@ -89,3 +90,7 @@ def weight_gradient_magnitude(conv: nn.Conv2d, entered, gradient) -> torch.Tenso
     patches = patches.unflatten(1, (conv.groups, -1))                       # (B, groups, C/g k k, h w)
     gradient = gradient.flatten(2).unflatten(1, (conv.groups, -1))          # (B, groups, O/g, h w)
     return (gradient @ patches.transpose(2, 3)).abs().flatten(1).sum(dim=1)
+
+
+# one pass forward; those backward, for the picture and for the weights, cost as much each
+METHODS = [Method("grafiqs", "GraFIQs", GraFIQs, needs=("recogniser",), passes=lambda options, network: 3)]

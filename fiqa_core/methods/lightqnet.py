@@ -23,6 +23,7 @@ from torch import nn
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.images import to_pixels
+from fiqa_core.base.method import Method
 from fiqa_core.kernels.chunks import OnePass
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.trunk import image_batch, trunk_of, views
@@ -265,3 +266,8 @@ def joint_loss(student, teacher, pairs, targets, distillation: float = 10.0) -> 
     """L = L_IDQ(S) + L_IDQ(T) + lambda KL(T || S) of qualities (B,); pairs and targets as above."""
     return (identification_loss(student, pairs, targets) + identification_loss(teacher, pairs, targets)
             + distillation * divergence(teacher, student))
+
+
+METHODS = [Method("lightqnet", "LightQNet", LightQNet, needs=("model",), train=train_lightqnet, training=DEFAULTS,
+                  translate=from_tensorflow,
+                  released={f"lightqnet_{width}": partial(LightQNet, width) for width in WIDTHS})]

@@ -7,6 +7,7 @@ embeddings, so at test time the length needs no head and no label: it is the sco
 import torch
 from torch import nn
 
+from fiqa_core.base.method import Method
 from fiqa_core.kernels.chunks import Chunks, check_images, embed
 from fiqa_core.recognisers.recogniser import Recogniser
 
@@ -29,3 +30,6 @@ class MagFace(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return embed(self.backbone, check_images(images), self.chunks, raw=True).norm(dim=1)
+
+
+METHODS = [Method("magface", "MagFace", MagFace, needs=("recogniser",))]

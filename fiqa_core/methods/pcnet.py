@@ -13,6 +13,7 @@ from torch import nn
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.method import Method
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.trunk import views
 from fiqa_core.training.fitting import DEFAULTS as FITTING
@@ -97,3 +98,6 @@ def teacher_views(faces: FaceSet, teachers: tuple[Recogniser, Recogniser], seed:
     half = torch.from_numpy(halves(faces.images["identity"], seed)).to(device)
     return torch.where(half[:, None, None] == 0, views(first, faces.pixels, device),
                        views(second, faces.pixels, device))
+
+
+METHODS = [Method("pcnet", "PCNet", PCNet, needs=("model",), train=train_pcnet, training=DEFAULTS)]

@@ -22,6 +22,7 @@ from torch import nn
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.method import Method
 from fiqa_core.kernels.chunks import Chunks, OnePass, check_images, embed
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.spherenet import SphereNet
@@ -275,3 +276,8 @@ def _convolution(stage: int, number: str | None, leaf: str) -> str:
     inside, place = ("", "") if number is None else (f"units.{unit}.", str(second + 1))
     layer = "prelu" if leaf.startswith("p_re_lu") else "down" if number is None else "conv"
     return f"sphere.stages.{stage}.{inside}{layer}{place}.{LEAVES.get(leaf, 'weight')}"
+
+
+METHODS = [Method("pfe", "PFE", PFE, needs=("model",), train=train_pfe, training=PAPER,
+                  released={"pfe": OfficialPFE},
+                  translate=from_tensorflow)]

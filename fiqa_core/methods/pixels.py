@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.method import Method
 from fiqa_core.kernels.chunks import check_images
 
 LUMA = (0.299, 0.587, 0.114)                    # ITU-R BT.601
@@ -91,3 +92,7 @@ def landmark_geometry(landmarks: torch.Tensor) -> torch.Tensor:
     sideways = ((nose - middle) * upright.flip(1) * upright.new_tensor((1, -1))).sum(dim=1).abs()
     pose = (1 - sideways / size.clamp(min=1e-9)).clamp(min=0)
     return ((size / INTER_EYE).clamp(max=1) * pose).float()
+
+
+METHODS = [Method("sharpness", "Sharpness", lambda: sharpness),
+           Method("illumination", "Illumination", lambda: illumination), Method("symmetry", "Symmetry", lambda: symmetry)]

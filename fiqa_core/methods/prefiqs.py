@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.method import Method
 from fiqa_core.kernels.chunks import Chunks, check_images, embed, full_float32
 
 
@@ -67,3 +68,6 @@ def _zero_smallest(weights: list[torch.Tensor], share: float) -> None:
     kept[magnitude.argsort(stable=True)[:round(share * len(magnitude))]] = 0
     for weight, mask in zip(weights, kept.split([weight.numel() for weight in weights])):
         weight.mul_(mask.view_as(weight))
+
+
+METHODS = [Method("prefiqs", "PreFIQs", PreFIQs, needs=("recogniser",), passes=lambda options, network: 2)]

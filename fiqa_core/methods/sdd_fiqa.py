@@ -12,6 +12,7 @@ from torch import nn
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.method import Method
 from fiqa_core.base.progress import progress
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.trunk import unit_embeddings
@@ -51,7 +52,10 @@ def from_official(state: dict) -> dict:
     """State of `official_network`, from the flat state dict of the released file (keys `module.*`).
 
     The file's trunk has the keys of CurricularFace's IR-50; its `quality` counts the flattening as layer 0.
+    {} for the names of another network.
     """
+    if not any(key.startswith(("module.body.", "module.quality.")) for key in state):
+        return {}
     renamed = {}
     for key, value in state.items():
         key = key.removeprefix("module.")
@@ -153,3 +157,7 @@ def wasserstein(a: np.ndarray, b: np.ndarray, in_a: np.ndarray | None = None,
     order = values.argsort(axis=1)
     values, steps = np.take_along_axis(values, order, 1), np.take_along_axis(steps, order, 1)
     return (np.abs(steps.cumsum(axis=1)[:, :-1]) * np.diff(values, axis=1)).sum(axis=1)
+
+
+METHODS = [Method("sdd_fiqa", "SDD-FIQA", SDDFIQA, needs=("model",), train=train_sdd_fiqa, training=DEFAULTS,
+                  released={"sdd_fiqa": official_network}, translate=from_official)]

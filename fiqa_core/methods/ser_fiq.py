@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.method import Method
 from fiqa_core.kernels import noise
 from fiqa_core.kernels.chunks import Chunks, check_at_least, check_images, embed, full_float32
 from fiqa_core.recognisers.recogniser import Recogniser
@@ -126,3 +127,14 @@ def trained_dropout(recogniser: Recogniser) -> float:
         raise FiqaError(f"SER-FIQ: {recogniser.name} was trained without dropout before its embedding",
                         "use one trained with dropout, or give `dropout`, a rate it has not learnt to bear")
     return rates[-1]
+
+
+EMBEDDING_LAYER = 25088 * 512       # multiply-adds of the layer that is repeated, in the paper's recogniser
+
+
+def passes(options: dict, network) -> float:
+    """Forward passes an image: one, and the repeats of the embedding layer as parts of one."""
+    return 1 + options["repeats"] * min(EMBEDDING_LAYER, network.parameters) / network.adds
+
+
+METHODS = [Method("ser_fiq", "SER-FIQ", SERFIQ, needs=("recogniser",), passes=passes, paper={"repeats": 100})]

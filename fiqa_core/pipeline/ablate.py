@@ -18,7 +18,7 @@ from fiqa_core.kernels import diffiqa, faceqan
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks
 from fiqa_core.pipeline.recognise import compared_recognisers
-from fiqa_core.pipeline.score import pipeline_method
+from fiqa_core.pipeline.score import pipeline_method, pipeline_methods
 
 COLUMNS = ["ablation", "benchmark", "recogniser", "preset", "discard_limit", "pauc", "low", "high", "fnmr0"]
 
@@ -78,7 +78,7 @@ def _ablate(scores, name: str) -> pd.DataFrame:
 
     Empty for a suite without the method.
     """
-    if name not in settings("methods"):
+    if name not in pipeline_methods():
         return _written(pd.DataFrame(columns=COLUMNS), name)
     benchmarks, tables = load_benchmarks(), []
     for benchmark in settings("ablation.benchmarks"):

@@ -10,14 +10,15 @@ from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.files import write_csv
 from fiqa_core.base.project import settings
 from fiqa_core.evaluation.evaluate import FILE, evaluate, verification_table
-from fiqa_core.loading import kind_of, load_quality_as_recogniser
+from fiqa_core.kernels.ediffiqa import EDifFIQA
+from fiqa_core.loading import load_quality
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks
 from fiqa_core.pipeline.recognise import compared_recognisers
 from fiqa_core.pipeline.score import quality_path
 from fiqa_core.recognisers.recogniser import embed
+from fiqa_core.registry import methods, methods_of
 from fiqa_core.reporting.beside import load_scores
-from fiqa_core.reporting.names import METHODS
 from fiqa_core.weights.tensors import ONNX, recognise
 
 
@@ -38,9 +39,9 @@ def evaluate_benchmarks() -> dict[str, pd.DataFrame]:
 
 def double_role(benchmarks: dict) -> pd.DataFrame:
     """Verification by eDifFIQA's own embeddings: it was trained to stay a recogniser (eDifFIQA, section 3)."""
-    slugs = [slug for slug in settings("distilled") or () if kind_of(slug) == "eDifFIQA"
+    slugs = [slug for slug in methods_of(settings()) if methods()[slug].build is EDifFIQA
              and recognise(quality_path(slug, 0)) is not ONNX]          # an ONNX model tells its score alone
-    embeddings = {(METHODS[slug], benchmark): partial(_own_embeddings, slug, faces)
+    embeddings = {(methods()[slug].name, benchmark): partial(_own_embeddings, slug, faces)
                   for slug in slugs for benchmark, faces in benchmarks.items()}
     return verification_table(benchmarks, embeddings)
 
@@ -49,7 +50,7 @@ def _own_embeddings(slug: str, faces: FaceSet) -> np.ndarray:
     """Embeddings (N, D) of each image by the cross-fitted model that scores it."""
     vectors, crossfit = None, faces.images["crossfit"].to_numpy()
     for model in np.unique(crossfit):
-        recogniser = load_quality_as_recogniser(slug, quality_path(slug, model))
+        recogniser = load_quality(slug, quality_path(slug, model)).as_recogniser()
         rows = np.flatnonzero(crossfit == model)
         part = embed(recogniser, faces.pixels, default_device(), **settings("embed"), rows=rows)
         vectors = np.empty((len(faces), part.shape[1]), dtype=np.float32) if vectors is None else vectors

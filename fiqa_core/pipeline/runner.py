@@ -15,13 +15,17 @@ import logging
 import os
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 from fiqa_core import _HOMES
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.progress import clock
+from fiqa_core.registry import home, methods
 
+# What runs whichever methods a suite names.
+WHATEVER = ("fiqa_core.pipeline.timing", "fiqa_core.challenges")
 # glibc's allocator gives a freed layer's memory back to the system and asks for it again at the next one. Keeping it
 # saves DifFIQA a quarter of its time on a CPU. Read once, when a process starts; other systems ignore it.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
@@ -71,14 +75,23 @@ def run_notebook(notebook: str, parameters: dict, patience: int = 60) -> Path:
 
 def _check_parameters(source: Path, parameters: dict) -> None:
     """Refuse a parameter the notebook does not have: papermill would only warn and ignore it."""
-    cells = json.loads(source.read_text())["cells"]
-    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-    known = [line.split("=")[0].strip() for cell in tagged for line in "".join(cell["source"]).splitlines()
-             if "=" in line and not line.startswith("#")]
+    known = _parameters(source)
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise FiqaError(f"{source.name} has no parameter {', '.join(unknown)}",
                         f"its parameters: {', '.join(known) or 'none'}")
+
+
+def _parameters(notebook: Path) -> list[str]:
+    """Names of a notebook's parameters."""
+    tagged = [cell for cell in _code(notebook) if "parameters" in cell["metadata"].get("tags", [])]
+    return [line.split("=")[0].strip() for cell in tagged for line in "".join(cell["source"]).splitlines()
+            if "=" in line and not line.startswith("#")]
+
+
+def _code(notebook: Path) -> list[dict]:
+    """The code cells of a notebook."""
+    return [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
 
 
 def _import_papermill():
@@ -102,26 +115,37 @@ def _relative(path: Path) -> str:
 
 
 def write_digests() -> list[Path]:
-    """Write `build/code/<notebook>.txt` for every notebook and one for the report; returns the files."""
+    """Write what every notebook and the report compute to `build/code`; returns the files.
+
+    `<notebook>.txt`, or `<notebook>@<slug>.txt` for every method where the notebook has a parameter `method`.
+    """
     folder = project.build() / "code"
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    written = {"report": _lines(reachable("import fiqa_core.reporting.html_report"))}
     for notebook in sorted((project.root() / "notebooks").glob("*.ipynb")):
-        path = folder / f"{notebook.stem}.txt"
-        path.write_text(digest(notebook))
-        written.append(path)
-    report = folder / "report.txt"
-    report.write_text(_lines("from fiqa_core.pipeline import report"))
-    return [*written, report]
+        if "method" in _parameters(notebook):
+            written |= {f"{notebook.stem}@{slug}": digest(notebook, slug) for slug in methods()}
+        else:
+            written[notebook.stem] = digest(notebook)
+    for name, text in written.items():
+        (folder / f"{name}.txt").write_text(text)
+    return [folder / f"{name}.txt" for name in written]
 
 
-def digest(notebook: Path) -> str:
-    """Code cells with their tags, then one line "module hash" per reachable module of fiqa_core."""
-    cells = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
+def digest(notebook: Path, slug: str | None = None) -> str:
+    """Code cells with their tags, then one line "module hash" per module of fiqa_core that they reach.
+
+    The registry imports every method and is not followed: a method's modules count in a digest for its `slug`,
+    those of all methods where a module of WHATEVER is reached, and elsewhere those that are imported by name.
+    """
+    cells = _code(notebook)
     sources = ["".join(cell["source"]) for cell in cells]
     tags = [",".join(cell["metadata"].get("tags", [])) for cell in cells]
     code = "\n".join(f"# cell [{tag}]\n{source}" for tag, source in zip(tags, sources))
-    return f"{code}\n\n# modules\n{_lines(_python(sources))}"
+    modules = reachable(_python(sources))
+    slugs = [slug] if slug else methods() if any(name.startswith(WHATEVER) for name in modules) else []
+    more = reachable("\n".join(f"import {home(each)}" for each in slugs))
+    return f"{code}\n\n# modules\n{_lines(sorted({*modules, *more}))}"
 
 
 def reachable(source: str) -> list[str]:
@@ -131,12 +155,22 @@ def reachable(source: str) -> list[str]:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting |= set(_imports(ast.parse(_file(name).read_text()))) - found
+            waiting |= _imported(name) - found
     return sorted(found)
 
 
-def _lines(source: str) -> str:
-    return "".join(f"{name} {_hash(name)}\n" for name in reachable(source))
+@cache
+def _imported(module: str) -> set[str]:
+    return set(_imports(_tree(module)))
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(_file(module).read_text())
+
+
+def _lines(modules: list[str]) -> str:
+    return "".join(f"{name} {_hash(name)}\n" for name in modules)
 
 
 def _python(sources: list[str]) -> str:
@@ -170,9 +204,10 @@ def _file(module: str) -> Path | None:
     return None
 
 
+@cache
 def _hash(module: str) -> str:
     """Hash of a module's syntax tree without docstrings."""
-    tree = ast.parse(_file(module).read_text())
+    tree = _tree(module)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr) \

@@ -13,16 +13,14 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.images import to_batch
 from fiqa_core.base.project import settings
+from fiqa_core.loading import load_method
 from fiqa_core.pipeline.diffuse import diffusion_path
 from fiqa_core.pipeline.prepare import load_benchmarks, load_prepared, subset_mask
 from fiqa_core.pipeline.recognise import pipeline_recogniser, recogniser_path
 from fiqa_core.pipeline.stage_files import forget, partial_path
-from fiqa_core.registry import ON_PIXELS, build_method
-from fiqa_core.reporting.names import METHODS
+from fiqa_core.registry import methods, methods_of
+from fiqa_core.reporting.names import order_methods
 
-# Sections of params.yaml whose methods score with weights of their own, and those that need a recogniser.
-TRAINED = ("baselines", "distilled")
-UNTRAINED = ("methods", "training_free")
 PLACE = ("subset", "recogniser")            # keys that say where a method works, not how
 
 
@@ -42,7 +40,7 @@ def score_benchmarks(slug: str) -> pd.DataFrame:
 
 def score_benchmark(slug: str, faces: FaceSet) -> pd.DataFrame:
     """Scores of one benchmark by one method; resumes where an interrupted run stopped."""
-    _, chosen = section_of(slug)
+    chosen = entry_of(slug)
     scores = np.full(len(faces), np.nan, dtype=np.float32)
     for model in sorted(set(faces.images["crossfit"])):
         mask = subset_mask(faces, chosen.get("subset", False))
@@ -54,26 +52,22 @@ def score_benchmark(slug: str, faces: FaceSet) -> pd.DataFrame:
                                       job=scoring_job(slug, model, faces))
         forget(partial)
     table = pd.DataFrame({"benchmark": faces.name, "image_id": faces.images["image_id"],
-                          "method": METHODS[slug], "score": scores})
+                          "method": methods()[slug].name, "score": scores})
     return table[table["score"].notna()]
 
 
 def pipeline_methods() -> list[str]:
-    """Slugs of all methods of the suite, in the order of the papers' tables."""
-    suite = settings()
-    chosen = {slug for section in (*TRAINED, *UNTRAINED, "analytical") for slug in suite.get(section) or ()}
-    return [slug for slug in METHODS if slug in chosen]
+    """Slugs of all methods of the suite, in the order of the papers' tables, those that they do not know last."""
+    slugs = {methods()[slug].name: slug for slug in methods_of(settings())}
+    return [slugs[name] for name in order_methods(slugs)]
 
 
-def section_of(slug: str) -> tuple[str, dict]:
-    """(section of params.yaml, its entry for the method). Raises FiqaError for a method that is in none."""
-    suite = settings()
-    for section in (*UNTRAINED, *TRAINED):
-        if slug in (suite.get(section) or {}):
-            return section, dict(suite[section][slug] or {})
-    if slug in (suite.get("analytical") or ()):
-        return "analytical", {}
-    raise FiqaError(f"params.yaml names no method {slug!r}", f"it has: {', '.join(pipeline_methods())}")
+def entry_of(slug: str) -> dict:
+    """What params.yaml says about a method. Raises FiqaError for a method that it does not name."""
+    chosen = pipeline_methods()
+    if slug not in chosen:
+        raise FiqaError(f"params.yaml names no method {slug!r}", f"it has: {', '.join(chosen)}")
+    return dict(settings(methods()[slug].section)[slug] or {})
 
 
 def pipeline_method(slug: str, model: int = 0, **changes):
@@ -81,16 +75,12 @@ def pipeline_method(slug: str, model: int = 0, **changes):
 
     `changes` overrides options of the method (an ablation, for instance).
     """
-    section, chosen = section_of(slug)
-    if slug in ON_PIXELS:
-        return build_method(slug)
-    if section in TRAINED:
-        return build_method(chosen.get("model", slug), model_path=quality_path(slug, model),
-                            device=default_device())
-    options = {key: value for key, value in chosen.items() if key not in PLACE}
-    return build_method(slug, pipeline_recogniser(recogniser_of(slug)),
-                        diffusion_path=diffusion_path(model) if slug == "diffiqa" else None,
-                        **{**options, **changes})
+    chosen, needs, device = entry_of(slug), methods()[slug].needs, default_device()
+    if "model" in needs:
+        return load_method(chosen.get("model", slug), model=quality_path(slug, model), device=device)
+    options = {key: value for key, value in chosen.items() if key not in PLACE} | changes
+    return load_method(slug, pipeline_recogniser(recogniser_of(slug)) if "recogniser" in needs else None,
+                       diffusion_path(model) if "diffusion" in needs else None, device=device, **options)
 
 
 def scoring_job(slug: str, model: int, faces: FaceSet, **changes) -> Job:
@@ -106,17 +96,14 @@ def scoring_work(slug: str, model: int, faces: str, changes: dict):
 
 def recogniser_of(slug: str) -> str:
     """Slug of the recogniser that a method works with or learns from."""
-    return section_of(slug)[1].get("recogniser", settings("scoring.recogniser"))
+    return entry_of(slug).get("recogniser", settings("scoring.recogniser"))
 
 
 def weights_of(slug: str, model: int) -> list[Path]:
     """The files of networks that scores of one cross-fitted model depend on."""
-    section, _ = section_of(slug)
-    if section in TRAINED:
-        return [quality_path(slug, model)]
-    if slug in ON_PIXELS:
-        return []
-    return [recogniser_path(recogniser_of(slug)), *([diffusion_path(model)] if slug == "diffiqa" else [])]
+    paths = {"model": lambda: quality_path(slug, model), "diffusion": lambda: diffusion_path(model),
+             "recogniser": lambda: recogniser_path(recogniser_of(slug))}
+    return [paths[need]() for need in methods()[slug].needs]
 
 
 def digest_of(path: Path) -> str:
@@ -129,7 +116,7 @@ def digest_of(path: Path) -> str:
 
 def quality_path(slug: str, model: int) -> Path:
     """Where model `model` of a method with weights of its own is; a user's checkpoint serves all parts."""
-    number = 0 if "checkpoint" in section_of(slug)[1] else model
+    number = 0 if "checkpoint" in entry_of(slug) else model
     return project.build() / "quality" / slug / f"{number}.pt"
 
 

@@ -21,10 +21,9 @@ from fiqa_core.base.files import sha256, write_csv, write_text
 from fiqa_core.base.images import find_images, to_batch
 from fiqa_core.base.progress import progress
 from fiqa_core.benchmarks.enrolment import OK, face_reader
-from fiqa_core.loading import ONE_PASS, load_recogniser
+from fiqa_core.loading import load_method, load_recogniser
 from fiqa_core.pipeline.suites import key_and_value
-from fiqa_core.registry import ON_PIXELS, ON_RECOGNISER, SLUGS, build_method
-from fiqa_core.reporting.names import METHODS
+from fiqa_core.registry import find_method
 from fiqa_core.weights.place import find
 from fiqa_core.weights.tensors import locate
 
@@ -32,14 +31,16 @@ COLUMNS = ["image", "score", "percentile", "status"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score what is not scored yet, as the arguments of `cli.score_arguments` say; 0 if every image has a score, 1 if some have an error instead."""
+    """Score what is not scored yet, as the arguments of `cli.score_arguments` say.
+
+    Returns 0 if every image has a score, 1 if some have an error instead.
+    """
     if args.batch < 1:
         raise FiqaError(f"--batch {args.batch}", "give a number from 1")
-    if args.method not in SLUGS:
-        raise FiqaError(f"there is no method {args.method!r}", f"choose one of: {', '.join(SLUGS)}")
     if args.device:
         os.environ["FIQA_DEVICE"] = args.device
     device = default_device()
+    title = find_method(args.method).name
     names = [path.relative_to(args.folder).as_posix() for path in find_images(args.folder)]
     read = face_reader(args.landmarks, args.detector)
     weights, model = files(args)
@@ -51,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.out}: {len(names) - len(left)} images are scored already, {len(left)} are left",
               file=sys.stderr)
     batches = [left[first : first + args.batch] for first in range(0, len(left), args.batch)]
-    title = f"score {METHODS.get(args.method, args.method)}"
-    for batch in progress(batches, title, len(left), "images", weight=len):
+    for batch in progress(batches, f"score {title}", len(left), "images", weight=len):
         append(args.out, score_batch(method, read, args.folder, batch, device))
     return finish(args.out, names)
 
@@ -62,18 +62,19 @@ def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
 
     Raises FiqaError for an option that the method does not use, or where one is missing.
     """
-    needed = args.method in ON_RECOGNISER or args.method == "diffiqa"
+    method = find_method(args.method)
+    needs = method.needs
     for option, value, unused in (
-        ("--recogniser", args.recogniser, not needed),
-        ("--weights", args.weights, not needed),
-        ("--model", args.model, args.method in ON_RECOGNISER or args.method in ON_PIXELS),
-        ("--option", args.option or None, not needed),
+        ("--recogniser", args.recogniser, "recogniser" not in needs),
+        ("--weights", args.weights, "recogniser" not in needs),
+        ("--model", args.model, not {"diffusion", "model"} & {*needs}),
+        ("--option", args.option or None, "model" in needs or not method.options()),
     ):
         if unused and value is not None:
             raise FiqaError(f"{option} has no use with --method {args.method}", "leave it out")
-    if args.method in ON_PIXELS:
+    if not needs:
         return None, None
-    if args.method in ONE_PASS:
+    if "model" in needs:
         return None, find(args.model or project.build() / "quality" / args.method / "0.pt")
     if args.recogniser is None:
         raise FiqaError(
@@ -82,17 +83,15 @@ def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
             "with --weights, or a recogniser that `make repro` trained, for instance cosface",
         )
     diffusion = args.model or project.build() / "diffusion" / "0.pt"
-    model = None if args.method in ON_RECOGNISER else find(diffusion)
+    model = find(diffusion) if "diffusion" in needs else None
     return find(args.weights or project.build() / "recognisers" / f"{args.recogniser}.pt"), model
 
 
 def make_method(args: argparse.Namespace, weights: Path | None, model: Path | None, device):
     """The method the arguments describe, with networks from the two files."""
-    if weights is None:
-        return build_method(args.method, model_path=model, device=device)
-    options = dict(key_and_value(text) for text in args.option)
-    return build_method(args.method, load_recogniser(args.recogniser, weights), diffusion_path=model,
-                        device=device, **options)
+    place = "diffusion" if "diffusion" in find_method(args.method).needs else "model"
+    return load_method(args.method, weights and load_recogniser(args.recogniser, weights), device=device,
+                       **{place: model}, **dict(key_and_value(text) for text in args.option))
 
 
 def score_batch(method, read, folder: Path, names: list[str], device) -> pd.DataFrame:

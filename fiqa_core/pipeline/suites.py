@@ -17,23 +17,15 @@ import yaml
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.method import SECTIONS
 from fiqa_core.base.project import SUITES, _read, suite_names
 from fiqa_core.benchmarks.crossfit import photograph_suite
 from fiqa_core.benchmarks.loaders import FORMS, form_options
 from fiqa_core.evaluation.curves import Settings
-from fiqa_core.kernels import ediffiqa
-from fiqa_core.kernels.diffiqa import DifFIQA
-from fiqa_core.kernels.faceqan import FaceQAN
-from fiqa_core.loading import KINDS, PUBLISHED
-from fiqa_core.methods import cr_fiqa, faceqgen, faceqnet, froq, lightqnet, pcnet, pfe, sdd_fiqa
-from fiqa_core.methods.grafiqs import GraFIQs
-from fiqa_core.methods.magface import MagFace
-from fiqa_core.methods.prefiqs import PreFIQs
-from fiqa_core.methods.ser_fiq import SERFIQ
 from fiqa_core.pipeline.prepare import STORE_OPTIONS
 from fiqa_core.recognisers.recogniser import embed
 from fiqa_core.recognisers.zoo import FAMILIES, PREPARATION
-from fiqa_core.reporting.names import REFERENCE_LINES
+from fiqa_core.registry import methods
 from fiqa_core.training.diffusion import PAPER as DIFFUSION
 from fiqa_core.training.recogniser import DEFAULTS as RECOGNISER
 from fiqa_core.training.recogniser import HEAD_OPTIONS
@@ -124,33 +116,17 @@ SOURCES = {"rendered": {"training", "protocols", "scale"},
            "photographs": set(signature(photograph_suite).parameters) - {"root", "seed"},
            "official": {"training", "benchmarks", "missing"}}
 FILE = {"checkpoint", "model"}  # of a method that is loaded, not trained
-SCORED = {"recogniser", "subset"}
-CLASSES = {"faceqan": FaceQAN, "diffiqa": DifFIQA, "magface": MagFace, "ser_fiq": SERFIQ, "grafiqs": GraFIQs,
-           "prefiqs": PreFIQs}
-TRAINED = {"faceqnet": faceqnet.DEFAULTS, "sdd_fiqa": sdd_fiqa.DEFAULTS, "pfe": pfe.PAPER,
-           "pcnet": pcnet.DEFAULTS, "lightqnet": lightqnet.DEFAULTS,
-           "cr_fiqa": {**cr_fiqa.PAPER, **RECOGNISER}, "faceqgen": faceqgen.DEFAULTS, "froq": froq.DEFAULTS}
+# what else an entry of a method may say, by section
+PLACE = {"on_recogniser": {"recogniser", "subset"}, "on_diffusion": {"subset"}, "distilled": {"backbone", "subset"},
+         "trained": {"subset"}, "on_pixels": {"subset"}}
 NETWORKS = {argument for _, arguments, *_ in FAMILIES.values() for argument in arguments}
 TRAINING = {"network", "head", "name", "compare", *HEAD_OPTIONS, *RECOGNISER, *NETWORKS, *PREPARATION}
-BUILT = {"lightqnet": KINDS["LightQNet"].options}
-# sections whose entries are methods or networks, and what may stand in an entry of a slug
-ENTRIES = {
-    "recognisers": lambda slug, entry: (
-        {"name", "compare", "architecture", "checkpoint"} if "checkpoint" in entry else TRAINING
-    ),
-    "methods": lambda slug, entry: options_of(slug),
-    "training_free": lambda slug, entry: options_of(slug),
-    "baselines": lambda slug, entry: (
-        FILE if "checkpoint" in entry else {*TRAINED.get(slug, ()), *SCORED, *BUILT.get(slug, ())}
-    ),
-    "distilled": lambda slug, entry: FILE if "checkpoint" in entry else {"backbone", *ediffiqa.PAPER},
-}
-SLUGS = {"methods": CLASSES, "training_free": CLASSES, "baselines": TRAINED, "distilled": PUBLISHED}
+LOADED = {"name", "compare", "architecture", "checkpoint"}  # of a recogniser
 PLAIN = {
     "embed": set(signature(embed).parameters) - {"recogniser", "pixels", "device"},
     "diffusion": {"checkpoint", "only", *DIFFUSION},
     "scoring": {"recogniser", "batch"},
-    "labels": {"images", *signature(DifFIQA).parameters},
+    "labels": {"images", *methods()["diffiqa"].options()},
     "evaluation": set(Settings.__annotations__),
     "ablation": {"benchmarks", "images", "repeats", "epsilons", "timesteps"},
     "timing": {"repeats", "images", "warm_up", "batch"},
@@ -163,29 +139,27 @@ def unknown_keys(suite: dict) -> list[str]:
     """Dotted names of the keys that no function takes, in the order of the suite."""
     found = []
     for section, content in suite.items():
-        if section not in (*OTHERS, "analytical", *ENTRIES, *PLAIN):
-            found.append(section)
-        elif section == "analytical":
-            found += [f"analytical.{slug}" for slug in content or () if slug not in REFERENCE_LINES]
-        elif section in ENTRIES:
-            found += list(_of_entries(section, content or {}))
+        if section == "recognisers":
+            found += [f"recognisers.{slug}.{key}" for slug, entry in content.items() for key in entry
+                      if key not in (LOADED if "checkpoint" in entry else TRAINING)]
+        elif section in SECTIONS:
+            found += list(_of_methods(section, content or {}))
         elif section in PLAIN:
             found += [f"{section}.{key}" for key in content or {} if key not in PLAIN[section]]
+        elif section not in OTHERS:
+            found.append(section)
     return found + _of_faces(suite.get("faces") or {})
 
 
-def options_of(slug: str) -> set[str]:
-    """Options of a method that is a class on a recogniser; none for an unknown slug."""
-    return {*signature(CLASSES[slug]).parameters, *SCORED} if slug in CLASSES else set()
-
-
-def _of_entries(section: str, content: dict) -> Iterator[str]:
+def _of_methods(section: str, content: dict) -> Iterator[str]:
+    """Methods that do not belong to the section, and keys that neither they nor their stages take."""
     for slug, entry in content.items():
-        if section in SLUGS and slug not in SLUGS[section]:
+        method = methods().get(slug)
+        if method is None or method.section != section:
             yield f"{section}.{slug}"
         else:
-            known = ENTRIES[section](slug, entry or {})
-            yield from (f"{section}.{slug}.{key}" for key in entry or {} if key not in known)
+            known = FILE if "checkpoint" in (entry or {}) else method.options()
+            yield from (f"{section}.{slug}.{key}" for key in entry or {} if key not in {*known, *PLACE[section]})
 
 
 def _of_faces(faces: dict) -> list[str]:

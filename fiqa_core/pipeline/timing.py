@@ -14,10 +14,7 @@ from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
 from fiqa_core.pipeline.prepare import load_sets
 from fiqa_core.pipeline.score import pipeline_method, pipeline_methods
-from fiqa_core.reporting.names import METHODS
-
-# Where a suite may have chosen fewer repeats than the papers.
-PUBLISHED = {"faceqan": {"repeats": 10}, "diffiqa": {"repeats": 10}, "ser_fiq": {"repeats": 100}}
+from fiqa_core.registry import methods
 
 
 def time_faceqan() -> pd.DataFrame:
@@ -26,9 +23,9 @@ def time_faceqan() -> pd.DataFrame:
     Empty for a suite without FaceQAN.
     """
     chosen = settings("timing")
-    if "faceqan" not in settings("methods"):
+    if "faceqan" not in pipeline_methods():
         return _write([], "faceqan")
-    rows = [{"method": METHODS["faceqan"], "repeats": k, **_time(pipeline_method("faceqan", repeats=k), chosen)}
+    rows = [{"method": methods()["faceqan"].name, "repeats": k, **_time(pipeline_method("faceqan", repeats=k), chosen)}
             for k in progress(chosen["repeats"], "FaceQAN run time", unit="values of k")]
     return _write(rows, "faceqan")
 
@@ -40,8 +37,8 @@ def time_methods() -> pd.DataFrame:
     """
     chosen, rows = settings("timing"), []
     for slug in progress(pipeline_methods(), "run time", unit="methods"):
-        method = pipeline_method(slug, **PUBLISHED.get(slug, {}))
-        rows.append({"method": METHODS[slug], "parameters": parameters(method) / 1e6, **_time(method, chosen)})
+        method = pipeline_method(slug, **methods()[slug].paper)
+        rows.append({"method": methods()[slug].name, "parameters": parameters(method) / 1e6, **_time(method, chosen)})
     return _write(rows, "methods")
 
 

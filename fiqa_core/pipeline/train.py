@@ -1,4 +1,4 @@
-"""Stages `label`, `distil` and `baseline`: what the trained methods learn from, and their training.
+"""Stages `label`, `distil` and `train`: what the trained methods learn from, and their training.
 
 One model per cross-fitted part of the training faces: see `prepare.crossfit`.
 """
@@ -12,30 +12,13 @@ from fiqa_core.base.device import default_device
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.files import read_table
 from fiqa_core.base.project import settings
-from fiqa_core.kernels.diffiqa import DifFIQAR
-from fiqa_core.kernels.ediffiqa import EDifFIQA
-from fiqa_core.loading import PUBLISHED, kind_of, load_quality, save_quality
-from fiqa_core.methods.cr_fiqa import train_cr_fiqa
-from fiqa_core.methods.faceqgen import train_faceqgen
-from fiqa_core.methods.faceqnet import train_faceqnet
-from fiqa_core.methods.froq import train_froq
-from fiqa_core.methods.lightqnet import train_lightqnet
-from fiqa_core.methods.pcnet import train_pcnet
-from fiqa_core.methods.pfe import train_pfe
-from fiqa_core.methods.sdd_fiqa import train_sdd_fiqa
+from fiqa_core.loading import load_quality, save_quality
 from fiqa_core.pipeline.prepare import chosen_faces, crossfit, load_training
 from fiqa_core.pipeline.recognise import pipeline_recogniser
-from fiqa_core.pipeline.score import (pipeline_method, quality_path, recogniser_of, score_face_set, scoring_job,
-                                      section_of)
+from fiqa_core.pipeline.score import entry_of, pipeline_method, quality_path, score_face_set, scoring_job
 from fiqa_core.pipeline.stage_files import copy_checked, log_path, read_log, write_rows
+from fiqa_core.registry import methods
 from fiqa_core.training.distillation import train_distilled
-
-# slug -> (faces, recogniser, config, checkpoint, device, log) -> trained method
-TRAINERS = {"faceqnet": train_faceqnet, "sdd_fiqa": train_sdd_fiqa, "pfe": train_pfe, "pcnet": train_pcnet,
-            "lightqnet": train_lightqnet, "cr_fiqa": train_cr_fiqa, "faceqgen": train_faceqgen,
-            "froq": train_froq,
-            **{slug: bound(train_distilled, DifFIQAR if kind == "DifFIQA(R)" else EDifFIQA)
-               for slug, (kind, _) in PUBLISHED.items()}}
 
 
 def label_training_faces() -> pd.DataFrame:
@@ -90,12 +73,12 @@ def labelled_faces(faces: FaceSet, model: int) -> FaceSet:
 def train_method(slug: str) -> pd.DataFrame:
     """Write build/quality/<slug>/<model>.pt and results/<section>/<slug>/training.csv; returns the latter.
 
-    The entry `<slug>` in section `baselines` or `distilled` of params.yaml overrides the paper's numbers, and
+    The entry `<slug>` in section `trained` or `distilled` of params.yaml overrides the paper's numbers, and
     names the recogniser to begin with (`backbone` of a distilled one). Every cross-fitted model learns from
     the faces it may see. With `checkpoint` the authors' file is checked and taken instead, and the log is
     empty; `model` then names which of their models it is, where there are several.
     """
-    section, config = section_of(slug)
+    section, config = methods()[slug].section, entry_of(slug)
     if "checkpoint" in config:
         copy_checked(config["checkpoint"], quality_path(slug, 0),
                      lambda path: load_quality(config.get("model", slug), path))
@@ -109,12 +92,13 @@ def train_method(slug: str) -> pd.DataFrame:
 def _train_models(slug: str, section: str, config: dict) -> pd.DataFrame:
     """Train all cross-fitted models of a method and save them; returns their logs, with column `model`."""
     faces, logs, distilled = load_training(), [], section == "distilled"
-    name = config.pop("backbone") if distilled else config.pop("recogniser", None) or recogniser_of(slug)
+    train = bound(train_distilled, methods()[slug].build) if distilled else methods()[slug].train
+    name = config.pop("backbone") if distilled else settings("scoring.recogniser")
     recogniser, config = pipeline_recogniser(name), {"seed": settings("seed"), **config}
-    notebook = "07_distil" if distilled else "07_baseline"
+    notebook = f"07_distil@{slug}" if distilled else f"07_train@{slug}"
     for model, allowed, partial in crossfit(faces, slug, notebook, config=config, recogniser=name):
         seen = labelled_faces(faces, model) if distilled else chosen_faces(faces, allowed)
-        trained = TRAINERS[slug](seen, recogniser, dict(config), partial, default_device(), log_path(partial))
-        save_quality(trained, kind_of(slug), getattr(trained, "backbone", recogniser), quality_path(slug, model))
+        trained = train(seen, recogniser, dict(config), partial, default_device(), log_path(partial))
+        save_quality(trained, slug, getattr(trained, "backbone", recogniser), quality_path(slug, model))
         logs.append(read_log(partial).assign(model=model))
     return pd.concat(logs, ignore_index=True)

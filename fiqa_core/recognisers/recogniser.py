@@ -37,8 +37,8 @@ class Recogniser(nn.Module):
         self.size, self.columns, self.config = tuple(size), columns, config
         self.output, self.norm = output, norm
         # Not part of the state: a checkpoint holds the network alone.
-        self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).reshape(-1, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.as_tensor(mean).reshape(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.as_tensor(std).reshape(-1, 1, 1), persistent=False)
 
     def prepare(self, images):
         """Images as the network wants them: cropped, resized, its colour order, normalised."""

@@ -91,8 +91,8 @@ def trunk_of(recogniser: Recogniser) -> Recogniser:
                         "add the name to EMBEDDING_LAYERS in fiqa_core/recognisers/trunk.py")
     for name in names:
         network.set_submodule(name, nn.Flatten())
-    trunk = Trunk(network, 0, recogniser.name, recogniser.colour, recogniser.mean.flatten().tolist(),
-                  recogniser.std.flatten().tolist(), recogniser.size, recogniser.columns)
+    trunk = Trunk(network, 0, recogniser.name, recogniser.colour, recogniser.mean, recogniser.std, recogniser.size,
+                  recogniser.columns)
     trunk.freeze().to(recogniser.mean.device).first = names[0]
     with torch.no_grad():
         trunk.embedding_size = trunk(recogniser.mean.new_zeros(1, 3, 112, 112)).shape[1]

@@ -15,6 +15,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import read_table, write_csv
 from fiqa_core.base.project import settings
 from fiqa_core.evaluation.edc import REFERENCES
+from fiqa_core.registry import methods_of
 from fiqa_core.reporting.names import METHODS
 
 TEXT = ("method", "method_a", "method_b", "recogniser", "cause", "ablation")  # names, whatever they look like
@@ -41,7 +42,7 @@ def suite_methods() -> dict[str, str]:
 
     One without a row in `names` is called as its scores call it, or by its slug where it has none yet.
     """
-    found = {slug: METHODS.get(slug, slug) for slug in sorted(project.method_sections())}
+    found = {slug: METHODS.get(slug, slug) for slug in sorted(methods_of(settings()))}
     for slug in found.keys() - METHODS:
         path = project.results() / "scores" / f"{slug}.csv"
         if path.is_file():

@@ -3,7 +3,8 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.evaluation.edc import REFERENCES
-from fiqa_core.reporting.names import METHODS, order_methods
+from fiqa_core.registry import methods, methods_of
+from fiqa_core.reporting.names import order_methods
 
 OWN_NETWORK = ("cr_fiqa", "faceqgen")  # learn with a network of their own: no recogniser is theirs
 COLUMNS = ["benchmark", "method", "scored_with", "same", "same_low", "same_high", "cross", "cross_low",
@@ -17,14 +18,10 @@ def scoring_recognisers(suite: dict) -> dict[str, str]:
            look at the pixels alone are not among them: for them every comparison is cross-model.
     """
     found = {}
-    for section, place in (("methods", "recogniser"), ("baselines", "recogniser"), ("distilled", "backbone"),
-                           ("training_free", "recogniser")):
-        for slug, entry in (suite.get(section) or {}).items():
-            entry = entry or {}
-            if slug in OWN_NETWORK or slug not in METHODS or "checkpoint" in entry:
-                continue
-            recogniser = entry.get(place, suite["scoring"]["recogniser"])
-            found[METHODS[slug]] = suite["recognisers"].get(recogniser, {}).get("name", recogniser)
+    for slug, entry in methods_of(suite, "on_recogniser", "on_diffusion", "trained", "distilled").items():
+        if slug not in OWN_NETWORK and "checkpoint" not in entry:
+            recogniser = entry.get("recogniser", entry.get("backbone", suite["scoring"]["recogniser"]))
+            found[methods()[slug].name] = suite["recognisers"].get(recogniser, {}).get("name", recogniser)
     return found
 
 

@@ -113,10 +113,10 @@ def test_forced_stages_give_identical_csv_files(clone):
 
     before = tables()
     run(clone, "dvc", "repro", "--force", "--single-item", "prepare", "recogniser@cosface", "embed", "diffusion",
-        "score@faceqan", "score@diffiqa", "label", "distil@diffiqa_r", "distil@ediffiqa_l",
-        "score_distilled@diffiqa_r", "score_distilled@ediffiqa_l", "score_training_free@ser_fiq",
+        "score_on_recogniser@faceqan", "score_on_diffusion@diffiqa", "label", "distil@diffiqa_r", "distil@ediffiqa_l",
+        "score_distilled@diffiqa_r", "score_distilled@ediffiqa_l", "score_on_recogniser@ser_fiq",
         *(f"{stage}@{slug}" for slug in ("faceqnet", "sdd_fiqa", "lightqnet", "cr_fiqa", "faceqgen", "froq")
-          for stage in ("baseline", "score_baseline")), "evaluate", "ablate")
+          for stage in ("train", "score_trained")), "evaluate", "ablate")
     assert len(before) > 20 and tables() == before
 
 
@@ -125,7 +125,7 @@ def test_one_parameter_runs_only_what_depends_on_it(clone):
     run(clone, sys.executable, "-m", "fiqa_core", "suite", "ci", "--set", "ablation.images=45")
     names = run(clone, "dvc", "status", "--json")
     (clone / "params.yaml").write_text(text)
-    assert "ablate" in names and "score@faceqan" not in names
+    assert "ablate" in names and "score_on_recogniser@faceqan" not in names
 
 
 def test_lost_results_come_back_from_the_cache(clone):

@@ -31,7 +31,7 @@ def project(tmp_path, monkeypatch):
                         "FIQA_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("fiqa_core.pipeline.score.SHARD", 4)
-    small_project(tmp_path, 48, scoring__recogniser="cosface", scoring__batch=3, methods__faceqan__repeats=2)
+    small_project(tmp_path, 48, scoring__recogniser="cosface", scoring__batch=3, on_recogniser__faceqan__repeats=2)
     return tmp_path
 
 

@@ -43,7 +43,7 @@ def test_training_takes_three_passes_per_face_and_epoch_and_checkpoints_take_non
 
 
 def test_frozen_trunks_are_passed_once_whatever_the_epochs():
-    more = suites.chosen_suite("demo", ["baselines.pfe.epochs=200", "baselines.pcnet.epochs=6"])
+    more = suites.chosen_suite("demo", ["trained.pfe.epochs=200", "trained.pcnet.epochs=6"])
     assert plan(DEMO)["train pfe"].seconds == plan(more)["train pfe"].seconds
     assert plan(more)["train pcnet"].seconds - START == pytest.approx(
         2 * (plan(DEMO)["train pcnet"].seconds - START))

@@ -59,7 +59,7 @@ def test_the_exit_code_tells_whether_a_suite_can_run_by_default_the_active_one(r
     for options, code, told in (
             ("--suite demo", 0, "suite demo: "), ("", 0, "suite ci: "),
             ("--suite open", 1, "fetch sface lightqnet_dm100 ediffiqa_t_opencv yunet"),
-            ("--suite demo --set methods.faceqan.repeat=3", 1, "methods.faceqan.repeat  ! unknown key")):
+            ("--suite demo --set on_recogniser.faceqan.repeat=3", 1, "on_recogniser.faceqan.repeat  ! unknown key")):
         assert cli.main(["doctor", *options.split()]) == code
         assert told in capsys.readouterr().out
 

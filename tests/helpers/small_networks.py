@@ -1,15 +1,17 @@
 """Small networks with fixed random weights for the tests of the methods, and random faces to feed them."""
+from inspect import signature
+
 import torch
 
 from fiqa_core.kernels.diffusion import Diffusion
-from fiqa_core.loading import KINDS
 from fiqa_core.recognisers.zoo import recogniser_from_config
+from fiqa_core.registry import find_method
 
 # The smallest recogniser that can be saved, and arguments of the methods on it.
 NETWORK = {"network": "iresnet", "blocks": [1], "widths": [16], "size": 56, "embedding": 16, "stem_stride": 2}
-ARGUMENTS = {"FaceQnet": {"hidden": 8}, "PFE": {"hidden": 8, "start": -3.0}, "FROQ": {"layers": ["conv1", "layer1.0.bn1"]},
-             "LightQNet": {"width": "dm025", "colour": "rgb"},
-             "FaceQgen": {"size": 32, "widths": (8, 8), "critic": (8, 8), "measure": "discriminator"}}
+ARGUMENTS = {"faceqnet": {"hidden": 8}, "pfe": {"hidden": 8, "start": -3.0}, "froq": {"layers": ["conv1", "layer1.0.bn1"]},
+             "lightqnet": {"width": "dm025", "colour": "rgb"},
+             "faceqgen": {"size": 32, "widths": (8, 8), "critic": (8, 8), "measure": "discriminator"}}
 
 
 def faces(count: int, seed: int = 0) -> torch.Tensor:
@@ -78,10 +80,11 @@ class LimitedMemory(torch.nn.Module):
         return self.network(images)
 
 
-def trained(kind: str):
+def trained(slug: str):
     """A method of random weights on a small recogniser, and that recogniser."""
+    build = find_method(slug).build
     with torch.random.fork_rng():
         torch.manual_seed(3)
         recogniser = recogniser_from_config(NETWORK).freeze()
-        backbone = (recogniser,) if KINDS[kind].backbone else ()
-        return KINDS[kind].build(*backbone, **ARGUMENTS.get(kind, {})).eval(), recogniser
+        backbone = (recogniser,) if "backbone" in signature(build).parameters else ()
+        return build(*backbone, **ARGUMENTS.get(slug, {})).eval(), recogniser

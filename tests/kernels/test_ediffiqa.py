@@ -9,7 +9,7 @@ from fiqa_core.base.faces import FaceSet, empty_pairs
 from fiqa_core.kernels import ediffiqa
 from fiqa_core.kernels.diffiqa import DifFIQAR
 from fiqa_core.kernels.ediffiqa import EDifFIQA, QualityMLP, class_centres, losses, min_max, optimised_labels
-from fiqa_core.loading import PUBLISHED, load_quality, load_quality_as_recogniser, save_quality
+from fiqa_core.loading import load_quality, save_quality
 from fiqa_core.methods.cr_fiqa import CRFIQA, CRFIQANetwork
 from fiqa_core.recognisers.zoo import recogniser_from_config
 from fiqa_core.training import distillation
@@ -88,9 +88,9 @@ def test_save_and_load(tmp_path):
     torch.manual_seed(1)
     images, network = faces(2), recogniser()
     for slug, model in (("diffiqa_r", DifFIQAR(network)), ("ediffiqa_s", EDifFIQA(network))):
-        save_quality(model, PUBLISHED[slug][0], network, tmp_path / f"{slug}.pt")
+        save_quality(model, slug, network, tmp_path / f"{slug}.pt")
         assert torch.equal(load_quality(slug, tmp_path / f"{slug}.pt")(images), model(images))
-    again = load_quality_as_recogniser("ediffiqa_s", tmp_path / "ediffiqa_s.pt")
+    again = load_quality("ediffiqa_s", tmp_path / "ediffiqa_s.pt").as_recogniser()
     assert torch.equal(again(images), network(images))
     torch.save({"linear.weight": torch.zeros(1, 512)}, tmp_path / "short.pt")
     for name in ("absent.pt", "short.pt"):

@@ -102,7 +102,7 @@ def test_the_official_keys_and_weights_give_the_golden_quality(tmp_path):
     fill(model.state_dict())
     images = (golden_input(wanted["input_shape"]) + 1) / 2
     torch.save(model.state_dict(), tmp_path / "backbone.pth")
-    embedding, quality = load_quality("crfiqa_s", tmp_path / "backbone.pth").embed_and_score(images)
+    embedding, quality = load_quality("cr_fiqa_s", tmp_path / "backbone.pth").embed_and_score(images)
     for value, published in ((embedding, wanted["embedding"]), (quality[:, None], wanted["quality"])):
         assert np.abs(value.numpy() - published).max() / np.abs(published).max() < 2e-5
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fiqa_core import loading
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import to_batch, write_image
 from fiqa_core.cli import main
-from fiqa_core.loading import ARCHITECTURES, load_quality
+from fiqa_core.loading import architectures, load_quality
 from fiqa_core.methods.pfe import OfficialPFE, PFENetwork, from_tensorflow, torch_name
 from fiqa_core.pipeline.stage_files import copy_checked
 from fiqa_core.recognisers.spherenet import Stage
+from fiqa_core.registry import find_method
 from fiqa_core.weights.fit import Undrawn
 from tests.helpers import weights_writers as writers
 from tests.helpers.small_networks import faces
@@ -95,8 +95,8 @@ def by_hand(values: dict, prepared: torch.Tensor) -> tuple[torch.Tensor, torch.T
 @pytest.fixture
 def checkpoint(tmp_path, monkeypatch):
     """A checkpoint of the true form and small widths, and a package that expects these."""
-    monkeypatch.setitem(loading.LOADED, "pfe", lambda: OfficialPFE(small()))
-    monkeypatch.setitem(ARCHITECTURES, "pfe", small)
+    monkeypatch.setitem(find_method("pfe").released, "pfe", lambda: OfficialPFE(small()))
+    monkeypatch.setitem(architectures(), "pfe", small)
     (tmp_path / "pfe_casia").mkdir()
     writers.tensorflow_checkpoint(tmp_path / "pfe_casia" / "ckpt-3000.index", variables())
     return tmp_path / "pfe_casia" / "ckpt-3000.index"

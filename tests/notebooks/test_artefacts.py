@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from fiqa_core.base.faces import FaceSet, empty_pairs
+from fiqa_core.registry import methods
 from fiqa_core.reporting.names import METHODS
 from tests.helpers.processes import finished
 
@@ -69,6 +70,15 @@ def write(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False)
 
 
+def sections(names: list[str]) -> dict:
+    """The methods of these names as they stand in params.yaml."""
+    found = {}
+    for method in methods().values():
+        if method.name in names:
+            found.setdefault(method.section, {})[method.slug] = {}
+    return found
+
+
 @pytest.fixture(scope="module", params=SUITES)
 def project_folder(request, tmp_path_factory):
     """A project with every result the notebooks read; returns (folder, suite)."""
@@ -84,8 +94,8 @@ def project_folder(request, tmp_path_factory):
                 "faces": {"source": suite["source"]},
                 "scoring": {"recogniser": "first"},
                 "recognisers": {"first": {"name": suite["recognisers"][0]}},
-                "methods": {slug: {} for slug, name in METHODS.items() if name in suite["methods"]},
             }
+            | sections(suite["methods"])
         )
     )
     shutil.copytree(ROOT / "fiqa_core" / "inputs" / "published", folder / "data" / "published")

@@ -65,7 +65,7 @@ def small_project(tmp_path_factory):
     (folder / "dvc.yaml").write_text("stages: {}\n")
     suite = load_suite("demo")
     small = {"recognisers": {"cosface": {"name": "CosFace"}}, "challenges": CHALLENGES,
-             "methods": {"faceqan": {"repeats": 1, "iterations": 1}}}
+             "on_recogniser": {"faceqan": {"recogniser": "cosface", "repeats": 1, "iterations": 1}}}
     suite = suite | small | {"evaluation": suite["evaluation"] | {"fmr": 0.05, "resamples": 20}}
     (folder / "params.yaml").write_text(yaml.safe_dump(suite))
     shutil.copytree(ROOT / "fiqa_core" / "inputs" / "published", folder / "data" / "published")

@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from fiqa_core import registry
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet, empty_pairs
@@ -50,43 +51,43 @@ def test_every_suite_fills_every_matrix(name):
     assert suite["suite"] == name
     demo = suites.load_suite("demo")
     assert set(demo) - {"small_iresnet"} == set(suite) - {"small_iresnet"}
-    for section in ("recognisers", "distilled", "baselines", "training_free", "analytical"):
+    for section in ("recognisers", "distilled", "trained", "on_recogniser", "on_pixels"):
         assert suite[section], f"{section} is empty: DVC would skip its stages without a word"
     assert suite["scoring"]["recogniser"] in suite["recognisers"]
 
 
 def test_the_demo_has_every_method_of_the_papers_tables(folder):
-    methods = score.pipeline_methods()
-    assert methods == [slug for slug in names.METHODS if slug != "ediffiqa_t"]       # T is for suites with a MobileFaceNet
+    found = [registry.methods()[slug].name for slug in score.pipeline_methods()]
+    assert found == [name for name in names.METHODS.values() if name != "eDifFIQA(T)"]      # T is for suites with a MobileFaceNet
 
 
 @pytest.mark.parametrize("slug, section, weights", [
-    ("faceqan", "methods", ["recognisers/cosface.pt"]), ("diffiqa", "methods", ["recognisers/cosface.pt", "diffusion/1.pt"]),
-    ("magface", "training_free", ["recognisers/magface.pt"]), ("pfe", "baselines", ["quality/pfe/1.pt"]),
-    ("ediffiqa_s", "distilled", ["quality/ediffiqa_s/1.pt"]), ("sharpness", "analytical", [])])
+    ("faceqan", "on_recogniser", ["recognisers/cosface.pt"]), ("magface", "on_recogniser", ["recognisers/magface.pt"]),
+    ("diffiqa", "on_diffusion", ["diffusion/1.pt", "recognisers/cosface.pt"]), ("pfe", "trained", ["quality/pfe/1.pt"]),
+    ("ediffiqa_s", "distilled", ["quality/ediffiqa_s/1.pt"]), ("sharpness", "on_pixels", [])])
 def test_where_a_method_stands_and_which_weights_it_has(folder, slug, section, weights):
-    assert score.section_of(slug)[0] == section
+    assert registry.methods()[slug].section == section and score.entry_of(slug) == project.settings(f"{section}.{slug}")
     assert score.weights_of(slug, 1) == [folder / "build" / path for path in weights]
 
 
 def test_a_checkpoint_serves_all_parts_and_unknown_methods_are_explained(folder):
-    suites.write_params("demo", ["baselines.pfe.checkpoint=a.pt", "diffusion.checkpoint=d.pt"])
-    assert score.quality_path("pfe", 1).name == "0.pt" and score.weights_of("diffiqa", 1)[1].name == "0.pt"
+    suites.write_params("demo", ["trained.pfe.checkpoint=a.pt", "diffusion.checkpoint=d.pt"])
+    assert score.quality_path("pfe", 1).name == "0.pt" and score.weights_of("diffiqa", 1)[0].name == "0.pt"
     with pytest.raises(FiqaError, match="no method 'ediffiqa_t'"):
-        score.section_of("ediffiqa_t")
+        score.entry_of("ediffiqa_t")
     with pytest.raises(FiqaError, match="is missing"):
         score.digest_of(folder / "none.pt")
 
 
 def test_a_checkpoint_is_taken_once_it_fits(folder):
     (folder / "weights").mkdir()
-    model, recogniser = trained("PCNet")
-    save_quality(model, "PCNet", recogniser, folder / "weights" / "mine.pt")
-    suites.write_params("demo", ["baselines.pcnet.checkpoint=weights/mine.pt"])
+    model, recogniser = trained("pcnet")
+    save_quality(model, "pcnet", recogniser, folder / "weights" / "mine.pt")
+    suites.write_params("demo", ["trained.pcnet.checkpoint=weights/mine.pt"])
     assert train_method("pcnet").empty
     images = torch.rand(2, 3, 112, 112)
     assert torch.equal(score.pipeline_method("pcnet")(images), model(images))
-    suites.write_params("demo", ["baselines.pcnet.checkpoint=weights/none.pt"])
+    suites.write_params("demo", ["trained.pcnet.checkpoint=weights/none.pt"])
     with pytest.raises(FiqaError, match="none.pt is not there"):
         train_method("pcnet")
 
@@ -124,12 +125,12 @@ def test_merge_lays_changes_over_and_null_removes():
 
 
 def test_override_changes_one_value(folder):
-    suites.write_params("demo", ["methods.faceqan.repeats=3"])
-    assert project.settings("methods.faceqan.repeats") == 3
-    assert project.settings("methods.faceqan.iterations") == 5
+    suites.write_params("demo", ["on_recogniser.faceqan.repeats=3"])
+    assert project.settings("on_recogniser.faceqan.repeats") == 3
+    assert project.settings("on_recogniser.faceqan.iterations") == 5
 
 
-@pytest.mark.parametrize("override, said", [("methods.faceqan", "section.key=value"), ("no.such=1", "no section")])
+@pytest.mark.parametrize("override, said", [("on_recogniser.faceqan", "section.key=value"), ("no.such=1", "no section")])
 def test_bad_override_is_explained(folder, override, said):
     with pytest.raises(FiqaError, match=said):
         suites.write_params("demo", [override])
@@ -138,8 +139,8 @@ def test_bad_override_is_explained(folder, override, said):
 def test_unknown_suite_and_section_are_explained(folder):
     with pytest.raises(FiqaError, match="demo"):
         suites.load_suite("nothing")
-    with pytest.raises(FiqaError, match="methods.nothing"):
-        project.settings("methods.nothing")
+    with pytest.raises(FiqaError, match="on_pixels.nothing"):
+        project.settings("on_pixels.nothing")
     (folder / "params.yaml").write_text("a: [")
     with pytest.raises(FiqaError, match="not valid YAML"):
         project.settings()
@@ -170,7 +171,8 @@ def test_every_stage_names_its_notebook_digest():
     for name, stage in stages.items():
         words = stage.get("do", stage)["cmd"].split()
         if words[3] == "run":
-            assert f"build/code/{words[4]}.txt" in stage.get("do", stage)["deps"], name
+            method = "".join(f"@{word.removeprefix('method=')}" for word in words[5:] if word.startswith("method="))
+            assert f"build/code/{words[4]}{method}.txt" in stage.get("do", stage)["deps"], name
             if "$" not in words[4]:
                 assert (ROOT / "notebooks" / f"{words[4]}.ipynb").is_file()
 

@@ -10,7 +10,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet, empty_pairs
 from fiqa_core.base.images import read_image, to_batch, write_image
 from fiqa_core.cli import main
-from fiqa_core.loading import BASELINES, PUBLISHED
+from fiqa_core.loading import load_method
 from fiqa_core.methods.grafiqs import GraFIQs
 from fiqa_core.methods.magface import MagFace
 from fiqa_core.methods.pixels import illumination, symmetry
@@ -18,7 +18,7 @@ from fiqa_core.methods.prefiqs import PreFIQs
 from fiqa_core.methods.ser_fiq import SERFIQ
 from fiqa_core.pipeline import score_folder
 from fiqa_core.pipeline.score import score_face_set
-from fiqa_core.registry import ON_PIXELS, ON_RECOGNISER, build_method
+from fiqa_core.registry import methods
 from fiqa_core.reporting import names
 from tests.helpers.degraded_faces import ladder, trained_recogniser
 
@@ -59,7 +59,7 @@ def score(folder, monkeypatch):
 
     def run(*options, method=None, out="scores.csv", name="faceqan"):
         monkeypatch.setattr(score_folder, "load_recogniser", lambda *args: None)
-        monkeypatch.setattr(score_folder, "build_method", lambda *args, **named: method or Brightness())
+        monkeypatch.setattr(score_folder, "load_method", lambda *args, **named: method or Brightness())
         recogniser = (
             ["--recogniser", "net", "--weights", str(folder / "weights.pt")] if name == "faceqan" else []
         )
@@ -186,9 +186,9 @@ def test_method_by_name_names_what_it_lacks():
     for slug, missing in (("faceqan", "a recogniser"), ("diffiqa", "diffusion model"),
                           ("diffiqa_r", "a model file")):
         with pytest.raises(FiqaError, match=missing):
-            build_method(slug)
+            load_method(slug)
     with pytest.raises(FiqaError, match="no method 'magic'"):
-        build_method("magic")
+        load_method("magic")
 
 
 def test_methods_without_training_by_name():
@@ -196,17 +196,17 @@ def test_methods_without_training_by_name():
     images = ladder("blur", 3, (0.5,))[0]
     for slug, wanted in (("magface", network(images).norm(dim=1)), ("ser_fiq", SERFIQ(network)(images)),
                          ("grafiqs", GraFIQs(network)(images)), ("prefiqs", PreFIQs(network)(images))):
-        torch.testing.assert_close(build_method(slug, network)(images), wanted, msg=slug)
+        torch.testing.assert_close(load_method(slug, network)(images), wanted, msg=slug)
         with pytest.raises(FiqaError, match="a recogniser"):
-            build_method(slug)
-    assert torch.equal(build_method("symmetry")(images), symmetry(images))
-    assert build_method("prefiqs", network, sparsity=0.0)(images).eq(0).all()
+            load_method(slug)
+    assert torch.equal(load_method("symmetry")(images), symmetry(images))
+    assert load_method("prefiqs", network, sparsity=0.0)(images).eq(0).all()
     with pytest.raises(FiqaError, match="no option sparsety"):
-        build_method("prefiqs", network, sparsety=0.0)
+        load_method("prefiqs", network, sparsety=0.0)
 
 
 def test_every_method_has_one_name():
-    assert {*ON_RECOGNISER, *ON_PIXELS, *PUBLISHED, *BASELINES, "diffiqa"} == set(names.METHODS)
+    assert {slug: method.name for slug, method in methods().items()} == names.METHODS
     assert len(set(names.METHODS.values())) == len(names.METHODS)
 
 

@@ -2,7 +2,6 @@
 import pytest
 
 from fiqa_core.benchmarks.loaders import FORMS
-from fiqa_core.loading import SLUGS_OF_ARCHITECTURES
 from fiqa_core.pipeline import suites
 from fiqa_core.pipeline.suites import unknown_keys
 from fiqa_core.weights.catalogue import models
@@ -25,7 +24,7 @@ def test_every_key_of_a_suite_is_one_that_some_function_takes(name):
 @pytest.mark.parametrize(
     "override, named",
     [
-        ("methods.faceqan.repeat=3", "methods.faceqan.repeat"),
+        ("on_recogniser.faceqan.repeat=3", "on_recogniser.faceqan.repeat"),
         ("recognisers.arcface.epoch=3", "recognisers.arcface.epoch"),
         ("faces.protocol=[lfw]", "faces.protocol"),
         ("faces.source=Official", "faces.source"),
@@ -42,10 +41,10 @@ def test_a_misspelt_key_is_named(override, named):
 
 def test_a_misspelt_section_and_an_unknown_method_are_named():
     suite = {**suites.load_suite("paper"), "recogniser": {}}
-    suite["training_free"] = {"serfiq": {"repeats": 10}, "ser_fiq": {"repeats": 10, "T": 100}}
-    suite["analytical"] = ["sharpnes"]
-    assert set(unknown_keys(suite)) == {"training_free.serfiq", "training_free.ser_fiq.T", "recogniser",
-                                        "analytical.sharpnes"}
+    suite["on_recogniser"] = {"serfiq": {"repeats": 10}, "ser_fiq": {"repeats": 10, "T": 100}, "diffiqa": {}}
+    suite["on_pixels"] = {"sharpnes": {}, "symmetry": {}}
+    assert set(unknown_keys(suite)) == {"on_recogniser.serfiq", "on_recogniser.ser_fiq.T", "on_recogniser.diffiqa",
+                                        "recogniser", "on_pixels.sharpnes"}
 
 
 def test_null_leaves_a_whole_entry_out_and_stays_a_value_elsewhere():
@@ -66,42 +65,34 @@ def test_the_paper_suite_has_the_papers_benchmarks_recognisers_and_settings():
                                                   "IJB-C", "YTF"]
     compared = [row["name"] for row in PAPER["recognisers"].values() if row.get("compare", True)]
     assert compared == ["AdaFace", "ArcFace", "CosFace", "CurricularFace", "SwinFace", "TransFace"]
-    assert PAPER["methods"]["faceqan"] == {"epsilon": 0.001, "iterations": 5, "repeats": 10, "exponent": 5}
-    assert PAPER["methods"]["diffiqa"] == {"timestep": 5, "repeats": 10, "eta": 1.0}
+    assert PAPER["on_recogniser"]["faceqan"] == {"recogniser": "cosface", "epsilon": 0.001, "iterations": 5, "repeats": 10, "exponent": 5}
+    assert PAPER["on_diffusion"]["diffiqa"] == {"timestep": 5, "repeats": 10, "eta": 1.0}
 
 
 @pytest.mark.parametrize("name", ["paper", *OPEN])
 def test_every_checkpoint_is_an_official_file_of_its_architecture(name):
     files = {model.file: model for model in models().values()}
     suite = suites.load_suite(name)
-    for section in ("recognisers", "baselines", "distilled"):
+    for section in ("recognisers", "trained", "distilled"):
         for slug, entry in suite[section].items():
             if "checkpoint" in entry:
                 named = entry.get("architecture") or entry.get("model", slug)
-                assert known(files[entry["checkpoint"]]) in (named.lower(), slug)
-
-
-def known(model) -> str:
-    """The slug or architecture that loads a model of the catalogue."""
-    architecture = (model.architecture or model.slug).lower()
-    return {names.lower(): slug for names, slug in SLUGS_OF_ARCHITECTURES.items()}.get(
-        architecture, architecture
-    )
+                assert files[entry["checkpoint"]].architecture in (named, slug)
 
 
 @pytest.mark.parametrize("name", OPEN)
 def test_what_is_open_is_fetched_automatically(name):
     files = {model.file: model for model in models().values()}
     suite = suites.load_suite(name)
-    named = [entry["checkpoint"] for section in ("recognisers", "baselines", "distilled")
+    named = [entry["checkpoint"] for section in ("recognisers", "trained", "distilled")
              for entry in suite[section].values()]
     assert all(files[file].url and len(files[file].sha256) == 64 for file in named)
-    assert not suite["faces"]["training"] and not suite["methods"]
+    assert not suite["faces"]["training"] and not suite["on_diffusion"]
 
 
 @pytest.mark.parametrize("name", ["paper", *OPEN])
 def test_every_form_is_known_and_every_method_scores_with_a_recogniser_of_the_suite(name):
     suite = suites.load_suite(name)
     assert {entry["form"] for entry in suite["faces"]["benchmarks"].values()} <= set(FORMS)
-    used = {entry["recogniser"] for entry in suite["training_free"].values() if "recogniser" in entry}
+    used = {entry["recogniser"] for entry in suite["on_recogniser"].values()}
     assert used | {suite["scoring"]["recogniser"]} <= set(suite["recognisers"])

@@ -277,11 +277,10 @@ def test_params_tell_which_recogniser_scored():
     suite = {
         "scoring": {"recogniser": "cosface"},
         "recognisers": {"cosface": {"name": "CosFace"}, "magface": {"name": "MagFace"}},
-        "methods": {"faceqan": {}},
-        "training_free": {"magface": {"recogniser": "magface"}},
-        "baselines": {"cr_fiqa": {}, "pcnet": None, "pfe": {"checkpoint": "pfe.pt"}},
+        "on_recogniser": {"faceqan": {}, "magface": {"recogniser": "magface"}},
+        "trained": {"cr_fiqa": {}, "pcnet": None, "pfe": {"checkpoint": "pfe.pt"}},
         "distilled": {"ediffiqa_l": {"backbone": "cosface"}},
-        "analytical": ["sharpness"],
+        "on_pixels": {"sharpness": {}},
     }
     assert cross_model.scoring_recognisers(suite) == {"FaceQAN": "CosFace", "PCNet": "CosFace",
                                                       "eDifFIQA(L)": "CosFace", "MagFace": "MagFace"}

@@ -17,16 +17,16 @@ NAMED_HERE = ("adaface_", "transface_", "insightface_", "pfe_", "magface_r18", "
 
 
 def test_every_architecture_is_one_the_package_builds():
-    from fiqa_core.loading import ARCHITECTURES
+    from fiqa_core.loading import architectures
     only_run = {"sface", "yunet", "faceqnet"}   # built or run from what their files say
     named = {model.architecture for model in MODELS.values()} - {None}
-    assert named - set(ARCHITECTURES) == only_run
+    assert named - set(architectures()) == only_run
 
 
 def test_every_architecture_has_a_file_or_a_reason_for_having_none():
-    from fiqa_core.loading import ARCHITECTURES
+    from fiqa_core.loading import architectures
     with_file = {model.architecture for model in MODELS.values()}
-    assert set(ARCHITECTURES) - with_file <= set(catalogue.without_file())
+    assert set(architectures()) - with_file <= set(catalogue.without_file())
     assert not with_file & set(catalogue.without_file())
 
 
@@ -93,8 +93,8 @@ def test_a_malformed_entry_is_named(tmp_path, change, complaint):
 
 
 def test_an_unknown_slug_gets_suggestions():
-    with pytest.raises(FiqaError, match="did you mean.*crfiqa_s"):
-        catalogue.find_model("crfiqa-s")
+    with pytest.raises(FiqaError, match="did you mean.*cr_fiqa_s"):
+        catalogue.find_model("cr-fiqa-s")
 
 
 def test_a_file_is_looked_for_here_and_then_in_the_weights_folder(tmp_path, monkeypatch):
@@ -122,16 +122,16 @@ def test_list_shows_every_model_with_state_licence_and_way(shop, capsys):
 
 
 def test_list_of_one_tells_everything(capsys):
-    assert weights("list", "crfiqa_s") == 0
+    assert weights("list", "cr_fiqa_s") == 0
     printed = capsys.readouterr().out
     for fact in ("arXiv 2112.06592", "https://github.com/fdbtrs/CR-FIQA", "CC BY-NC 4.0", "32572backbone.pth",
-                 "174,679,421 bytes", MODELS["crfiqa_s"].sha256, "crfiqa_iresnet50",
-                 "weights add crfiqa_s FILE"):
+                 "174,679,421 bytes", MODELS["cr_fiqa_s"].sha256, 
+                 "weights add cr_fiqa_s FILE"):
         assert fact in printed
 
 
 def test_an_unknown_slug_ends_with_code_2(capsys):
-    assert weights("fetch", "crfiqa-s") == 2
+    assert weights("fetch", "cr-fiqa-s") == 2
     assert "did you mean" in capsys.readouterr().err
 
 

@@ -48,8 +48,8 @@ def test_add_refuses_another_file(shop, checkpoint, capsys, fields, complaint):
 
 def test_add_says_which_architecture_a_file_fits_instead(shop, checkpoint, capsys, monkeypatch):
     from fiqa_core import loading
-    few = {name: loading.ARCHITECTURES[name] for name in (ARCHITECTURE, "mobilefacenet_ediffiqa")}
-    monkeypatch.setattr(loading, "ARCHITECTURES", few)
+    few = {name: loading.architectures()[name] for name in (ARCHITECTURE, "mobilefacenet_ediffiqa")}
+    monkeypatch.setattr(loading, "architectures", lambda: few)
     shop.offer(url=None, sha256=None, architecture="mobilefacenet_ediffiqa")
     assert weights("add", "tiny", checkpoint) == 2
     message = capsys.readouterr().err

@@ -9,7 +9,7 @@ import fiqa_core.loading
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import read_image, to_batch
 from fiqa_core.cli import main
-from fiqa_core.loading import ARCHITECTURES, load_strictly, outline
+from fiqa_core.loading import architectures, load_strictly, outline
 from fiqa_core.recognisers.iresnet import from_mxnet
 from fiqa_core.recognisers.recogniser import cosine, embed
 from fiqa_core.weights.fit import Undrawn
@@ -20,7 +20,7 @@ from tests.helpers.shared import shared_path
 
 FEW = ("iresnet18", "iresnet50", "elasticface_iresnet50", "magface_iresnet50", "adaface_ir50",
        "swinface_backbone", "swinface_full",
-       "mobilefacenet_xiaoccer", "mobilefacenet_foamliu", "ediffiqa_T", "lightqnet_dm025")
+       "mobilefacenet_xiaoccer", "mobilefacenet_foamliu", "ediffiqa_t", "lightqnet_dm025")
 KEYS = ("conv1.weight", "layer1.0.bn1.weight", "fc.weight", "fc.bias", "features.weight", "features.bias")
 STATE = {key: torch.full((number + 1,), float(number)) for number, key in enumerate(KEYS)}
 HEAD = torch.zeros(9, 4)
@@ -29,8 +29,8 @@ HEAD = torch.zeros(9, 4)
 @pytest.fixture
 def few(monkeypatch):
     """Only some architectures, so that advice about a wrong file does not build all of them."""
-    monkeypatch.setattr(fiqa_core.loading, "ARCHITECTURES",
-                        {name: fiqa_core.loading.ARCHITECTURES[name] for name in FEW})
+    kept = {name: fiqa_core.loading.architectures()[name] for name in FEW}
+    monkeypatch.setattr(fiqa_core.loading, "architectures", lambda: kept)
 
 
 def prefixed(prefix, state=STATE):
@@ -86,7 +86,7 @@ def test_swinfaces_four_dicts_make_the_full_model_and_the_recogniser(name, few):
                                                        "parallel_fc.weight": HEAD}}),
     ("magface_iresnet50", lambda keys: {"state_dict": {**prefixed("module.features.", keys),
                                                        "module.fc.weight": HEAD}}),
-    ("ediffiqa_T", lambda keys: prefixed("module.", keys))])
+    ("ediffiqa_t", lambda keys: prefixed("module.", keys))])
 def test_wrappers_around_the_real_keys(name, wrap, few):
     """MagFace's last batch norm is itself called `features`, eDifFIQA's backbone keeps its `base_model.`."""
     load_strictly(without_memory(name), wrap(outline(name)), name)
@@ -212,15 +212,15 @@ def test_twins_are_named_together(few):
 
 @pytest.mark.slow
 def test_every_architecture_recognises_its_own_file():
-    for name in ARCHITECTURES:
+    for name in architectures():
         load_strictly(without_memory(name), {"state_dict": prefixed("module.", outline(name))}, name)
 
 
 @pytest.mark.slow
 def test_a_wrong_file_is_compared_with_every_architecture():
-    assert len(ARCHITECTURES) >= 41
-    with pytest.raises(FiqaError, match="the file fits: ediffiqa_L, iresnet100, elasticface_iresnet100"):
-        load_strictly(torch.nn.Linear(2, 2), {"model": outline("ediffiqa_L")}, "ediffiqaL.pth")
+    assert len(architectures()) >= 41
+    with pytest.raises(FiqaError, match="the file fits: ediffiqa_l, iresnet100, elasticface_iresnet100"):
+        load_strictly(torch.nn.Linear(2, 2), {"model": outline("ediffiqa_l")}, "ediffiqaL.pth")
 
 
 def test_loading_draws_no_initial_weights_and_keeps_none(tmp_path):

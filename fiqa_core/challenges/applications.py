@@ -7,21 +7,10 @@ import pandas as pd
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
-from fiqa_core.challenges.chosen_faces import (
-    available_methods,
-    chosen_recognisers,
-    saved_scores,
-    with_settings,
-)
-from fiqa_core.challenges.operating_points import (
-    CHECKED,
-    Application,
-    OperatingPoint,
-    Traffic,
-    calibrate,
-    check,
-    halves,
-)
+from fiqa_core.challenges.chosen_faces import (available_methods, chosen_recognisers, saved_scores,
+                                               with_settings)
+from fiqa_core.challenges.operating_points import (CHECKED, Application, OperatingPoint, Traffic, calibrate,
+                                                   check, halves)
 from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.prepare import load_benchmarks

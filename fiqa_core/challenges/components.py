@@ -12,14 +12,8 @@ from fiqa_core.base.images import to_batch
 from fiqa_core.base.project import settings
 from fiqa_core.challenges.chosen_faces import chosen_recognisers, pair_subset, saved_scores, with_settings
 from fiqa_core.challenges.component_measures import COMPONENTS, OCCLUSION, FaceSpace
-from fiqa_core.challenges.component_statistics import (
-    explained,
-    mean_pauc,
-    percentiles,
-    rank_correlations,
-    target_table,
-    with_fusions,
-)
+from fiqa_core.challenges.component_statistics import (explained, mean_pauc, percentiles, rank_correlations,
+                                                       target_table, with_fusions)
 from fiqa_core.evaluation.comparisons import benchmark_pairs
 from fiqa_core.evaluation.curves import Measure, Settings
 from fiqa_core.evaluation.ranks import harm

@@ -15,15 +15,8 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
 from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE, similarity_transform
-from fiqa_core.challenges.chosen_faces import (
-    available_methods,
-    chosen_benchmark,
-    chosen_recognisers,
-    embed_anew,
-    pair_subset,
-    score_anew,
-    with_settings,
-)
+from fiqa_core.challenges.chosen_faces import (available_methods, chosen_benchmark, chosen_recognisers,
+                                               embed_anew, pair_subset, score_anew, with_settings)
 from fiqa_core.evaluation.bootstrap import ResampledPairs, percentile_interval
 from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs
 from fiqa_core.evaluation.curves import Measure, Settings

@@ -6,18 +6,8 @@ from matplotlib.figure import Figure
 from fiqa_core.challenges.operating_points import CAUTIOUS, POINT
 from fiqa_core.challenges.video import STRATEGIES
 from fiqa_core.reporting.figure_faces import face_sheet
-from fiqa_core.reporting.figure_style import (
-    MARK,
-    MUTED,
-    PLAIN,
-    canvas,
-    dot_panels,
-    dots,
-    empty_figure,
-    finish,
-    lines,
-    marker_style,
-)
+from fiqa_core.reporting.figure_style import (MARK, MUTED, PLAIN, canvas, dot_panels, dots, empty_figure,
+                                              finish, lines, marker_style)
 from fiqa_core.reporting.names import look, order_methods
 
 NEUTRAL = {"landmark jitter": 0.0, "scale": 1.0, "shift down": 0.0}

@@ -10,13 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.bootstrap import (
-    ResampledPairs,
-    divided,
-    multiplicities,
-    pair_weights,
-    percentile_interval,
-)
+from fiqa_core.evaluation.bootstrap import (ResampledPairs, divided, multiplicities, pair_weights,
+                                            percentile_interval)
 from fiqa_core.evaluation.edc import tie_starts
 from fiqa_core.evaluation.thresholds import ROUNDING, match_rate, threshold_at_fmr
 

@@ -13,14 +13,8 @@ from fiqa_core.base.device import default_device
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.project import settings
-from fiqa_core.challenges.chosen_faces import (
-    available_methods,
-    chosen_recognisers,
-    embed_anew,
-    saved_scores,
-    score_anew,
-    with_settings,
-)
+from fiqa_core.challenges.chosen_faces import (available_methods, chosen_recognisers, embed_anew,
+                                               saved_scores, score_anew, with_settings)
 from fiqa_core.evaluation.bootstrap import ResampledPairs, percentile_interval
 from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs, media_groups
 from fiqa_core.evaluation.thresholds import threshold_at_fmr

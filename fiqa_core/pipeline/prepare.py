@@ -255,18 +255,18 @@ def matching(faces: FaceSet, only: dict, section: str) -> np.ndarray:
     return mask
 
 
-def crossfit(faces: FaceSet | None, name: str, notebook: str,
+def crossfit(faces: FaceSet | None, name: str, codes: str | list[str],
              **identity) -> Iterator[tuple[int, np.ndarray, Path]]:
     """Each cross-fitted model: its index, the mask (N,) of the images it may see, the path of its partial work.
 
     Model h never sees images whose `crossfit` is h, those of people it will score; where no part is held out
     there is model 0 alone, and without faces none. Partial work and its log are removed when the model is done.
 
-    name, notebook, identity   as for `partial_path`
+    name, codes, identity   as for `partial_path`
     """
     parts = [] if faces is None else sorted(set(faces.images["crossfit"]) - {-1}) or [0]
     for model in parts:
-        partial = partial_path(f"{name}-{model}", notebook, faces, **identity)
+        partial = partial_path(f"{name}-{model}", codes, faces, **identity)
         yield model, (faces.images["crossfit"] != model).to_numpy(), partial
         forget(partial), forget(log_path(partial))
 

@@ -45,7 +45,7 @@ def score_benchmark(slug: str, faces: FaceSet) -> pd.DataFrame:
     for model in sorted(set(faces.images["crossfit"])):
         mask = subset_mask(faces, chosen.get("subset", False))
         mask &= (faces.images["crossfit"] == model).to_numpy()
-        partial = partial_path(f"scores-{slug}-{faces.name}-{model}", "05_score", faces, config=chosen,
+        partial = partial_path(f"scores-{slug}-{faces.name}-{model}", f"05_score@{slug}", faces, config=chosen,
                                weights=[digest_of(path) for path in weights_of(slug, model)])
         scores[mask] = score_face_set(pipeline_method(slug, model), faces, mask=mask, partial=partial,
                                       batch=settings("scoring.batch"), device=default_device(),

@@ -20,11 +20,15 @@ from fiqa_core.weights.place import checkpoint_path
 from fiqa_core.weights.tensors import locate
 
 
-def partial_path(name: str, notebook: str, faces: FaceSet | None = None, **identity) -> Path:
-    """Path for the half-finished work `name` of `notebook`, on `faces`, with the given parameters."""
+def partial_path(name: str, codes: str | list[str], faces: FaceSet | None = None, **identity) -> Path:
+    """Path for the half-finished work `name` on `faces`, with the given parameters.
+
+    codes   digests of what it computes with: of a notebook, or "NOTEBOOK@METHOD"; see `runner.write_digests`
+    """
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode())
-    code = project.build() / "code" / f"{notebook}.txt"
-    digest.update(code.read_bytes() if code.is_file() else b"")
+    for code in [codes] if isinstance(codes, str) else codes:
+        path = project.build() / "code" / f"{code}.txt"
+        digest.update(path.read_bytes() if path.is_file() else b"")
     if faces is not None:
         digest.update(faces.images.to_csv(index=False).encode())
         digest.update(faces.pixels[::max(1, len(faces) // 64)].tobytes())

@@ -2,6 +2,7 @@
 
 One model per cross-fitted part of the training faces: see `prepare.crossfit`.
 """
+from collections.abc import Callable
 from functools import partial as bound
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from fiqa_core.base import project
 from fiqa_core.base.device import default_device
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.files import read_table
 from fiqa_core.base.project import settings
@@ -18,7 +20,6 @@ from fiqa_core.pipeline.recognise import pipeline_recogniser
 from fiqa_core.pipeline.score import entry_of, pipeline_method, quality_path, score_face_set, scoring_job
 from fiqa_core.pipeline.stage_files import copy_checked, log_path, read_log, write_rows
 from fiqa_core.registry import methods
-from fiqa_core.training.distillation import train_distilled
 
 
 def label_training_faces() -> pd.DataFrame:
@@ -30,9 +31,9 @@ def label_training_faces() -> pd.DataFrame:
     """
     options = dict(settings("labels"))
     count, tables = options.pop("images"), []
-    faces = load_training() if count else None
+    faces, codes = load_training() if count else None, ["06_label", "05_score@diffiqa"]
     label_path(0).parent.mkdir(parents=True, exist_ok=True)
-    for model, allowed, partial in crossfit(faces, "labels", "06_label", config=settings("labels")):
+    for model, allowed, partial in crossfit(faces, "labels", codes, config=settings("labels")):
         mask = draw_identities(faces.images, allowed, count, settings("seed"))
         scores = score_face_set(pipeline_method("diffiqa", model, **options), faces, mask=mask, partial=partial,
                                 batch=settings("scoring.batch"), device=default_device(),
@@ -70,9 +71,10 @@ def labelled_faces(faces: FaceSet, model: int) -> FaceSet:
     return FaceSet(chosen.name, chosen.pixels, images, chosen.pairs)
 
 
-def train_method(slug: str) -> pd.DataFrame:
+def train_method(slug: str, distil: Callable | None = None) -> pd.DataFrame:
     """Write build/quality/<slug>/<model>.pt and results/<section>/<slug>/training.csv; returns the latter.
 
+    distil   `training.distillation.train_distilled`, for a method of section `distilled`
     The entry `<slug>` in section `trained` or `distilled` of params.yaml overrides the paper's numbers, and
     names the recogniser to begin with (`backbone` of a distilled one). Every cross-fitted model learns from
     the faces it may see. With `checkpoint` the authors' file is checked and taken instead, and the log is
@@ -84,19 +86,21 @@ def train_method(slug: str) -> pd.DataFrame:
                      lambda path: load_quality(config.get("model", slug), path))
         table = pd.DataFrame({"model": pd.Series(dtype=int)})
     else:
-        table = _train_models(slug, section, config)
+        train = bound(distil, methods()[slug].build) if distil else methods()[slug].train
+        if train is None:
+            raise FiqaError(f"method {slug} is not trained here", f"give {section}.{slug}.checkpoint in params.yaml")
+        table = _train_models(slug, section, config, train)
     write_rows(table, project.results() / section / slug / "training.csv")
     return table
 
 
-def _train_models(slug: str, section: str, config: dict) -> pd.DataFrame:
+def _train_models(slug: str, section: str, config: dict, train: Callable) -> pd.DataFrame:
     """Train all cross-fitted models of a method and save them; returns their logs, with column `model`."""
     faces, logs, distilled = load_training(), [], section == "distilled"
-    train = bound(train_distilled, methods()[slug].build) if distilled else methods()[slug].train
-    name = config.pop("backbone") if distilled else settings("scoring.recogniser")
+    name = config.pop("backbone", settings("scoring.recogniser"))
     recogniser, config = pipeline_recogniser(name), {"seed": settings("seed"), **config}
-    notebook = f"07_distil@{slug}" if distilled else f"07_train@{slug}"
-    for model, allowed, partial in crossfit(faces, slug, notebook, config=config, recogniser=name):
+    code = f"07_distil@{slug}" if distilled else f"07_train@{slug}"
+    for model, allowed, partial in crossfit(faces, slug, code, config=config, recogniser=name):
         seen = labelled_faces(faces, model) if distilled else chosen_faces(faces, allowed)
         trained = train(seen, recogniser, dict(config), partial, default_device(), log_path(partial))
         save_quality(trained, slug, getattr(trained, "backbone", recogniser), quality_path(slug, model))

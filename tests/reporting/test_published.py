@@ -224,7 +224,7 @@ def test_order_verdicts_turn_pairs_round():
 
 
 def test_missing_results_name_the_file_and_the_command(folder):
-    (folder / "params.yaml").write_text("methods: {faceqan: {}}\n")
+    (folder / "params.yaml").write_text("on_recogniser: {faceqan: {}}\n")
     with pytest.raises(FiqaError, match="pauc.csv is missing"):
         beside.load_measured("evaluation/pauc")
     with pytest.raises(FiqaError, match="holds no scores"):

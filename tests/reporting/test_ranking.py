@@ -23,7 +23,7 @@ RESAMPLES = 40
 
 
 def write_params(folder, source):
-    suite = {"faces": {"source": source}, "methods": dict.fromkeys(SLUGS)}
+    suite = {"faces": {"source": source}, "on_recogniser": dict.fromkeys(SLUGS)}
     (folder / "params.yaml").write_text(yaml.safe_dump(suite))
 
 

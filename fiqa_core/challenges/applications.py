@@ -54,7 +54,8 @@ def _one_split(everything: Traffic, chosen: np.ndarray, goal: Application, resam
     seen, unseen = everything.within(chosen), everything.within(~chosen)
     label = {"application": goal.name, "fmr_goal": goal.fmr, "fnmr_goal": goal.fnmr}
     return [label | {"rule": rule, "similarity_threshold": point.similarity,
-                     "quality_threshold": point.quality, "promised_fnmr": point.fnmr, "promised_discard": point.discard}
+                     "quality_threshold": point.quality, "promised_fnmr": point.fnmr,
+                     "promised_discard": point.discard}
             | check(unseen, point, goal, resamples, seed)
             for rule, point in calibrate(seen, goal, resamples, seed, most_discarded).items()]
 

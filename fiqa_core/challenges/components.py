@@ -115,9 +115,8 @@ def ranking_pauc(faces: FaceSet, embeddings: np.ndarray, scores: pd.DataFrame, c
     """pAUC (preset `iso`) of discarding by each column of `scores`: name -> (value, replicates (R,))."""
     pairs, at = benchmark_pairs(faces), ("", chosen.discard_limits[0])
     measure = Measure(pairs, {"": pairs.similarity(embeddings)}, chosen, seed)
-    found = {name: measure.method(pairs.quality(scores[name].to_numpy(dtype=np.float64)), "iso")
-             for name in scores}
-    return {name: (result.pauc[at], result.replicates[at]) for name, result in found.items()}
+    found = {name: measure.method(scores[name].to_numpy(dtype=np.float64))["iso"] for name in scores}
+    return {name: (result.pauc[at], result.replicates.get(at)) for name, result in found.items()}
 
 
 def explained_faces(ranks: pd.DataFrame, method: str = "",

@@ -88,10 +88,10 @@ class Variability:
         rows = []
         for method in self.aligned.scores:
             before, after = (c.scores[method].to_numpy(dtype=np.float64) for c in (self.aligned, condition))
-            found = measure.method(self.pairs.quality(after), "iso")
+            found = measure.method(after)["iso"]
             for compared in similarity:
                 at = compared, self.limit
-                low, high = percentile_interval(found.replicates[at])
+                low, high = percentile_interval(found.replicates.get(at))
                 rows.append({"change": condition.change, "level": condition.level, "method": method,
                              "spearman": spearman(before, after), "shift": standard_shift(before, after),
                              "compared": compared, "pauc": found.pauc[at], "low": low, "high": high})

@@ -12,7 +12,6 @@ import numpy as np
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation.bootstrap import (ResampledPairs, divided, multiplicities, pair_weights,
                                             percentile_interval)
-from fiqa_core.evaluation.edc import tie_starts
 from fiqa_core.evaluation.thresholds import ROUNDING, match_rate, threshold_at_fmr
 
 POINT, CAUTIOUS = "value", "upper end of the interval"
@@ -101,7 +100,7 @@ def calibrate(traffic: Traffic, application: Application, resamples: int, seed,
     order = np.argsort(traffic.quality[genuine], kind="stable")
     quality = traffic.quality[genuine][order]
     errors = (traffic.similarity[genuine] < threshold)[order]
-    starts = tie_starts(quality)
+    starts = np.flatnonzero(np.append(True, quality[1:] != quality[:-1]))
     starts = starts[starts <= most_discarded * len(quality)]
     starts = starts[np.unique(np.linspace(0, len(starts) - 1, CANDIDATES).round().astype(int))]
     fnmr = (errors.sum() - np.append(0, np.cumsum(errors))[starts]) / (len(errors) - starts)

@@ -5,15 +5,16 @@ counts as often as its identity was drawn and an impostor pair as often as both 
 is thus a column of whole-number weights, and every statistic is computed for all columns at once:
 weights have the shape (pairs, resamples), row-major, so that reordering pairs copies contiguous rows.
 
-The threshold of a curve stays that of the full sample (per grid level under `paper`); `reestimated_pauc` is
-the slow alternative that finds it anew in every resample.
+The threshold of a curve stays that of the full sample (per grid level under `paper`); `ResampledPairs` can
+find it anew in every resample.
 """
 from collections.abc import Sequence
 
 import numpy as np
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.edc import LEVELS, check_limit, edc, tie_starts
+from fiqa_core.evaluation.discard import LEVELS, UNSCORED
+from fiqa_core.evaluation.edc import check_limit
 from fiqa_core.evaluation.thresholds import ROUNDING
 
 
@@ -37,11 +38,13 @@ def pair_weights(drawn: np.ndarray, identity_a: np.ndarray, identity_b: np.ndarr
     return weights
 
 
-def percentile_interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def percentile_interval(replicates: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """2.5 and 97.5 percentiles along the last axis, linear between neighbours; numbers for (R,).
 
-    Undefined replicates (NaN: no error was drawn) are left out; NaN where none is defined.
+    Undefined replicates (NaN: no error was drawn) are left out; NaN where none is defined, or there are none.
     """
+    if replicates is None:
+        return np.nan, np.nan
     ascending = np.sort(replicates, axis=-1)                   # NaN goes last
     last = np.sum(~np.isnan(ascending), axis=-1, keepdims=True) - 1
     bounds = []
@@ -64,23 +67,41 @@ def mean_replicates(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
     return np.where(count > 0, np.where(defined, parts, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
+def group_sums(group: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Sums (K, R) of the `rows` (P, R) of each group 0..K-1 of `group` (P,), none empty; -1: of no group."""
+    from scipy.sparse import csr_array
+    order = np.argsort(group, kind="stable")[np.count_nonzero(group < 0):]
+    ends = np.searchsorted(group[order], np.arange(group.max(initial=-1) + 2))
+    return csr_array((np.ones(len(order), rows.dtype), order, ends), shape=(len(ends) - 1, len(rows))) @ rows
+
+
+def dense(rank: np.ndarray) -> np.ndarray:
+    """Groups 0..K-1 of the pairs (P,) of one rank, in ascending order; unscored pairs: -1."""
+    distinct, group = np.unique(rank, return_inverse=True)
+    return group - int(distinct[0] == UNSCORED)
+
+
 class DiscardWeights:
     """Preset `iso` on all resamples: the part that depends on quality only, shared by all recognisers.
 
-    quality  (G,) of the genuine pairs, weights (G, R) their multiplicities
+    rank (G,) of the genuine pairs, unscored ones left out; weights (G, R) their multiplicities. Sums of
+    weights are whole numbers below 2**24, exact in any order.
     """
 
-    def __init__(self, quality: np.ndarray, weights: np.ndarray):
-        self.order = np.argsort(quality, kind="stable")
-        self.weights = weights[self.order]
-        self.starts = tie_starts(quality[self.order])
-        inclusive = running_sum(self.weights)
-        self.total = inclusive[-1].copy()
-        inclusive -= self.weights                              # exact: whole numbers below 2**24
-        self.before = inclusive if len(self.starts) == len(quality) else inclusive[self.starts]
+    def __init__(self, rank: np.ndarray, weights: np.ndarray):
+        self.group, self.weights = dense(rank), weights
+        sums = group_sums(self.group, weights)
+        inclusive = running_sum(sums)
+        self.total, self.before = inclusive[-1], inclusive - sums
+
+    def _wrong(self, errors: np.ndarray, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """The groups (k,) with errors, those beyond `last` as one, and the errors' weight (k, R) in each."""
+        rows = np.flatnonzero(errors & (self.group >= 0))
+        groups, place = np.unique(np.minimum(self.group[rows], last), return_inverse=True)
+        return groups, group_sums(place, self.weights[rows])
 
     def pauc(self, errors: np.ndarray, limit: float) -> np.ndarray:
-        """Normalised pAUC (M, R) of M error indicators (M, G), in the pairs' original order.
+        """Normalised pAUC (M, R) of M error indicators (M, G).
 
         A pair lends its error to every step it survives. With x the discard fraction where a step begins
         and w its width inside the limit, the area of the curve is the sum over pairs of weight * error * S,
@@ -92,54 +113,64 @@ class DiscardWeights:
         begin = self.before[:steps + 1] / self.total
         width = np.diff(np.minimum(begin, np.float32(limit)), axis=0, append=np.float32(limit))[:steps]
         share = running_sum(width / np.maximum(1 - begin[:steps], np.float32(1e-7)))
-        pairs = int(np.append(self.starts, len(self.order))[steps])
-        step = np.searchsorted(self.starts, np.arange(pairs), side="right") - 1
-        errors = errors[:, self.order]
-        late = row_sums(errors[:, pairs:], self.weights[pairs:])
-        area = row_sums(errors[:, :pairs], self.weights[:pairs] * share[step]) + late * share[-1]
-        return divided(area, limit * (row_sums(errors[:, :pairs], self.weights[:pairs]) + late))
+        result = []
+        for wrong in errors:
+            groups, weight = self._wrong(wrong, steps - 1)
+            result.append(divided((weight * share[groups]).sum(axis=0), limit * weight.sum(axis=0)))
+        return np.stack(result)
 
     def fnmr(self, errors: np.ndarray, grid: np.ndarray) -> np.ndarray:
         """FNMR (M, X, R) at the discard fractions `grid` (X,) of M error indicators (M, G)."""
         place = last_at_most(self.before, np.floor(grid[:, None] * self.total + ROUNDING).astype(np.float32))
-        columns = np.arange(len(self.total))
+        columns, every = np.arange(len(self.total)), np.arange(len(self.before))
         kept = self.total - self.before[place, columns]
-        result = np.empty((len(errors), *place.shape), dtype=np.float32)
-        for i, wrong in enumerate(errors[:, self.order]):
-            rows = np.flatnonzero(wrong)
-            left = running_sum(np.vstack([np.zeros_like(self.weights[:1]), self.weights[rows]]))
-            gone = np.append(0, np.cumsum(wrong))[self.starts[place]]
-            result[i] = divided(left[-1] - left[gone, columns], kept)
-        return result
+        result = []
+        for wrong in errors:
+            groups, weight = self._wrong(wrong, len(self.before))
+            left = running_sum(np.vstack([np.zeros_like(self.weights[:1]), weight]))
+            gone = np.searchsorted(groups, every)[place]
+            result.append(divided(left[-1] - left[gone, columns], kept))
+        return np.stack(result)
 
 
 class JointWeights:
     """Preset `paper` on all resamples: pairs of both kinds leave jointly in steps of 5 %.
 
-    quality (P,), genuine (P,) bool, weights (P, R) of all pairs. A resample is the list in which each pair
-    is repeated by its weight, so a level may cut through the copies of one pair.
+    rank (P,), genuine (P,) bool, weights (P, R) of all pairs; unscored ones are left out. A resample is the
+    list in which each pair is repeated by its weight, and a level keeps a share of the rank that it cuts.
     """
 
-    def __init__(self, quality: np.ndarray, genuine: np.ndarray, weights: np.ndarray):
-        order = np.argsort(quality, kind="stable")
-        self.mated = order[genuine[order]]                     # genuine pairs in the order they leave
-        inclusive = running_sum(weights[order])
+    def __init__(self, rank: np.ndarray, genuine: np.ndarray, weights: np.ndarray):
+        group = dense(rank)
+        sums = group_sums(group, weights)
+        inclusive = running_sum(sums)
         cut = np.floor(LEVELS[:, None] * inclusive[-1] + ROUNDING).astype(np.float32)
-        place = last_at_most(inclusive, cut) + 1               # the first pair that is not gone entirely
         columns = np.arange(weights.shape[1])
-        before = np.where(place > 0, inclusive[place - 1, columns], 0)
-        self.first = np.append(0, np.cumsum(genuine[order]))[place]
-        self.gone = np.where(genuine[order][place], cut - before, 0).astype(np.float32)
-        self.weights = weights[self.mated]
+        self.block = np.minimum(last_at_most(inclusive, cut) + 1, len(sums) - 1)     # (20, R), the group cut
+        self.share = divided(inclusive[self.block, columns] - cut, sums[self.block, columns])
+        own, weights = group[genuine], weights[genuine]
+        self.order = np.argsort(own, kind="stable")[np.count_nonzero(own < 0):]      # in which they leave
+        self.group, self.weights = own[self.order], weights[self.order]
         left = running_sum(np.vstack([np.zeros_like(self.weights[:1]), self.weights]))
-        self.kept = left[-1] - left[self.first, columns] - self.gone
+        self.first, self.after = (np.searchsorted(self.group, self.block, side) for side in ("left", "right"))
+        first, after = left[self.first, columns], left[self.after, columns]
+        self.kept = left[-1] - after + self.share * (after - first)
 
     def fnmr(self, errors: np.ndarray) -> np.ndarray:
-        """FNMR (20, R) at the grid levels; errors (20, P) bool, by the threshold of each level."""
-        wrong = errors[:, self.mated]
-        at_cut = np.append(wrong, np.zeros((len(wrong), 1), dtype=bool), axis=1)
-        lost = self.gone * np.take_along_axis(at_cut, self.first, axis=1)
-        return divided(kept_weight(self.weights, wrong, self.first) - lost, self.kept)
+        """FNMR (20, R) at the grid levels; errors (20, G) of the genuine pairs, by each level's threshold.
+
+        Pairs that are kept in every resample are simply added; only those between the earliest and the latest
+        cut of a level are looked at resample by resample.
+        """
+        wrong = errors[:, self.order]
+        late = self.after.max(axis=1)
+        whole = row_sums(wrong & (np.arange(len(self.order)) >= late[:, None]), self.weights)
+        for i, early in enumerate(self.first.min(axis=1)):
+            rows = early + np.flatnonzero(wrong[i, early:late[i]])
+            group, weights = self.group[rows, None], self.weights[rows]
+            whole[i] += (weights * (group > self.block[i])).sum(axis=0)
+            whole[i] += self.share[i] * (weights * (group == self.block[i])).sum(axis=0)
+        return divided(whole, self.kept)
 
 
 def grid_pauc(fnmr: np.ndarray, limit: float) -> np.ndarray:
@@ -181,43 +212,10 @@ def last_at_most(ascending: np.ndarray, values: np.ndarray) -> np.ndarray:
     return low
 
 
-def kept_weight(weights: np.ndarray, chosen: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Weight (X, R) of the rows `chosen` (X, G) of weights (G, R) from row `first` (X, R) of each column on.
-
-    Rows that are kept in every resample are simply added; only the rows in between the earliest and the
-    latest `first` of a level are looked at resample by resample.
-    """
-    early, late = first.min(axis=1), first.max(axis=1)
-    rows = np.arange(len(weights))
-    kept = row_sums(chosen & (rows >= late[:, None]), weights)
-    for i, level in enumerate(first):
-        between = early[i] + np.flatnonzero(chosen[i, early[i]:late[i]])
-        if len(between):
-            kept[i] += np.einsum("kr,kr->r", weights[between], between[:, None] >= level, dtype=weights.dtype)
-    return kept
-
-
 def divided(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """part / whole, NaN where whole is 0."""
     return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan, dtype=np.float32),
                      where=np.asarray(whole) > 0)
-
-
-def reestimated_pauc(similarity: np.ndarray, genuine: np.ndarray, quality: np.ndarray, weights: np.ndarray,
-                     limit: float, preset: str = "iso", fmr: float = 1e-3) -> np.ndarray:
-    """pAUC (R,) of every resample with the threshold found anew in it: one whole curve per column.
-
-    A few milliseconds per resample; NaN where a resample has no genuine pair or too few impostors.
-    """
-    genuine = np.asarray(genuine).astype(bool)
-    result = np.full(weights.shape[1], np.nan)
-    for r, column in enumerate(weights.T.astype(np.int64)):
-        chosen = np.repeat(np.arange(len(column)), column)
-        try:
-            result[r] = edc(similarity[chosen], genuine[chosen], quality[chosen], preset, fmr).pauc(limit)
-        except FiqaError:
-            continue
-    return result
 
 
 class ResampledPairs:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet, template_codes
+from fiqa_core.evaluation.discard import pair_ranks, ranks
 
 TEMPLATE_QUALITY = ("min", "mean", "max")
 POOLED = 32_768             # images pooled at once: bounds memory, never changes a result
@@ -199,6 +200,10 @@ class BenchmarkPairs:
         if lost.any():
             similarity[lost[self.a] | lost[self.b]] = -1.0
         return similarity
+
+    def ranks(self, scores: np.ndarray, how: str = "min") -> np.ndarray:
+        """Ranks (P,) of the comparisons by `quality`: see `discard.ranks`; no pair's quality is looked at."""
+        return pair_ranks(ranks(self.template_quality(scores, how)), self.a, self.b)
 
     def quality(self, scores: np.ndarray, how: str = "min") -> np.ndarray:
         """Quality (P,) float64 of the comparisons from image `scores` (N,): NaN where an image has none,

@@ -20,15 +20,18 @@ The oracle lets every genuine pair below the threshold leave first, one by one. 
 unable to reach it, because the minimum couples the pairs that share an image.
 """
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.thresholds import (ROUNDING, match_rate, nearest_threshold, paper_threshold,
+from fiqa_core.evaluation.discard import FAILED, LEVELS, UNSCORED, Levels, discard_steps, level_starts, ranks
+from fiqa_core.evaluation.thresholds import (ROUNDING, Undefined, match_rate, nearest_threshold, paper_index,
                                              threshold_at_fmr)
 
 PRESETS = ("iso", "paper", "nearest")
-LEVELS = np.arange(20) * 0.05        # discard fractions of the grid presets: 0, 0.05, ..., 0.95
+REFERENCES = ("random", "oracle")
+MARGIN, LEAST = 10, 10_000           # the highest MARGIN * fmr impostors are put in order, and at least LEAST
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class ErrorDiscardCurve:
     fmr        false match rate really reached by `threshold` on all impostors; `target` was asked for
     genuine, impostor  number of comparisons; `errors` genuine ones below the threshold at discard 0
     failures   genuine comparisons with an image of quality -inf (failure to extract)
+    tied       share of the comparisons that have the most frequent quality
+    gap        why there is no curve, so that all values are NaN; None where there is one
     """
 
     discard: np.ndarray
@@ -54,6 +59,16 @@ class ErrorDiscardCurve:
     impostor: int
     errors: int
     failures: int = 0
+    tied: float = 0.0
+    gap: Undefined | None = None
+
+    @property
+    def note(self) -> str:
+        """What a reader of the numbers must know: a gap, no errors, many ties; "" if nothing."""
+        notes = [self.gap.problem] if self.gap else [] if self.errors else ["no genuine pair is rejected"]
+        if self.tied > LEVELS[1]:
+            notes.append("all qualities are equal" if self.tied == 1 else f"{self.tied:.0%} have one quality")
+        return "; ".join(notes)
 
     @property
     def threshold(self) -> float:
@@ -126,46 +141,139 @@ def edc(similarity: np.ndarray, genuine: np.ndarray, pair_quality: np.ndarray,
     fmr           target false match rate
     Raises FiqaError for unequal lengths, NaN, no genuine pair, too few impostors for `fmr`.
 
+    Pairs of equal quality have no order, so that the order of the rows never moves a number. Under `iso` they
+    leave together. Where a level of `paper` or `nearest` cuts through them, each stays by the share that the
+    level leaves of them all: as an error, as a genuine pair, and as an impostor among those that set the
+    threshold. That is what all orders of the tied pairs give when their kept pairs are pooled.
+
     >>> curve = edc([.9, .1, .8, .0, .1, .2], [1, 1, 1, 0, 0, 0], [3, 1, 2, 1, 1, 1], fmr=0.4)
     >>> curve.discard.round(3).tolist(), curve.fnmr.round(3).tolist(), round(curve.pauc(0.5), 3)
     ([0.0, 0.333, 0.667], [0.333, 0.0, 0.0], 0.667)
     """
     if preset not in PRESETS:
         raise FiqaError(f"preset {preset!r} is unknown", f"choose one of {', '.join(PRESETS)}")
-    similarity, genuine, quality = checked(similarity, genuine, pair_quality, preset)
-    if preset == "iso":
-        return iso_curve(similarity, genuine, quality, fmr)
-    return grid_curve(similarity, genuine, quality, preset, fmr)
+    similarity, genuine, rank = checked(similarity, genuine, pair_quality, preset)
+    return Comparisons(similarity, genuine, fmr).curve(rank, preset)
 
 
-def iso_curve(similarity, genuine, quality, fmr) -> ErrorDiscardCurve:
-    """Preset `iso` on checked arrays: one threshold from all impostors, exact steps of genuine pairs."""
-    impostor = similarity[~genuine]
-    threshold = threshold_at_fmr(impostor, fmr)
-    return mated_curve(similarity[genuine], quality[genuine], threshold, fmr,
-                       match_rate(impostor, threshold), len(impostor))
+class Comparisons:
+    """One recogniser's similarities (P,) float64, ready for the curves of any number of quality methods.
 
+    genuine (P,) bool; fmr the target. What no quality touches is done once: the threshold of `iso` and the
+    pairs that it rejects, the clipped similarities and the order of the highest impostors for the others.
+    Raises FiqaError for NaN.
+    """
 
-def mated_curve(similarity, quality, threshold, target, reached, impostor) -> ErrorDiscardCurve:
-    """Preset `iso` of genuine pairs (G,) whose threshold, and the FMR `reached` by it, are known."""
-    errors = similarity < threshold
-    discard, fnmr = discard_steps(errors, quality)
-    return ErrorDiscardCurve(discard, fnmr, np.full(len(discard), threshold), "iso", target, reached,
-                             len(errors), impostor, int(errors.sum()), int(np.sum(quality == -np.inf)))
+    def __init__(self, similarity: np.ndarray, genuine: np.ndarray, fmr: float):
+        if np.isnan(similarity).any():
+            raise FiqaError(f"similarity is NaN for {np.isnan(similarity).sum()} pairs",
+                            "give -1 to pairs with an image that yields no embedding")
+        self.similarity, self.genuine, self.fmr = similarity, genuine, fmr
+        self.mated, self.impostors = np.flatnonzero(genuine), np.flatnonzero(~genuine)
 
+    def curve(self, rank: np.ndarray, preset: str, levels: Levels | None = None) -> ErrorDiscardCurve:
+        """The curve of pairs that leave by `rank` (P,); `levels` of these ranks where the caller has them.
 
-def discard_steps(errors: np.ndarray, quality: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Breakpoints (discard, rate of `errors` kept) where a new quality value begins; ties leave together."""
-    order = np.argsort(quality, kind="stable")
-    starts = tie_starts(quality[order])
-    errors = errors[order]
-    before = np.cumsum(errors)[starts] - errors[starts]
-    return starts / len(errors), (errors.sum() - before) / (len(errors) - starts)
+        Raises `Undefined` where no genuine pair is scored, or there are too few impostors for the target.
+        """
+        if not (rank[self.mated] != UNSCORED).any():
+            raise Undefined("there is no genuine pair", "an EDC needs mated pairs: check the labels")
+        if preset == "iso":
+            return self._iso(rank[self.mated])
+        return self._grid(rank, preset, levels or Levels(rank, self.genuine))
 
+    def curve_or_gap(self, rank: np.ndarray, preset: str, levels: Levels) -> ErrorDiscardCurve:
+        """As `curve`, but NaN throughout and a note where that is undefined."""
+        try:
+            return self.curve(rank, preset, levels)
+        except Undefined as error:
+            points = LEVELS[:1 if preset == "iso" else None].copy()
+            scored = rank != UNSCORED
+            impostor = len(self.impostors) if preset == "iso" else int(scored[self.impostors].sum())
+            return ErrorDiscardCurve(points, points * np.nan, points * np.nan, preset, self.fmr, np.nan,
+                                     int(scored[self.mated].sum()), impostor, 0, gap=error)
 
-def tie_starts(ascending: np.ndarray) -> np.ndarray:
-    """Index of the first element of each run of equal values."""
-    return np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
+    @cached_property
+    def cut(self) -> tuple[float, float]:
+        """Threshold of `iso`, before any discard, and the FMR that it reaches."""
+        impostor = self.similarity[self.impostors]
+        threshold = threshold_at_fmr(impostor, self.fmr)
+        return threshold, match_rate(impostor, threshold)
+
+    @cached_property
+    def errors(self) -> np.ndarray:
+        """Genuine pairs (G,) bool below the threshold of `iso`."""
+        return self.similarity[self.mated] < self.cut[0]
+
+    def _iso(self, rank: np.ndarray) -> ErrorDiscardCurve:
+        threshold, reached = self.cut
+        scored = rank != UNSCORED
+        discard, fnmr = discard_steps(self.errors, rank)
+        return ErrorDiscardCurve(discard, fnmr, np.full(len(discard), threshold), "iso", self.fmr, reached,
+                                 int(scored.sum()), len(self.impostors), int((self.errors & scored).sum()),
+                                 int((rank == FAILED).sum()), np.diff(discard, append=1).max())
+
+    @cached_property
+    def clipped(self) -> np.ndarray:
+        """Cosines (G,) of the genuine pairs."""
+        return np.clip(self.similarity[self.mated], -1, 1)
+
+    def _grid(self, rank: np.ndarray, preset: str, levels: Levels) -> ErrorDiscardCurve:
+        """Presets `paper` and `nearest`: joint discard in 5 % steps, threshold per step."""
+        thresholds = (self._paper if preset == "paper" else self._nearest)(rank, levels)
+        genuine, impostor = levels.genuine, round(levels.impostor[0])
+        if np.isnan(thresholds[0]):
+            raise Undefined(f"{impostor} impostor pairs are too few for preset {preset} at fmr {self.fmr:g}",
+                            f"give more than {round(0.1 / self.fmr)} of them, or a larger fmr")
+        below = np.flatnonzero(self.clipped < np.nanmax(thresholds))
+        similarity, mated = self.clipped[below], rank[self.mated]
+        wrong = levels.kept(mated[below], similarity < thresholds[:, None])
+        fnmr = np.full(len(LEVELS), np.nan)
+        np.divide(wrong, genuine, out=fnmr, where=(genuine > 0) & ~np.isnan(thresholds))
+        rivals = self.highest if preset == "paper" else self.impostors
+        passed = (self.similarity[rivals] >= thresholds[0]) & (rank[rivals] != UNSCORED)
+        return ErrorDiscardCurve(LEVELS.copy(), fnmr, thresholds, preset, self.fmr,
+                                 np.count_nonzero(passed) / impostor, round(genuine[0]), impostor,
+                                 round(wrong[0]), int((mated == FAILED).sum()), levels.tied)
+
+    @cached_property
+    def highest(self) -> np.ndarray:
+        """Rows of the highest impostors in descending order: all of few, a hundredth of millions."""
+        similarity = self.similarity[self.impostors]
+        most = max(LEAST, int(MARGIN * self.fmr * len(similarity)))
+        top = np.arange(len(similarity))
+        if most < len(similarity):
+            top = np.argpartition(similarity, len(similarity) - most)[len(similarity) - most:]
+        return self.impostors[top[np.argsort(-similarity[top], kind="stable")]]
+
+    def _paper(self, rank: np.ndarray, levels: Levels) -> np.ndarray:
+        """Thresholds (20,) of preset `paper`, NaN where a level is skipped.
+
+        The original accepts an angular distance strictly below the chosen impostor's; angle falls strictly
+        with cosine, so the rank is taken on similarities. Of a tied block an impostor counts by its share.
+        """
+        places = [paper_index(int(count + ROUNDING), self.fmr) for count in levels.impostor]
+        if places[0] is None:
+            return np.full(len(LEVELS), np.nan)
+        index = np.array([-1 if place is None else place for place in places])[:, None]
+        block, share, look = levels.block[:, None], levels.share[:, None], 4 * int(index.max()) + 64
+        while True:
+            rows = self.highest[:look]
+            own = rank[rows]
+            weight = np.cumsum(own > block, axis=1) + share * np.cumsum(own == block, axis=1)
+            if (weight[:, -1:] > index + ROUNDING).all():
+                break
+            if look >= len(self.highest):                     # quality took the high ones first
+                self.highest = self.impostors[np.argsort(-self.similarity[self.impostors], kind="stable")]
+            look *= 4
+        chosen = np.clip(self.similarity[rows[np.argmax(weight > index + ROUNDING, axis=1)]], -1, 1)
+        return np.where(index[:, 0] < 0, np.nan, np.nextafter(chosen, np.inf))
+
+    def _nearest(self, rank: np.ndarray, levels: Levels) -> np.ndarray:
+        """Thresholds (20,) of preset `nearest`; see `nearest_threshold`."""
+        similarity = np.clip(self.similarity, -1, 1)
+        return np.array([nearest_threshold(similarity, self.genuine, (rank > block) + share * (rank == block),
+                                           self.fmr) for block, share in zip(levels.block, levels.share)])
 
 
 def step_area(discard: np.ndarray, fnmr: np.ndarray, limit: float) -> float:
@@ -173,37 +281,8 @@ def step_area(discard: np.ndarray, fnmr: np.ndarray, limit: float) -> float:
     return float(fnmr @ np.diff(np.minimum(np.append(discard, 1.0), limit)))
 
 
-def grid_curve(similarity, genuine, quality, preset, fmr, order=None) -> ErrorDiscardCurve:
-    """Presets `paper` and `nearest` on checked arrays: joint discard in 5 % steps, threshold per step.
-
-    Ties leave in the order of the pairs (stable sort), which the originals leave to chance. `order` is that
-    sort where the caller has it already.
-    """
-    rule = {"paper": paper_threshold, "nearest": nearest_threshold}[preset]
-    order = np.argsort(quality, kind="stable") if order is None else order
-    similarity, kind = np.clip(similarity, -1, 1)[order], genuine[order]
-    mated, impostor = similarity[kind], similarity[~kind]
-    starts = level_starts(len(order))
-    gone = np.append(0, np.cumsum(kind))[starts]               # genuine pairs discarded at each level
-    thresholds = np.array([rule(mated[g:], impostor[start - g:], fmr) for start, g in zip(starts, gone)])
-    if np.isnan(thresholds[0]):
-        raise FiqaError(f"{len(impostor)} impostor pairs are too few for preset {preset} at fmr {fmr:g}",
-                        f"give more than {round(0.1 / fmr)} of them, or a larger fmr")
-    wrong = np.array([np.count_nonzero(mated[g:] < threshold) for g, threshold in zip(gone, thresholds)])
-    defined = (gone < len(mated)) & ~np.isnan(thresholds)
-    fnmr = np.where(defined, wrong / np.maximum(len(mated) - gone, 1), np.nan)
-    return ErrorDiscardCurve(LEVELS.copy(), fnmr, thresholds, preset, fmr,
-                             match_rate(impostor, thresholds[0]), len(mated), len(impostor), int(wrong[0]),
-                             int(np.sum(quality[genuine] == -np.inf)))
-
-
-def level_starts(count: int) -> np.ndarray:
-    """Position of the first kept pair at each grid level, of `count` pairs in ascending quality."""
-    return np.floor(LEVELS * count + ROUNDING).astype(int)
-
-
 def checked(similarity, genuine, pair_quality, preset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The three columns as float64, bool and float64; failures to extract get similarity -1."""
+    """The three columns as float64, bool and ranks; failures to extract get similarity -1."""
     similarity = np.asarray(similarity, dtype=np.float64)
     genuine = np.asarray(genuine).astype(bool)
     quality = np.asarray(pair_quality, dtype=np.float64)
@@ -212,15 +291,12 @@ def checked(similarity, genuine, pair_quality, preset) -> tuple[np.ndarray, np.n
         raise FiqaError(f"similarity {similarity.shape}, genuine {genuine.shape} and pair_quality "
                         f"{quality.shape} do not match", "give three one-dimensional arrays of one length")
     if not genuine.any():
-        raise FiqaError("genuine marks no pair as genuine", "an EDC needs mated pairs: check the labels")
-    if np.isnan(similarity).any():
-        raise FiqaError(f"similarity is NaN for {np.isnan(similarity).sum()} pairs",
-                        "give -1 to pairs with an image that yields no embedding")
+        raise Undefined("genuine marks no pair as genuine", "an EDC needs mated pairs: check the labels")
     missing = np.isnan(quality) & (genuine if preset == "iso" else True)
     if missing.any():
         raise FiqaError(f"pair_quality is NaN for {missing.sum()} pairs, index {np.argmax(missing)} first",
                         "score every image; an image that cannot be processed gets -inf and leaves first")
-    return np.where(quality == -np.inf, -1.0, similarity), genuine, quality
+    return np.where(quality == -np.inf, -1.0, similarity), genuine, ranks(quality)
 
 
 def check_limit(limit: float) -> None:
@@ -233,8 +309,9 @@ def oracle_curve(curve: ErrorDiscardCurve) -> ErrorDiscardCurve:
     """The perfect ranking of the comparisons of `curve`, under its preset, with its threshold kept."""
     left = np.arange(curve.genuine) if curve.preset == "iso" else level_starts(curve.genuine + curve.impostor)
     discard = left / curve.genuine if curve.preset == "iso" else LEVELS.copy()
-    return replace(curve, discard=discard, fnmr=oracle_fnmr(curve.errors, curve.genuine, left),
-                   thresholds=np.full(len(discard), curve.threshold))
+    fnmr = curve.fnmr if curve.gap else oracle_fnmr(curve.errors, curve.genuine, left)
+    return replace(curve, discard=curve.discard if curve.gap else discard, fnmr=fnmr, tied=0.0,
+                   thresholds=np.full(len(fnmr), curve.threshold))
 
 
 def oracle_fnmr(errors: np.ndarray, genuine: np.ndarray, left: np.ndarray) -> np.ndarray:
@@ -277,5 +354,3 @@ def random_curves(similarity: np.ndarray, genuine: np.ndarray, preset: str = "is
     return [edc(similarity, genuine, generator.permutation(len(similarity)), preset, fmr)
             for _ in range(draws)]
 
-
-REFERENCES = ("random", "oracle")

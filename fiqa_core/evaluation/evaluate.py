@@ -16,12 +16,16 @@ from fiqa_core.base.faces import FaceSet
 from fiqa_core.evaluation.bootstrap import mean_replicates, percentile_interval
 from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs
 from fiqa_core.evaluation.curves import GRIDS, Measure, Measurement, Settings
+from fiqa_core.evaluation.discard import UNSCORED
 from fiqa_core.evaluation.edc import REFERENCES
 from fiqa_core.evaluation.ranks import cause_correlations, method_ranks
-from fiqa_core.evaluation.verification import verification
+from fiqa_core.evaluation.verification import verification_or_gap
 
 ORACLE, RANDOM = "oracle", "random"
 SCORE_COLUMNS = ("benchmark", "image_id", "method", "score")
+PLACE = ["benchmark", "recogniser", "method", "preset"]
+PAUC = [*PLACE, "fmr", "discard_limit", "pauc", "low", "high", "pauc_raw", "fnmr0", "threshold", "genuine",
+        "impostor", "errors", "pairs_unscored", "note"]
 PARALLEL = 2             # benchmarks measured side by side; each needs a few hundred MB at 1000 resamples
 KEPT = 200               # replicates: enough for a rank's 95 % interval, 5 MB for 23 methods x 8 x 8
 FILE = "replicates.npy"
@@ -49,9 +53,9 @@ def evaluate(face_sets: dict[str, FaceSet], embeddings: dict, scores: pd.DataFra
     settings    a `Settings` or the mapping it is made from (section `evaluation` of params.yaml)
 
     Returns
-    pauc          benchmark, recogniser, method, preset, fmr, discard_limit, pauc, low, high, pauc_raw, fnmr0,
-                  threshold, genuine, impostor, errors, pairs_unscored; `fmr` is the rate really reached,
-                  pairs_unscored the genuine pairs left out because the method did not score an image
+    pauc          the columns PAUC; `fmr` is the rate really reached, pairs_unscored the genuine pairs left
+                  out because the method did not score an image, note says why values are missing, and that
+                  there are no errors or many ties
     edc           benchmark, recogniser, method, preset, discard, fnmr, low, high
     means         recogniser ("all" too), method, preset, discard_limit, pauc, low, high, benchmarks
     differences   method_a, method_b, preset, discard_limit, difference (a - b), low, high, benchmarks
@@ -61,7 +65,7 @@ def evaluate(face_sets: dict[str, FaceSet], embeddings: dict, scores: pd.DataFra
     replicates    a row per row of pauc: its pAUC in the first resamples; NaN for references
     Intervals are 95 % over resampled identities with the threshold kept; for the reference "random" they
     are the spread of the draws. "oracle" and "random" are measured on the pairs that some method scored.
-    Raises FiqaError for inconsistent input and where a benchmark has too few impostors for the fmr.
+    Raises FiqaError for inconsistent input, and where all benchmarks have too few impostors for the fmr.
     """
     chosen = settings_of(settings)
     tables = {name: score_table(name, faces, scores) for name, faces in face_sets.items()}
@@ -74,6 +78,10 @@ def evaluate(face_sets: dict[str, FaceSet], embeddings: dict, scores: pd.DataFra
     with ThreadPoolExecutor(PARALLEL) as pool:
         measured = list(pool.map(measure, face_sets))
     cells = [cell for part, _ in measured for cell in part]
+    for preset in chosen.presets:
+        curves = [c for cell in cells if cell.preset == preset for c in cell.result.curves.values()]
+        if curves and all(curve.gap and curve.genuine and curve.impostor for curve in curves):
+            raise curves[0].gap                 # no benchmark can show the fmr asked for
     frames = [faces.images.reset_index(drop=True) for faces in face_sets.values()]
     return {"pauc": pauc_table(cells, chosen), "replicates": replicates_table(cells, chosen.discard_limits),
             "edc": edc_table(cells), "means": means_table(cells, chosen),
@@ -133,42 +141,34 @@ def measure_benchmark(pairs: BenchmarkPairs, benchmark: str, similarity: dict, s
     """All methods, then the references, under every preset. The seed depends on the benchmark's name only."""
     seed = [chosen.seed, crc32(benchmark.encode())]
     measure = Measure(pairs, similarity, chosen, seed)
-    anyone = np.zeros(len(pairs.a), dtype=bool) if len(scores.columns) else np.ones(len(pairs.a), dtype=bool)
+    anyone = np.full(len(pairs.a), scores.empty)
     measured = {}
     for method in scores:
-        quality = pairs.quality(scores[method].to_numpy(), chosen.template_quality)
-        anyone |= ~np.isnan(quality)
-        measured[method] = {preset: measure.method(quality, preset) for preset in chosen.presets}
-    cells = []
-    for preset in chosen.presets:
-        results = {method: found[preset] for method, found in measured.items()}
-        results[ORACLE] = measure.oracle(anyone, preset)
-        results[RANDOM] = measure.random(anyone, preset)
-        cells += [Cell(benchmark, method, preset, result) for method, result in results.items() if result]
-    return cells
+        rank = pairs.ranks(scores[method].to_numpy(), chosen.template_quality)
+        anyone |= rank != UNSCORED
+        measured[method] = measure.ranked(rank)
+    measured |= {ORACLE: measure.oracle(anyone), RANDOM: measure.random(anyone)}
+    return [Cell(benchmark, method, preset, found[preset])
+            for preset in chosen.presets for method, found in measured.items() if preset in found]
 
 
 def verify(pairs: BenchmarkPairs, benchmark: str, similarity: dict[str, np.ndarray]) -> pd.DataFrame:
     """Rows of the verification table for one benchmark."""
     return pd.DataFrame([{"benchmark": benchmark, "recogniser": recogniser,
-                          **asdict(verification(values, pairs.genuine, pairs.fold))}
+                          **asdict(verification_or_gap(values, pairs.genuine, pairs.fold))}
                          for recogniser, values in similarity.items()])
 
 
 def verification_table(face_sets: dict[str, FaceSet], embeddings: dict) -> pd.DataFrame:
     """Columns benchmark, recogniser, accuracy, accuracy_sd, eer, fnmr_fmr1e2, fnmr_fmr1e3, threshold, dprime,
-    genuine, impostor; embeddings as in `evaluate`. Benchmarks without embeddings have no row."""
+    genuine, impostor, note (why values are missing); embeddings as in `evaluate`. Benchmarks without
+    embeddings have no row."""
     tables = []
     for name, faces in face_sets.items():
         if any(benchmark == name for _, benchmark in embeddings):
             pairs = benchmark_pairs(faces)
             tables.append(verify(pairs, name, similarities(pairs, name, embeddings)))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def interval(replicates: np.ndarray | None) -> tuple:
-    """As `percentile_interval`; NaN without replicates."""
-    return (np.nan, np.nan) if replicates is None else percentile_interval(replicates)
 
 
 def pauc_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
@@ -178,28 +178,23 @@ def pauc_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
         for recogniser, curve in cell.result.curves.items():
             for limit in chosen.discard_limits:
                 key = recogniser, limit
-                low, high = interval(cell.result.replicates.get(key))
-                rows.append({"benchmark": cell.benchmark, "recogniser": recogniser, "method": cell.method,
-                             "preset": cell.preset, "fmr": curve.fmr, "discard_limit": limit,
-                             "pauc": cell.result.pauc[key], "low": low, "high": high,
-                             "pauc_raw": cell.result.pauc_raw[key], "fnmr0": curve.fnmr0,
-                             "threshold": curve.threshold, "genuine": curve.genuine,
-                             "impostor": curve.impostor, "errors": curve.errors,
-                             "pairs_unscored": cell.result.unscored})
-    return pd.DataFrame(rows)
+                rows.append((cell.benchmark, recogniser, cell.method, cell.preset, curve.fmr, limit,
+                             cell.result.pauc[key], *percentile_interval(cell.result.replicates.get(key)),
+                             cell.result.pauc_raw[key], curve.fnmr0, curve.threshold, curve.genuine,
+                             curve.impostor, curve.errors, cell.result.unscored, curve.note))
+    return pd.DataFrame(rows, columns=PAUC)
 
 
 def edc_table(cells: list[Cell]) -> pd.DataFrame:
     """Curves with their bands on the preset's grid."""
-    parts = []
+    parts = [pd.DataFrame(columns=[*PLACE, "discard", "fnmr", "low", "high"])]
     for cell in cells:
         for recogniser, fnmr in cell.result.fnmr.items():
-            low, high = interval(cell.result.band.get(recogniser))
-            parts.append(pd.DataFrame({"benchmark": cell.benchmark, "recogniser": recogniser,
-                                       "method": cell.method, "preset": cell.preset,
-                                       "discard": GRIDS[cell.preset], "fnmr": fnmr, "low": low,
+            place = dict(zip(PLACE, (cell.benchmark, recogniser, cell.method, cell.preset)))
+            low, high = percentile_interval(cell.result.band.get(recogniser))
+            parts.append(pd.DataFrame({**place, "discard": GRIDS[cell.preset], "fnmr": fnmr, "low": low,
                                        "high": high}))
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def means_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
@@ -216,13 +211,12 @@ def means_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
                 for method in values:
                     keys = [key for key in values[method] if recogniser in ("all", key[1])]
                     if keys:
-                        low, high = interval(mean_replicates([replicates[method][k] for k in keys]))
-                        rows.append({"recogniser": recogniser, "method": method, "preset": preset,
-                                     "discard_limit": limit,
-                                     "pauc": np.mean([values[method][k] for k in keys]),
-                                     "low": low, "high": high,
-                                     "benchmarks": len({name for name, _ in keys})})
-    return pd.DataFrame(rows)
+                        spread = percentile_interval(mean_replicates([replicates[method][k] for k in keys]))
+                        rows.append((recogniser, method, preset, limit,
+                                     np.mean([values[method][k] for k in keys]), *spread,
+                                     len({name for name, _ in keys})))
+    return pd.DataFrame(rows, columns=["recogniser", "method", "preset", "discard_limit", "pauc", "low",
+                                       "high", "benchmarks"])
 
 
 def stack(cells: list[Cell], preset: str, limit: float) -> tuple[dict, dict]:
@@ -254,10 +248,10 @@ def differences_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
             for a, b in combinations(values, 2):
                 keys = [key for key in values[a] if key in values[b]]
                 if keys:
-                    both = [mean_replicates([replicates[method][k] for k in keys]) for method in (a, b)]
-                    low, high = interval(None if both[0] is None or both[1] is None else both[0] - both[1])
+                    first, second = (mean_replicates([replicates[m][k] for k in keys]) for m in (a, b))
+                    spread = percentile_interval(None if first is None or second is None else first - second)
                     rows.append((a, b, preset, limit, np.mean([values[a][k] - values[b][k] for k in keys]),
-                                 low, high, len({name for name, _ in keys})))
+                                 *spread, len({name for name, _ in keys})))
     return pd.DataFrame(rows, columns=["method_a", "method_b", "preset", "discard_limit", "difference",
                                        "low", "high", "benchmarks"])
 

@@ -9,6 +9,10 @@ from fiqa_core.base.errors import FiqaError
 ROUNDING = 1e-9      # keeps fmr * M and u * N whole when they are whole in exact arithmetic
 
 
+class Undefined(FiqaError):
+    """A statistic that such comparisons cannot show: a gap and a note in the tables of many benchmarks."""
+
+
 def threshold_at_fmr(impostor: np.ndarray, fmr: float = 1e-3) -> float:
     """Smallest threshold whose false match rate does not exceed `fmr` (ISO/IEC 19795-1, preset `iso`).
 
@@ -21,7 +25,7 @@ def threshold_at_fmr(impostor: np.ndarray, fmr: float = 1e-3) -> float:
         raise FiqaError(f"fmr is {fmr}", "give a false match rate between 0 and 1, 1e-3 say")
     allowed = int(np.floor(fmr * len(impostor) + ROUNDING))
     if allowed < 1:
-        raise FiqaError(f"{len(impostor)} impostor comparisons cannot show a false match rate of {fmr:g}",
+        raise Undefined(f"{len(impostor)} impostor comparisons cannot show a false match rate of {fmr:g}",
                         f"give at least {int(np.ceil(1 / fmr - ROUNDING))} of them, or a larger fmr")
     place = len(impostor) - 1 - allowed
     return float(np.nextafter(np.partition(impostor, place)[place], np.inf))
@@ -42,30 +46,21 @@ def paper_index(count: int, fmr: float = 1e-3) -> int | None:
     return (count - 1) // 10 ** divisions
 
 
-def paper_threshold(mated: np.ndarray, impostor: np.ndarray, fmr: float = 1e-3) -> float:
-    """Threshold of preset `paper` among the kept pairs' similarities, NaN where the level is skipped.
+def nearest_threshold(similarity: np.ndarray, genuine: np.ndarray, weight: np.ndarray,
+                      fmr: float = 1e-3) -> float:
+    """Threshold of preset `nearest` (CR-FIQA's error-versus-reject script) among pairs (P,) kept by `weight`.
 
-    The original accepts an angular distance strictly below the chosen impostor's; angle falls strictly
-    with cosine, so the rank is taken on similarities. `mated` plays no part in this rule.
-    """
-    index = paper_index(len(impostor), fmr)
-    if index is None:
-        return np.nan
-    place = len(impostor) - 1 - index
-    return float(np.nextafter(np.partition(impostor, place)[place], np.inf))
-
-
-def nearest_threshold(mated: np.ndarray, impostor: np.ndarray, fmr: float = 1e-3) -> float:
-    """Threshold of preset `nearest` (CR-FIQA's error-versus-reject script) among the kept pairs.
-
-    Every similarity, genuine ones included, is a candidate; the first in ascending order whose share of
+    Every kept similarity, genuine ones included, is a candidate; the first in ascending order whose share of
     impostors at or above it lies nearest to `fmr` is chosen, and a pair must lie strictly above it.
     """
-    if not len(impostor):
+    candidates, parts = np.unique(similarity[weight > 0]), []
+    for value in np.unique(weight[(weight > 0) & ~genuine]):         # whole pairs, and those of a tied block
+        own = np.sort(similarity[(weight == value) & ~genuine])
+        parts.append((value * len(own), value * np.searchsorted(own, candidates, side="left")))
+    if not parts:
         return np.nan
-    candidates = np.sort(np.concatenate([mated, impostor]))
-    share = 1 - np.searchsorted(np.sort(impostor), candidates, side="left") / len(impostor)
-    return float(np.nextafter(candidates[np.argmin(np.abs(share - fmr))], np.inf))
+    share = 1 - sum(below for _, below in parts) / sum(total for total, _ in parts)
+    return float(np.nextafter(candidates[np.argmin(np.round(np.abs(share - fmr), 12))], np.inf))
 
 
 def match_rate(similarity: np.ndarray, threshold: float) -> float:

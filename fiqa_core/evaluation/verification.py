@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.thresholds import match_rate, threshold_at_fmr
+from fiqa_core.evaluation.thresholds import Undefined, match_rate, threshold_at_fmr
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Verification:
     fnmr_fmr1e2, fnmr_fmr1e3  FNMR at FMR 1e-2 and 1e-3, NaN with too few impostors
     threshold              similarity accepted at FMR 1e-3 (NaN likewise)
     dprime                 distance of the class means in units of the pooled standard deviation
+    note                   why values are NaN
     """
 
     accuracy: float
@@ -31,19 +32,36 @@ class Verification:
     dprime: float
     genuine: int
     impostor: int
+    note: str = ""
 
 
 def verification(similarity: np.ndarray, genuine: np.ndarray, fold: np.ndarray | None = None) -> Verification:
     """All summary values at once; `fold` (P,) integers, -1 or None where unknown (see `accuracy`)."""
     similarity, genuine = separated(similarity, genuine)
-    accuracies = accuracy(similarity, genuine, fold)
     mated, impostor = similarity[genuine], similarity[~genuine]
-    enough = {fmr: fmr * len(impostor) >= 1 - 1e-9 for fmr in (1e-2, 1e-3)}
-    cuts = {fmr: threshold_at_fmr(impostor, fmr) if enough[fmr] else np.nan for fmr in enough}
-    fnmr = {fmr: 1 - match_rate(mated, cut) if enough[fmr] else np.nan for fmr, cut in cuts.items()}
+    notes, cuts = [], {1e-2: np.nan, 1e-3: np.nan}
+    try:
+        accuracies = accuracy(similarity, genuine, fold)
+    except Undefined as error:
+        accuracies, notes = np.full(2, np.nan), [f"accuracy: {error.problem}"]
+    for fmr in cuts:
+        try:
+            cuts[fmr] = threshold_at_fmr(impostor, fmr)
+        except Undefined as error:
+            notes.append(error.problem)
+    fnmr = [np.nan if np.isnan(cut) else 1 - match_rate(mated, cut) for cut in cuts.values()]
     return Verification(float(accuracies.mean()), float(accuracies.std(ddof=1)),
-                        equal_error_rate(similarity, genuine), fnmr[1e-2], fnmr[1e-3], cuts[1e-3],
-                        dprime(similarity, genuine), len(mated), len(impostor))
+                        equal_error_rate(similarity, genuine), *fnmr, cuts[1e-3], dprime(similarity, genuine),
+                        len(mated), len(impostor), "; ".join(notes))
+
+
+def verification_or_gap(similarity: np.ndarray, genuine: np.ndarray, fold: np.ndarray) -> Verification:
+    """As `verification`, but NaN throughout and a note where one class is missing."""
+    try:
+        return verification(similarity, genuine, fold)
+    except Undefined as error:
+        mated = int(np.count_nonzero(genuine))
+        return Verification(*[np.nan] * 7, mated, len(genuine) - mated, error.problem)
 
 
 def separated(similarity: np.ndarray, genuine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +73,7 @@ def separated(similarity: np.ndarray, genuine: np.ndarray) -> tuple[np.ndarray, 
     if np.isnan(similarity).any():
         raise FiqaError(f"similarity is NaN for {np.isnan(similarity).sum()} pairs", "give -1 to such pairs")
     if genuine.all() or not genuine.any():
-        raise FiqaError("genuine holds one class only", "verification needs genuine and impostor comparisons")
+        raise Undefined("genuine holds one class only", "verification needs genuine and impostor comparisons")
     return similarity, genuine
 
 
@@ -116,7 +134,7 @@ def accuracy(similarity: np.ndarray, genuine: np.ndarray, fold: np.ndarray | Non
     fold = consecutive_folds(genuine) if fold is None or np.min(fold) < 0 else np.asarray(fold)
     names = np.unique(fold)
     if len(names) < 2:
-        raise FiqaError("fold names a single fold", "give at least two folds, or None for ten blocks")
+        raise Undefined("fold names a single fold", "give at least two folds, or None for ten blocks")
     mated, impostor = ([np.sort(similarity[side & (fold == name)]) for name in names]
                        for side in (genuine, ~genuine))
     return np.array([fold_accuracy(mated, impostor, held) for held in range(len(names))])
@@ -154,7 +172,7 @@ def threshold_of_sorted(mated: list[np.ndarray], impostor: list[np.ndarray]) -> 
     """
     count = [sum(map(len, parts)) for parts in (mated, impostor)]
     if not all(count):
-        raise FiqaError("genuine holds one class only", "verification needs genuine and impostor comparisons")
+        raise Undefined("genuine holds one class only", "verification needs genuine and impostor comparisons")
     thresholds = np.unique(np.concatenate(mated))
     cost = 1 - below(impostor, thresholds) / count[1] + below(mated, thresholds) / count[0]
     best = float(thresholds[np.argmin(np.round(cost, 12))])    # equal sums may differ in their last bit

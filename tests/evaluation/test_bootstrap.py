@@ -5,9 +5,9 @@ from scipy import stats
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation.bootstrap import (DiscardWeights, JointWeights, ResampledPairs, grid_pauc,
-                                            multiplicities, pair_weights, percentile_interval,
-                                            reestimated_pauc)
-from fiqa_core.evaluation.edc import discard_steps, edc, level_starts, oracle_fnmr, oracle_pauc_raw, step_area
+                                            multiplicities, pair_weights, percentile_interval)
+from fiqa_core.evaluation.discard import UNSCORED, discard_steps, level_starts, ranks
+from fiqa_core.evaluation.edc import edc, oracle_fnmr, oracle_pauc_raw, step_area
 from fiqa_core.evaluation.thresholds import threshold_at_fmr
 
 RESAMPLES = 60
@@ -49,12 +49,13 @@ def test_iso_equals_written_out_resamples(sample, limit):
     similarity, genuine, quality, weights = sample
     curve = edc(similarity, genuine, quality, fmr=.01)
     errors = np.stack([similarity[genuine] < curve.threshold, similarity[genuine] < .2])
-    discard = DiscardWeights(quality[genuine], weights[genuine])
+    rank = ranks(quality)
+    discard = DiscardWeights(rank[genuine], weights[genuine])
     areas, bands = discard.pauc(errors, limit), discard.fnmr(errors, np.arange(20) / 20)
     for r in range(RESAMPLES):
         chosen = copies(weights[genuine], r)
         for i, wrong in enumerate(errors):
-            x, y = discard_steps(wrong[chosen], quality[genuine][chosen])
+            x, y = discard_steps(wrong[chosen], rank[genuine][chosen])
             assert areas[i, r] == pytest.approx(step_area(x, y, limit) / (limit * y[0]), abs=2e-5)
             at = y[np.searchsorted(x, np.arange(20) / 20 + 1e-9, side="right") - 1]
             assert np.allclose(bands[i, :, r], at, atol=1e-6)
@@ -63,12 +64,12 @@ def test_iso_equals_written_out_resamples(sample, limit):
 def test_unit_weights_give_the_curve_itself(sample):
     similarity, genuine, quality, _ = sample
     curve = edc(similarity, genuine, quality, fmr=.01)
-    once = DiscardWeights(quality[genuine], np.ones((200, 1), dtype=np.float32))
+    once = DiscardWeights(ranks(quality[genuine]), np.ones((200, 1), dtype=np.float32))
     area = once.pauc(similarity[genuine][None] < curve.threshold, .3)[0, 0]
     assert area == pytest.approx(curve.pauc(.3), abs=1e-5)
     paper = edc(similarity, genuine, quality, "paper", fmr=.01)
-    joint = JointWeights(quality, genuine, np.ones((700, 1), dtype=np.float32))
-    fnmr = joint.fnmr(similarity < paper.thresholds[:, None])
+    joint = JointWeights(ranks(quality), genuine, np.ones((700, 1), dtype=np.float32))
+    fnmr = joint.fnmr(similarity[genuine] < paper.thresholds[:, None])
     defined = ~np.isnan(paper.thresholds)
     assert np.allclose(fnmr[defined, 0], paper.fnmr[defined], atol=1e-6, equal_nan=True)
     assert grid_pauc(fnmr, .3)[0] == pytest.approx(paper.pauc(.3), abs=1e-5)
@@ -77,23 +78,30 @@ def test_unit_weights_give_the_curve_itself(sample):
 def test_paper_equals_written_out_resamples(sample):
     similarity, genuine, quality, weights = sample
     thresholds = edc(similarity, genuine, quality, "paper", fmr=.01).thresholds
-    fnmr = JointWeights(quality, genuine, weights).fnmr(similarity < thresholds[:, None])
+    fnmr = JointWeights(ranks(quality), genuine, weights).fnmr(similarity[genuine] < thresholds[:, None])
     for r in range(RESAMPLES):
         chosen = copies(weights, r)
-        chosen = chosen[np.argsort(quality[chosen], kind="stable")]
+        own, mated = quality[chosen], genuine[chosen]
         for level, start in enumerate(level_starts(len(chosen))):
-            kept = chosen[start:][genuine[chosen[start:]]]
-            want = np.mean(similarity[kept] < thresholds[level]) if len(kept) else np.nan
-            assert fnmr[level, r] == pytest.approx(want, abs=1e-6, nan_ok=True)
+            cut = np.sort(own)[start]
+            kept = (own > cut) + (np.sum(own <= cut) - start) / np.sum(own == cut) * (own == cut)
+            total, wrong = kept[mated].sum(), kept[mated & (similarity[chosen] < thresholds[level])].sum()
+            assert fnmr[level, r] == pytest.approx(wrong / total if total else np.nan, abs=1e-6, nan_ok=True)
 
 
-@pytest.mark.parametrize("preset", ["iso", "paper"])
-def test_threshold_can_be_found_anew(sample, preset):
+def test_the_order_of_the_rows_and_unscored_pairs_move_no_replicate(sample):
     similarity, genuine, quality, weights = sample
-    areas = reestimated_pauc(similarity, genuine, quality, weights, .3, preset, fmr=.01)
-    for r in range(5):
-        chosen = copies(weights, r)
-        assert areas[r] == edc(similarity[chosen], genuine[chosen], quality[chosen], preset, .01).pauc(.3)
+    thresholds = edc(similarity, genuine, quality, "paper", fmr=.01).thresholds[:, None]
+    found = []
+    for unscored in (0, 50):
+        o = np.random.default_rng(unscored).permutation(700 + unscored)
+        rank = np.append(ranks(quality), np.full(unscored, UNSCORED))[o]
+        mated, s, w = (np.append(part, part[:unscored], axis=0)[o] for part in (genuine, similarity, weights))
+        iso, joint = DiscardWeights(rank[mated], w[mated]), JointWeights(rank, mated, w)
+        errors = s[None, mated] < .3
+        found.append([iso.pauc(errors, .3), iso.fnmr(errors, np.arange(9) / 9),
+                      joint.fnmr(s[mated] < thresholds)])
+    assert all(np.array_equal(*pair, equal_nan=True) for pair in zip(*found))
 
 
 def test_interval_against_scipy():
@@ -102,10 +110,11 @@ def test_interval_against_scipy():
     quality = generator.random(150)
     wrong = generator.random(150) < .6 - .5 * quality
     weights = multiplicities(150, 4000, 2)
-    low, high = percentile_interval(DiscardWeights(quality, weights).pauc(wrong[None], .3)[0])
+    rank = ranks(quality)
+    low, high = percentile_interval(DiscardWeights(rank, weights).pauc(wrong[None], .3)[0])
 
     def pauc(chosen):
-        x, y = discard_steps(wrong[chosen], quality[chosen])
+        x, y = discard_steps(wrong[chosen], rank[chosen])
         return step_area(x, y, .3) / (.3 * y[0])
 
     reference = stats.bootstrap((np.arange(150),), pauc, n_resamples=4000, method="percentile",
@@ -124,7 +133,7 @@ def test_percentiles_leave_undefined_replicates_out():
 
 def test_resample_without_errors_is_undefined():
     weights = np.array([[1, 0], [1, 2]], dtype=np.float32)
-    area = DiscardWeights(np.array([.1, .2]), weights).pauc(np.array([[True, False]]), .5)[0]
+    area = DiscardWeights(ranks([.1, .2]), weights).pauc(np.array([[True, False]]), .5)[0]
     assert area[0] == pytest.approx(1) and np.isnan(area[1])
 
 

@@ -19,8 +19,7 @@ def test_cached_thresholds_change_no_point(preset, failures):
                   for name in ("A", "B")}
     quality = generator.random(300)
     quality[generator.permutation(300)[:failures]] = -np.inf
-    measure = Measure(pairs, similarity, Settings(fmr=1e-2, resamples=0), [0])
-    measured = measure.points(pairs.quality(quality), preset)
+    measured = Measure(pairs, similarity, Settings(fmr=1e-2, resamples=0), [0]).method(quality)[preset]
     for name, values in similarity.items():
         expected = edc(values, pairs.genuine, pairs.quality(quality), preset, 1e-2)
         assert measured.pauc[name, 0.3] == expected.pauc(0.3)

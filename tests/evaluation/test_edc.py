@@ -1,5 +1,6 @@
 """EDC and pAUC: the golden fixture, closed forms, and a brute-force reading of the definitions."""
 import json
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.edc import (LEVELS, discard_steps, edc, flat_curve, oracle_curve, oracle_pauc_raw,
-                                      random_curves, step_area)
+from fiqa_core.evaluation import edc as module
+from fiqa_core.evaluation.discard import LEVELS, discard_steps, ranks
+from fiqa_core.evaluation.edc import edc, flat_curve, oracle_curve, oracle_pauc_raw, random_curves, step_area
 from fiqa_core.evaluation.thresholds import match_rate, paper_index, threshold_at_fmr
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "edc"
@@ -55,11 +57,16 @@ def test_iso_matches_golden(golden, column):
     assert curve.pauc_raw(1.0) == pytest.approx(want["auc1"], abs=1e-9)
 
 
+def in_row_order(quality):
+    """Quality without ties: in the fixture's grid presets tied pairs leave in the order of their rows."""
+    return np.argsort(np.argsort(quality, kind="stable"))
+
+
 @pytest.mark.parametrize("column", ["quality", "quality_int"])
 def test_paper_matches_golden(golden, column):
     similarity, genuine, qualities, expected = golden
     want = expected[column][JOINT + "divide10_recomputed"]
-    curve = edc(similarity, genuine, qualities[column], "paper")
+    curve = edc(similarity, genuine, in_row_order(qualities[column]), "paper")
     assert np.allclose(curve.fnmr, want["fnmr"], rtol=0, atol=1e-9)
     assert np.allclose(np.arccos(curve.thresholds) / np.pi, want["threshold_distance"], rtol=0, atol=1e-9)
     assert curve.pauc(0.2) == pytest.approx(want["npauc02_left"], abs=1e-9)
@@ -70,17 +77,71 @@ def test_paper_matches_golden(golden, column):
 def test_nearest_matches_golden(golden, column):
     similarity, genuine, qualities, expected = golden
     want = expected[column][JOINT + "closest_recomputed"]
-    curve = edc(similarity, genuine, qualities[column], "nearest")
+    curve = edc(similarity, genuine, in_row_order(qualities[column]), "nearest")
     assert np.allclose(curve.fnmr, want["fnmr"], rtol=0, atol=1e-9)
     assert curve.pauc(0.3) == pytest.approx(want["npauc03_trapz"], abs=1e-9)
     assert curve.pauc_raw(0.95) == pytest.approx(want["auc095_trapz"], abs=1e-9)
 
 
-def test_ties_leave_together():
+@pytest.mark.parametrize("preset", ["paper", "nearest"])
+@pytest.mark.parametrize("column", ["quality", "quality_int"])
+def test_shared_ties_lie_amid_the_orders_of_the_golden_rows(golden, column, preset):
+    """Pairs that share their worse image tie, so the fixture's own order is one of many."""
+    similarity, genuine, qualities, _ = golden
+    shared = edc(similarity, genuine, qualities[column], preset).pauc(.3)
+    orders = [np.random.default_rng(seed).permutation(6000) for seed in range(40)]
+    areas = [edc(similarity[o], genuine[o], in_row_order(qualities[column][o]), preset).pauc(.3)
+             for o in orders]
+    assert min(areas) < shared < max(areas)
+    assert abs(shared - np.mean(areas)) < np.std(areas)
+
+
+@pytest.mark.parametrize("preset", ["iso", "paper", "nearest"])
+@pytest.mark.parametrize("different", [1, 2, 7, 60])
+def test_the_order_of_the_rows_moves_no_number(synthetic, preset, different):
+    similarity, genuine, quality = synthetic
+    quality, similarity = np.floor(quality * different), similarity.round(2)
+    first = edc(similarity, genuine, quality, preset)
+    for seed in range(3):
+        o = np.random.default_rng(seed).permutation(6000)
+        other = edc(similarity[o], genuine[o], quality[o], preset)
+        for name in ("discard", "fnmr", "thresholds"):
+            assert np.array_equal(getattr(first, name), getattr(other, name), equal_nan=True), name
+        assert (first.fmr, first.errors, first.tied) == (other.fmr, other.errors, other.tied)
+
+
+@pytest.mark.parametrize("preset", ["paper", "nearest"])
+@pytest.mark.parametrize("seed", range(8))
+def test_ties_are_shared_as_all_orders_pooled(preset, seed):
+    generator = np.random.default_rng(seed)
+    genuine, quality = np.arange(24) < 9, generator.integers(0, 4, 24)
+    similarity = np.clip(generator.standard_normal(24) / 3 + .3 * genuine, -1, 1).round(1 + seed % 2)
+    curve = edc(similarity, genuine, quality, preset, fmr=.1)
+    for level, start in enumerate(np.floor(LEVELS * 24 + 1e-9).astype(int)):
+        cut = np.sort(quality)[start]
+        block, above = np.flatnonzero(quality == cut), np.flatnonzero(quality > cut)
+        orders = [[*above, *part] for part in combinations(block, 24 - start - len(above))]
+        pooled = np.concatenate(orders)
+        mated, impostor = similarity[pooled[genuine[pooled]]], similarity[pooled[~genuine[pooled]]]
+        if preset == "paper":
+            index = paper_index(len(impostor) // len(orders), .1)
+            threshold = np.nan if index is None else np.sort(impostor)[::-1][index * len(orders)]
+        else:
+            threshold = max(closest(mated, impostor, .1), -2)
+        want = np.mean(mated <= threshold) if len(mated) and not np.isnan(threshold) else np.nan
+        assert curve.fnmr[level] == pytest.approx(want, nan_ok=True)
+
+
+def closest(mated, impostor, fmr):
+    """The similarity whose share of impostors at or above it lies nearest to `fmr`; the lowest of equals."""
+    candidates = np.unique(np.append(mated, impostor))
+    distance = [abs(np.mean(impostor >= c) - fmr) for c in candidates] if len(impostor) else [np.nan]
+    return candidates[np.argmin(np.round(distance, 12))] if len(impostor) else np.nan
+
+
+def test_area_under_steps_by_hand():
     similarity = np.array([.9, .1, .8, .2, .7, .3, .6, .95])
-    discard, fnmr = discard_steps(similarity < .5, np.array([1, 1, 2, 2, 2, 3, 4, 4]))
-    assert discard.tolist() == [0, .25, .625, .75]
-    assert np.allclose(fnmr, [.375, 1 / 3, 1 / 3, 0])
+    discard, fnmr = discard_steps(similarity < .5, ranks([1, 1, 2, 2, 2, 3, 4, 4]))
     for limit, area in ((.2, .075), (.3, .1104166666666667), (.5, .1770833333333333), (1, .2604166666666667)):
         assert step_area(discard, fnmr, limit) == pytest.approx(area, abs=1e-12)
 
@@ -219,6 +280,21 @@ def test_paper_threshold_rank(count, index):
     assert paper_index(count) == index
 
 
+@pytest.mark.parametrize("least", [1, 40, 10_000])
+@pytest.mark.parametrize("takes", ["at random", "the highest impostors first"])
+def test_the_highest_impostors_set_the_thresholds(monkeypatch, least, takes):
+    generator = np.random.default_rng(3)
+    genuine = generator.random(4000) < 0.1
+    similarity = np.round(0.3 * generator.standard_normal(4000) + 0.7 * genuine, 2)  # with ties and beyond 1
+    quality = np.where(genuine, 1.0, -similarity) if takes != "at random" else generator.integers(0, 30, 4000)
+    expected = edc(similarity, genuine, quality, "paper", 1e-2)
+    monkeypatch.setattr(module, "LEAST", least)
+    monkeypatch.setattr(module, "MARGIN", 1)
+    got = edc(similarity, genuine, quality, "paper", 1e-2)
+    for name in ("fnmr", "thresholds", "fmr", "errors"):
+        assert np.array_equal(getattr(expected, name), getattr(got, name), equal_nan=True)
+
+
 def test_grid_levels_without_genuine_pairs_are_undefined():
     genuine = np.arange(4000) < 1000
     curve = edc(np.linspace(-1, 1, 4000), genuine, np.arange(4000), "paper")
@@ -260,15 +336,15 @@ def test_iso_against_brute_force(mated, impostor, limit):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 2 ** 32 - 1), st.integers(300, 500), st.booleans())
-def test_paper_against_brute_force(seed, count, tied):
+@given(st.integers(0, 2 ** 32 - 1), st.integers(300, 500))
+def test_paper_against_brute_force(seed, count):
     generator = np.random.default_rng(seed)
     genuine = generator.random(count) < .5
     similarity = generator.uniform(-1, 1, count) + np.where(genuine, .5, 0)
-    quality = generator.integers(0, 9, count) if tied else generator.random(count)
+    quality = generator.random(count)
     curve = edc(similarity, genuine, quality, "paper", fmr=1e-2)
     distance = np.arccos(np.clip(similarity, -1, 1)) / np.pi
-    listing = sorted(range(count), key=lambda i: (quality[i], i))
+    listing = np.argsort(quality)
     for level, value in zip(range(20), curve.fnmr):
         kept = listing[level * count // 20:]
         impostors = sorted(distance[i] for i in kept if not genuine[i])

@@ -1,4 +1,6 @@
 """All tables at once on a small face set whose truth is known."""
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -176,6 +178,51 @@ def test_equal_input_gives_equal_files(world, tmp_path):
         write_csv(tables[name], tmp_path / "a" / f"{name}.csv")
         first, second = ((tmp_path / side / f"{name}.csv").read_bytes() for side in "ab")
         assert first == second and b"\r" not in first and b"-0.000000" not in first
+
+
+def test_the_order_of_the_rows_moves_no_number(world):
+    faces, embeddings, scores, _ = world
+    rounded = scores.assign(score=scores["score"].round(1))                             # with many ties
+    chosen = SETTINGS | {"resamples": 20, "draws": 2}
+    pairs = faces["LFW"].pairs.assign(fold=np.arange(len(faces["LFW"].pairs)) % 5)
+    first, second = (evaluate({"LFW": replace(faces["LFW"], pairs=p)}, embeddings, s, chosen) for p, s in (
+        (pairs, rounded), (pairs.sample(frac=1, random_state=1, ignore_index=True),
+                           rounded.groupby("method", sort=False).sample(frac=1, random_state=2))))
+    for name, table in first.items():
+        pd.testing.assert_frame_equal(table, second[name], check_exact=True, obj=name)
+
+
+def without(kind):
+    return lambda faces: replace(faces, pairs=faces.pairs[faces.pairs["genuine"] != kind])
+
+
+SAME = np.repeat(np.random.default_rng(0).standard_normal((IDENTITIES, 24)), EACH, axis=0)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("change, embeddings, score, note", [
+    (without(0), {}, 0, "0 impostor"), (without(1), {}, 0, "there is no genuine pair"),
+    (lambda faces: replace(faces, pairs=faces.pairs[faces.pairs["genuine"].diff() != 0]), {}, 0, "1 impostor"),
+    (lambda faces: faces, {("ArcFace", "LFW"): SAME}, 0, "no genuine pair is rejected"),
+    (lambda faces: faces, {}, 1, "all qualities are equal"),
+    (lambda faces: faces, {}, 2, "% have one quality")],
+    ids=["no impostor", "no genuine pair", "a pair of each", "no error", "all equal", "many ties"])
+def test_what_cannot_be_measured_is_a_row_with_a_note(world, change, embeddings, score, note, tmp_path):
+    """Beside a benchmark that is whole, so that its numbers are seen to stay."""
+    faces, own = world[0]["LFW"], {("ArcFace", name): world[1]["ArcFace", "LFW"] for name in ("LFW", "CALFW")}
+    scores = world[2][world[2]["benchmark"] == "LFW"]
+    odd = {0: scores, 1: scores.assign(score=1.0), 2: scores.assign(score=scores["score"] > 0.9)}[score]
+    sets = {"LFW": change(faces), "CALFW": replace(faces, name="CALFW")}
+    tables = evaluate(sets, own | embeddings, pd.concat([odd, scores.assign(benchmark="CALFW")]),
+                      SETTINGS | {"resamples": 5, "draws": 2})
+    whole, rows = (tables["pauc"][tables["pauc"]["benchmark"] == name] for name in ("CALFW", "LFW"))
+    assert len(rows) == len(whole) == 20 and (whole["note"] == "").all() and whole["pauc"].notna().all()
+    methods = rows[~rows["method"].isin(["oracle", "random"])]
+    assert methods["note"].str.contains(note).all() and (methods["pauc"].isna().all() == (score == 0))
+    assert len(tables["replicates"]) == 40 and set(tables["verification"]["benchmark"]) == set(sets)
+    for name, table in tables.items():
+        write_csv(table, tmp_path / f"{name}.csv")
+        assert name == "replicates" or list(pd.read_csv(tmp_path / f"{name}.csv")) == list(table)
 
 
 def test_a_binary_face_set_gives_the_same_tables(world, tmp_path, monkeypatch):

@@ -49,11 +49,8 @@ def step(label: str):
         pass
     begin, used = time.perf_counter(), time.process_time()
     yield
-    print(
-        f"{label:<62} {time.perf_counter() - begin:7.1f} s  {time.process_time() - used:7.1f} s CPU  "
-        f"peak {memory('VmHWM'):5.2f} GB  held {memory('RssAnon'):5.2f} GB",
-        flush=True,
-    )
+    print(f"{label:<62} {time.perf_counter() - begin:7.1f} s  {time.process_time() - used:7.1f} s CPU  "
+          f"peak {memory('VmHWM'):5.2f} GB  held {memory('RssAnon'):5.2f} GB", flush=True)
 
 
 def tables(generator: np.random.Generator, folder: Path) -> FaceSet:
@@ -62,15 +59,10 @@ def tables(generator: np.random.Generator, folder: Path) -> FaceSet:
     many = (TEMPLATES * generator.random(FACES - TEMPLATES) ** 2).astype(int)  # a few templates are large
     template = np.append(np.arange(TEMPLATES), many)
     number = np.arange(FACES).astype(str)
-    images = pd.DataFrame(
-        {
-            "image_id": np.char.add("loose_crop/", number),
-            "identity": owner[template].astype(str),
-            "template_id": template.astype(str),
-            "crossfit": 0,
-            "media_id": generator.integers(4 * TEMPLATES, size=FACES).astype(str),
-        }
-    )
+    images = pd.DataFrame({"image_id": np.char.add("loose_crop/", number),
+                           "identity": owner[template].astype(str), "template_id": template.astype(str),
+                           "crossfit": 0,
+                           "media_id": generator.integers(4 * TEMPLATES, size=FACES).astype(str)})
     a = generator.integers(TEMPLATES, size=PAIRS)
     b = generator.integers(TEMPLATES, size=PAIRS)
     by_owner = np.argsort(owner, kind="stable")  # a genuine pair: neighbours in this order
@@ -78,18 +70,11 @@ def tables(generator: np.random.Generator, folder: Path) -> FaceSet:
     chosen = generator.choice(same, GENUINE)
     a[:GENUINE], b[:GENUINE] = by_owner[chosen], by_owner[chosen + 1]
     clash = np.flatnonzero(owner[a[GENUINE:]] == owner[b[GENUINE:]]) + GENUINE
-    b[clash] = (
-        b[clash] + 1 + np.arange(len(clash)) % 7
-    ) % TEMPLATES  # a handful stay mislabelled: no matter here
+    b[clash] = (b[clash] + 1 + np.arange(len(clash)) % 7) % TEMPLATES      # a handful stay mislabelled
     names = pd.CategoricalDtype(pd.Index(np.arange(TEMPLATES).astype(str), dtype=object))
-    pairs = pd.DataFrame(
-        {
-            "a": pd.Categorical.from_codes(a, dtype=names),
-            "b": pd.Categorical.from_codes(b, dtype=names),
-            "genuine": (np.arange(PAIRS) < GENUINE).astype(np.uint8),
-            "fold": np.int16(-1),
-        }
-    )
+    pairs = pd.DataFrame({"a": pd.Categorical.from_codes(a, dtype=names),
+                          "b": pd.Categorical.from_codes(b, dtype=names),
+                          "genuine": (np.arange(PAIRS) < GENUINE).astype(np.uint8), "fold": np.int16(-1)})
     pixels = open_memmap(folder / "IJB-C" / "pixels.npy", "w+", np.uint8, (FACES, 112, 112, 3))
     return FaceSet("IJB-C", pixels, images, pairs)
 
@@ -114,35 +99,23 @@ def write_scores(faces: FaceSet, truth: np.ndarray, count: int, folder: Path) ->
     """One CSV per method, as stage `score` writes it."""
     for number in range(count):
         score = 0.5 * truth + np.random.default_rng([1, number]).random(FACES)
-        table = pd.DataFrame(
-            {
-                "benchmark": faces.name,
-                "image_id": faces.images["image_id"],
-                "method": f"method {number:02d}",
-                "score": score,
-            }
-        )
+        table = pd.DataFrame({"benchmark": faces.name, "image_id": faces.images["image_id"],
+                              "method": f"method {number:02d}", "score": score})
         table.to_csv(folder / f"{number:02d}.csv", index=False, float_format="%.6f")
 
 
-def measured(measure: Measure, pairs, scores: pd.DataFrame, chosen) -> list[Cell]:
-    """Every method and reference under both presets, step by step."""
-    cells, scored = [], np.ones(len(pairs.a), dtype=bool)
-    for preset in chosen.presets:
-        with step(f"{preset}: first method (prepares the recognisers' thresholds)"):
-            measure.method(pairs.quality(scores.iloc[:, 0].to_numpy()), preset)
-        with step(
-            f"{preset}: {len(scores.columns)} methods x {len(measure.similarity)} recognisers, intervals"
-        ):
-            cells += [
-                Cell("IJB-C", name, preset, measure.method(pairs.quality(scores[name].to_numpy()), preset))
-                for name in scores
-            ]
-        with step(f"{preset}: oracle"):
-            cells.append(Cell("IJB-C", "oracle", preset, measure.oracle(scored, preset)))
-        with step(f"{preset}: random, {chosen.draws} draws"):
-            cells.append(Cell("IJB-C", "random", preset, measure.random(scored, preset)))
-    return cells
+def measured(measure: Measure, scores: pd.DataFrame, chosen) -> list[Cell]:
+    """Every method and reference under all presets, step by step."""
+    found, scored = {}, np.ones(len(measure.pairs.a), dtype=bool)
+    with step("first method (prepares the recognisers' thresholds)"):
+        measure.method(scores.iloc[:, 0].to_numpy())
+    with step(f"{len(scores.columns)} methods x {len(measure.compared)} recognisers, intervals"):
+        found |= {name: measure.method(scores[name].to_numpy()) for name in scores}
+    with step("oracle"):
+        found["oracle"] = measure.oracle(scored)
+    with step(f"random, {chosen.draws} draws"):
+        found["random"] = measure.random(scored)
+    return [Cell("IJB-C", name, preset, own[preset]) for preset in chosen.presets for name, own in found.items()]
 
 
 def prepared(folder: Path, methods: int) -> FaceSet:
@@ -169,40 +142,30 @@ def simulate(folder: Path, methods: int, resamples: int, draws: int) -> None:
     chosen = settings_of({"resamples": resamples, "draws": draws})
     faces = prepared(folder, methods)
     with step("read the scores"):
-        rows = pd.concat(
-            [pd.read_csv(path, dtype={"image_id": str}) for path in sorted(folder.glob("scores/*.csv"))],
-            ignore_index=True,
-        )
+        rows = pd.concat([pd.read_csv(path, dtype={"image_id": str})
+                          for path in sorted(folder.glob("scores/*.csv"))], ignore_index=True)
     with step("scores as a table"):
         scores = score_table("IJB-C", faces, rows)
     with step("pairs as integers"):
         pairs = benchmark_pairs(faces)
     with step("pool templates and compare pairs"):
-        similarity = similarities(
-            pairs,
-            "IJB-C",
-            {
-                (name, "IJB-C"): partial(np.load, folder / f"{name}.npy", mmap_mode="r")
-                for name in RECOGNISERS
-            },
-        )
+        vectors = {(name, "IJB-C"): partial(np.load, folder / f"{name}.npy", mmap_mode="r")
+                   for name in RECOGNISERS}
+        similarity = similarities(pairs, "IJB-C", vectors)
     with step("verification"):
         found = verify(pairs, "IJB-C", similarity)
-    with step("template and pair quality of one method"):
-        pairs.quality(scores.iloc[:, 0].to_numpy())
+    with step("ranks of the templates and pairs of one method"):
+        pairs.ranks(scores.iloc[:, 0].to_numpy())
     with step("resampled weights of the identities"):
         measure = Measure(pairs, similarity, chosen, [0, 0])
-    cells = measured(measure, pairs, scores, chosen)
+    cells = measured(measure, scores, chosen)
     with step("tables of areas and curves"):
         areas, curves = pauc_table(cells, chosen), edc_table(cells)
     with step("rank correlation of the methods"):
         method_ranks(scores)
     print(found.round(4).to_string(index=False))
-    print(
-        areas[(areas["recogniser"] == "ArcFace") & (areas["discard_limit"] == 0.3)]
-        .round(4)
-        .to_string(index=False)
-    )
+    shown = areas[(areas["recogniser"] == "ArcFace") & (areas["discard_limit"] == 0.3)]
+    print(shown.round(4).to_string(index=False))
     print(f"{len(areas)} areas, {len(curves)} points of curves")
 
 

@@ -1,4 +1,4 @@
-"""Seconds that the evaluation takes at the size of the papers: python -m tests.time_evaluation"""
+"""Seconds that the evaluation takes at the size of the papers: python -m tests.tools.time_evaluation"""
 from time import perf_counter, process_time
 
 import numpy as np
@@ -6,8 +6,9 @@ import pandas as pd
 
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.evaluation.bootstrap import DiscardWeights, multiplicities
-from fiqa_core.evaluation.comparisons import pair_quality, pair_similarity, pool, template_quality
-from fiqa_core.evaluation.edc import edc
+from fiqa_core.evaluation.comparisons import pair_similarity, pool, template_quality
+from fiqa_core.evaluation.discard import pair_ranks, ranks
+from fiqa_core.evaluation.edc import Comparisons
 from fiqa_core.evaluation.evaluate import evaluate
 
 
@@ -48,10 +49,10 @@ def fifteen_methods_eight_benchmarks_seven_recognisers(resamples):
 
 def one_interval():
     generator = np.random.default_rng(0)
-    weights, quality = multiplicities(3000, 1000, 0), generator.random(3000)
+    weights, rank = multiplicities(3000, 1000, 0), ranks(generator.random(3000))
     wrong = generator.random((1, 3000)) < 0.1
     used = process_time()
-    DiscardWeights(quality, weights).pauc(wrong, 0.3)
+    DiscardWeights(rank, weights).pauc(wrong, 0.3)
     print(f"1000 resamples of a 3000-pair pAUC: {1000 * (process_time() - used):.0f} ms of the processor")
 
 
@@ -67,9 +68,10 @@ def fifteen_million_pairs():
     begin, used = perf_counter(), process_time()
     similarity = pair_similarity(pool(embeddings, template, media), a, b)
     between = perf_counter()
-    chosen = pair_quality(template_quality(quality, template, media), a, b)
+    rank = pair_ranks(ranks(template_quality(quality, template, media)), a, b)
+    compared = Comparisons(similarity.astype(np.float64), genuine, 1e-3)
     for preset in ("iso", "paper"):
-        edc(similarity, genuine, chosen, preset)
+        compared.curve(rank, preset)
     print(f"{len(a):,} pairs: similarity {between - begin:.1f} s, curves {perf_counter() - between:.1f} s, "
           f"{process_time() - used:.1f} s of the processor")
 

@@ -24,6 +24,9 @@ class Method:
     translate  tensors of a published file -> the same under the network's names; {} of names it does not know
     passes     (options, network) -> forward passes an image through what it needs, a tuple where it needs
                several; `network` tells `parameters` and `adds` (multiply-adds) of a recogniser. None: one
+    learns     (options, images) -> how many faces a training on so many images looks at without a gradient,
+               with one, and (may be left out) beside a teacher that learns too. None: all in every epoch,
+               with a gradient
     paper      options of the paper, where a suite may choose cheaper ones
     """
 
@@ -36,6 +39,7 @@ class Method:
     released: dict[str, Callable] = field(default_factory=dict)
     translate: Callable | None = None
     passes: Callable | None = None
+    learns: Callable | None = None
     paper: dict = field(default_factory=dict)
 
     @property
@@ -56,3 +60,9 @@ class Method:
         """Forward passes an image through each of `needs`, where `options` override the defaults."""
         found = self.passes({**self.options(), **options}, network) if self.passes else 1
         return found if isinstance(found, tuple) else (found,) * len(self.needs)
+
+    def effort(self, options: dict, images: int) -> tuple[int, int, int]:
+        """What `learns` tells, where `options` override the defaults of the training."""
+        chosen = {**self.training, **options}
+        looks, lessons, *taught = self.learns(chosen, images) if self.learns else (0, chosen.get("epochs", 1) * images)
+        return looks, lessons, sum(taught)

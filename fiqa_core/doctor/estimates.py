@@ -2,52 +2,40 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import signature
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.doctor.machine import (
-    ASSUMED,
-    CERTAINTY,
-    MEASURED,
-    REFERENCES,
-    SCALED,
-    TIMED,
-    Machine,
-    Pass,
-    architecture_pass,
-    diffusion_pass,
-    recogniser_pass,
-    restorer_pass,
-)
+from fiqa_core.doctor.machine import (ASSUMED, CERTAINTY, MEASURED, SCALED, TIMED, Machine, Pass,
+                                      architecture_pass, diffusion_pass, method_pass, recogniser_pass)
 from fiqa_core.doctor.needs import official
 from fiqa_core.doctor.workload import Faces
 from fiqa_core.evaluation.evaluate import PARALLEL
-from fiqa_core.loading import release_name
 from fiqa_core.registry import methods, methods_of
 from fiqa_core.weights.place import checkpoint_path
 
 START = 5.0  # seconds until a stage's notebook runs
 READ = 0.004  # seconds to decode and store an aligned crop
-LINE = 0.001  # seconds per image of a reference line; the fewest that matter
+LINE = 0.001  # seconds per image of a method that looks at pixels alone; the fewest that matter
 TRAINING = 3  # a training step costs a forward pass, and two for the gradients
+# Seconds to compare a pair, and to weigh a genuine pair in one resample of one method: with these a simulated
+# IJB-C takes the 6.3 minutes that it took.
+COMPARE, WEIGH = 2.8e-6, 3e-8
+REFERENCES = 2  # the oracle and chance are evaluated like methods
 CHALLENGE = 60.0  # seconds of a notebook on one of the open challenges, at the demo's size
-# Methods whose official network is not built under a name of its own, and one of much the same size.
-ALIKE = {"sdd_fiqa": "curricularface_ir50", "faceqnet": "iresnet50"}
 Cost = tuple[float, str]  # seconds per image, and how they are known
 
 
 class Costs:
-    """What an image costs each network and method of one suite on one machine."""
+    """How many images a suite means, and what one costs each of its networks and methods on a machine.
 
-    def __init__(self, suite: dict, machine: Machine):
-        self.suite, self.machine = suite, machine
+    images    of all benchmarks; training: of the training set
+    methods   what the suite says of each, in its order
+    """
 
-    def slugs(self) -> list[str]:
-        """The methods that score the benchmarks, in the suite's order."""
-        return list(methods_of(self.suite))
-
-    def options(self, slug: str) -> dict:
-        """What the suite says about a method, whichever section it stands in."""
-        return methods_of(self.suite).get(slug, {})
+    def __init__(self, suite: dict, sets: list[Faces], machine: Machine):
+        self.suite, self.sets, self.machine, self.methods = suite, sets, machine, methods_of(suite)
+        self.images = sum(faces.images for faces in sets if faces.name != "training")
+        self.training = sum(faces.images for faces in sets if faces.name == "training")
 
     def compared(self) -> list[str]:
         """The recognisers whose comparisons are measured."""
@@ -57,6 +45,11 @@ class Costs:
         """How many cross-fitted models are trained: one per part of the benchmark."""
         faces = self.suite["faces"]
         return faces.get("parts", 2) if faces["source"] == "photographs" else 1
+
+    def trained(self) -> dict[str, dict]:
+        """The methods that are trained here, and the options of their training."""
+        return {slug: {**methods()[slug].training, **options} for slug, options in self.methods.items()
+                if "model" in methods()[slug].needs and "checkpoint" not in options}
 
     def recogniser_pass(self, slug: str | None = None) -> Pass:
         """The network of a recogniser of the suite; None: of the one that methods score with."""
@@ -76,34 +69,24 @@ class Costs:
         return added((count, self.machine.pass_seconds(network))
                      for network, count in self.passes(slug, **changes))
 
-    def learner(self, slug: str) -> Cost:
-        """Seconds of a forward pass of what is trained for a method: LightQNet learns beside a teacher."""
-        return added([(1, self.method(slug)), (slug == "lightqnet", self.recogniser())])
-
-    def passes(self, slug: str, **changes) -> Iterator[tuple[Pass, float]]:
+    def passes(self, slug: str, **changes) -> list[tuple[Pass, float]]:
         """Networks that a method runs on an image, and how often each."""
-        options = {**self.options(slug), **changes}
+        method, options = methods()[slug], {**self.methods.get(slug, {}), **changes}
         recogniser = self.recogniser_pass(options.get("recogniser"))
-        for need, count in zip(methods()[slug].needs, methods()[slug].cost(options, recogniser)):
-            yield {"recogniser": lambda: recogniser, "diffusion": self.diffusion_pass,
-                   "model": lambda: self.one_pass(slug, options)}[need](), count
+        network = {"recogniser": lambda: recogniser, "diffusion": self.diffusion_pass,
+                   "model": lambda: self.model_pass(slug)}
+        return [(network[need](), count)
+                for need, count in zip(method.needs, method.cost(options, recogniser))]
 
-    def one_pass(self, slug: str, options: dict) -> Pass:
-        """The network of a method that scores in one pass: its official file's, or its backbone's."""
-        if "backbone" not in options and "checkpoint" in options:
-            return architecture_pass(architecture_of(slug, options))
-        if slug == "faceqgen":
-            return restorer_pass(options)
-        if slug == "lightqnet":
-            return architecture_pass(f"lightqnet_{options.get('width', 'dm100')}")
-        return self.recogniser_pass(options.get("backbone") or options.get("recogniser"))
-
-
-def architecture_of(slug: str, options: dict) -> str:
-    """Name of the network of a method's official file."""
-    model = official(checkpoint_path(options["checkpoint"]))
-    named = (model and model.architecture) or options.get("model", slug)
-    return ALIKE.get(slug) or release_name(named)
+    def model_pass(self, slug: str) -> Pass:
+        """The network of a method with weights of its own: its official file's, its backbone's, or new."""
+        method, options = methods()[slug], self.methods[slug]
+        if "checkpoint" in options:
+            model = official(checkpoint_path(options["checkpoint"]))
+            return architecture_pass((model and model.architecture) or options.get("model", slug))
+        if "backbone" in signature(method.build).parameters:
+            return self.recogniser_pass(options.get("backbone") or options.get("recogniser"))
+        return method_pass(method, {**method.training, **options})
 
 
 def added(parts) -> Cost:
@@ -129,29 +112,21 @@ def estimate(stage: str, work: str, *parts: tuple[float, Cost]) -> Estimate:
     return Estimate(stage, work, START + seconds, basis)
 
 
-def estimates(costs: Costs, sets: list[Faces], runtime: dict[str, float]) -> list[Estimate]:
+def estimates(costs: Costs, runtime: dict[str, float]) -> list[Estimate]:
     """The stages of a suite in their order.
 
     runtime  display name of a method -> seconds per image, as stage `time` measured it for this suite here
     """
-    return [prepare(costs, sets), *networks(costs, sets), *scores(costs, sets, runtime),
-            *trained(costs, sets), evaluation(costs, sets), *ablations(costs), *figures(costs)]
+    return [prepare(costs), *networks(costs), *scores(costs, runtime), *trained(costs), evaluation(costs),
+            *ablations(costs), *figures(costs)]
 
 
-def benchmark_images(sets: list[Faces]) -> int:
-    return sum(faces.images for faces in sets if faces.name != "training")
-
-
-def training_images(sets: list[Faces]) -> int:
-    return sum(faces.images for faces in sets if faces.name == "training")
-
-
-def prepare(costs: Costs, sets: list[Faces]) -> Estimate:
-    images, machine = sum(faces.images for faces in sets), costs.machine
+def prepare(costs: Costs) -> Estimate:
+    images, machine = costs.images + costs.training, costs.machine
     if costs.suite["faces"]["source"] == "rendered":
         return estimate("prepare", f"render {images:,} faces", (images, (machine.render, TIMED)))
     return estimate("prepare", f"read {images:,} pictures, find the faces where they are not aligned",
-                    *((faces.images, reading(faces, machine)) for faces in sets))
+                    *((faces.images, reading(faces, machine)) for faces in costs.sets))
 
 
 def reading(faces: Faces, machine: Machine) -> Cost:
@@ -164,13 +139,13 @@ def reading(faces: Faces, machine: Machine) -> Cost:
         return machine.detect("mtcnn", faces.side), ASSUMED
 
 
-def networks(costs: Costs, sets: list[Faces]) -> Iterator[Estimate]:
+def networks(costs: Costs) -> Iterator[Estimate]:
     """Training of recognisers, embeddings, training of the diffusion model."""
-    images = training_images(sets)
+    images = costs.training
     for slug, config in costs.suite["recognisers"].items():
         if "checkpoint" not in config:
             yield learning(f"recogniser {slug}", config.get("epochs", 12), images, costs.recogniser(slug))
-    images, views = benchmark_images(sets), 2 if costs.suite["embed"].get("flip", True) else 1
+    images, views = costs.images, 2 if costs.suite["embed"].get("flip", True) else 1
     yield estimate("embed", f"{images:,} faces x {views} views, {len(costs.compared())} recogniser(s)",
                    *((images * views, costs.recogniser(slug)) for slug in costs.compared()))
     config = costs.suite.get("diffusion") or {}
@@ -184,15 +159,15 @@ def learning(stage: str, epochs: int, images: int, cost: Cost) -> Estimate:
     return estimate(stage, f"{epochs} x {images:,} faces", (TRAINING * epochs * images, cost))
 
 
-def scores(costs: Costs, sets: list[Faces], runtime: dict) -> Iterator[Estimate]:
+def scores(costs: Costs, runtime: dict) -> Iterator[Estimate]:
     """Scores of the benchmarks, then DifFIQA's of the training faces that distilled methods learn from."""
     suite = costs.suite
-    for slug in costs.slugs():
-        images = benchmark_images(sets)
-        if costs.options(slug).get("subset") and suite["faces"].get("subset"):
-            images = min(images, 2 * suite["faces"]["subset"] * len(sets))  # both sides of the marked pairs
+    for slug, options in costs.methods.items():
+        images = costs.images
+        if options.get("subset") and suite["faces"].get("subset"):
+            images = min(images, 2 * suite["faces"]["subset"] * len(costs.sets))  # both sides of marked pairs
         yield estimate(f"score {slug}", f"{images:,} faces", (images, scoring(slug, costs, runtime)))
-    if any("checkpoint" not in config for config in suite["distilled"].values()):
+    if any(methods()[slug].section == "distilled" for slug in costs.trained()):
         images = suite["labels"]["images"] * costs.models()
         yield estimate("label", f"DifFIQA on {images:,} training faces",
                        (images, scoring("diffiqa", costs, runtime, **suite["labels"])))
@@ -210,44 +185,28 @@ def scoring(slug: str, costs: Costs, runtime: dict, **changes) -> Cost:
     return measured * seconds / costs.method(slug, **methods()[slug].paper)[0], MEASURED
 
 
-def trained(costs: Costs, sets: list[Faces]) -> Iterator[Estimate]:
+def trained(costs: Costs) -> Iterator[Estimate]:
     """Distilled methods learn from the labelled faces, the others from all training faces."""
-    suite = costs.suite
-    for slug, config in suite["distilled"].items():
-        if "checkpoint" not in config:
-            images = suite["labels"]["images"] * costs.models()
-            yield learning(f"distil {slug}", config.get("epochs", 3), images, costs.method(slug))
-    for slug, config in (suite.get("trained") or {}).items():
-        chosen = {**methods()[slug].training, **(config or {})}
-        if "checkpoint" in chosen:
-            continue
-        stage, images, cost = f"train {slug}", training_images(sets) * costs.models(), costs.learner(slug)
-        if "steps" in chosen:
-            yield learning(stage, 1, chosen["steps"] * chosen["batch"], cost)
-        elif "draws" in chosen:
-            looks = chosen["images"] * (chosen["draws"] + 1)  # labels from perturbed copies
-            yield estimate(stage, f"{looks:,} looks", (looks, cost))
-        elif frozen(slug, chosen):
-            yield estimate(stage, f"features of 2 x {images:,} faces, then a small head", (2 * images, cost))
-        else:
-            yield learning(stage, chosen["epochs"], images, cost)
+    for slug, options in costs.trained().items():
+        stage, images = "train", costs.training
+        if methods()[slug].section == "distilled":
+            stage, images = "distil", costs.suite["labels"]["images"]
+        looks, lessons, taught = methods()[slug].effort(options, images * costs.models())
+        work = (f"learn from {lessons:,} faces, all epochs" if lessons else
+                f"look at {looks:,} faces, fit a small head")
+        yield estimate(f"{stage} {slug}", work, (looks + TRAINING * lessons, costs.method(slug)),
+                       (TRAINING * taught, costs.recogniser()))
 
 
-def frozen(slug: str, chosen: dict) -> bool:
-    """True for a method that learns on features which are computed once, of faces and mirror images."""
-    return slug in ("pfe", "froq") or chosen.get("trained_tensors") == 0
-
-
-def evaluation(costs: Costs, sets: list[Faces]) -> Estimate:
-    compared, methods = len(costs.compared()), len(costs.slugs())
+def evaluation(costs: Costs) -> Estimate:
+    compared, judges = len(costs.compared()), len(costs.methods)
     resamples = costs.suite["evaluation"].get("resamples", 1000)
-    genuine, impostor = (sum(getattr(faces, kind) for faces in sets) for kind in ("genuine", "impostor"))
-    per_pair, per_resample = costs.machine.evaluation
+    genuine = sum(faces.genuine for faces in costs.sets)
+    pairs = genuine + sum(faces.impostor for faces in costs.sets)
     share = compared / min(PARALLEL, os.cpu_count() or 1)
-    work = (f"{genuine + impostor:,} pairs x {methods} methods, {compared} recogniser(s), "
-            f"{resamples:,} resamples")
-    return estimate("evaluate", work, (share * (genuine + impostor), (per_pair, SCALED)),
-                    (share * genuine * (methods + REFERENCES) * resamples, (per_resample, SCALED)))
+    work = f"{pairs:,} pairs x {judges} methods, {compared} recogniser(s), {resamples:,} resamples"
+    return estimate("evaluate", work, (share * pairs, (COMPARE, ASSUMED)),
+                    (share * genuine * (judges + REFERENCES) * resamples, (WEIGH, ASSUMED)))
 
 
 def ablations(costs: Costs) -> Iterator[Estimate]:
@@ -255,7 +214,7 @@ def ablations(costs: Costs) -> Iterator[Estimate]:
     images = chosen.get("images", 0) * len(chosen.get("benchmarks", ()))
     runs = {"faceqan": [{}] * (1 + len(chosen.get("epsilons", ()))),
             "diffiqa": [{}, *({"timestep": t} for t in chosen.get("timesteps", ()))]}
-    found = [costs.method(slug, **changes) for slug, each in runs.items() if slug in costs.slugs()
+    found = [costs.method(slug, **changes) for slug, each in runs.items() if slug in costs.methods
              for changes in each]
     if images and found:
         yield estimate("ablate", f"{len(found)} settings on {images:,} faces",
@@ -264,10 +223,10 @@ def ablations(costs: Costs) -> Iterator[Estimate]:
 
 def figures(costs: Costs) -> Iterator[Estimate]:
     """Every method with the papers' repeats on a few faces and one batch; then figures and the report."""
-    chosen, slugs = costs.suite["timing"], costs.slugs()
+    chosen = costs.suite["timing"]
     images = chosen["images"] + chosen["warm_up"] + chosen["batch"]
-    found = [costs.method(slug, **methods()[slug].paper) for slug in slugs]
-    found += [costs.method("faceqan", repeats=k) for k in chosen["repeats"] if "faceqan" in slugs]
+    found = [costs.method(slug, **methods()[slug].paper) for slug in costs.methods]
+    found += [costs.method("faceqan", repeats=k) for k in chosen["repeats"] if "faceqan" in costs.methods]
     yield estimate("time", f"{len(found)} settings on {images} faces", *((images, cost) for cost in found))
     drawn, challenges = (len(costs.suite.get(name) or ()) for name in ("artefacts", "challenge_notebooks"))
     yield Estimate("figures, report", f"{drawn + challenges} notebooks",

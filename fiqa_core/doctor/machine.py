@@ -7,31 +7,29 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib.resources import files
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fiqa_core.base import project
 from fiqa_core.base.device import default_device
-from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.images import read_image
+from fiqa_core.base.method import Method
 from fiqa_core.benchmarks.detectors import load_detector
 from fiqa_core.benchmarks.enrolment import extract
-from fiqa_core.evaluation.evaluate import evaluate
 from fiqa_core.kernels.chunks import output_bytes
 from fiqa_core.kernels.diffusion import FACE, Diffusion
 from fiqa_core.loading import architectures
-from fiqa_core.methods.faceqgen import DEFAULTS as FACEQGEN
-from fiqa_core.methods.faceqgen import NETWORK, FaceQgen
 from fiqa_core.methods.lightqnet import WIDTHS
 from fiqa_core.recognisers.zoo import CATALOGUE, FAMILIES, recogniser_from_catalogue, recogniser_from_config
-from fiqa_core.rendering.face_sets import load_protocol, make_pairs, rendered_training_set
+from fiqa_core.rendering.face_sets import load_protocol, rendered_training_set
+from fiqa_core.weights.fit import Undrawn
 
 # How a time is known: stage `time` measured it, the doctor ran that very work, or a like network, or neither.
 MEASURED, TIMED, SCALED, ASSUMED = "measured", "timed", "scaled", "assumed"
@@ -42,14 +40,13 @@ DIRECT = 0.5e9  # multiply-adds up to which a network is run itself; larger ones
 BATCH = {"cpu": 8, "cuda": 64}
 SPAN = 0.4  # seconds that a probe repeats a piece of work
 CGROUP = Path("/sys/fs/cgroup")
-PEOPLE, EACH, RESAMPLES = 60, 8, 400
-REFERENCES = 2  # the oracle and chance are evaluated like methods
 # Input (height, width) of networks that do not take aligned crops as they are.
 SIZES = {**{f"lightqnet_{width}": (96, 96) for width in WIDTHS}, "pfe": (112, 96)}
 UNET = ("dim", "multipliers", "size", "heads", "head_dim")
 # Networks that onnxruntime runs: multiply-adds and parameters in millions, assumed.
 # The parameters follow from the size of SFace's file, the multiply-adds are those of a MobileFaceNet.
 UNBUILT = {"sface": (230.0, 9.7)}
+UNKNOWN = "iresnet50"  # about the size of a network that is built from what its file says
 
 
 @dataclass(frozen=True)
@@ -84,60 +81,68 @@ def recogniser_pass(config: dict) -> Pass:
         return Pass(architecture, millions * 1e6, int(parameters * 1e6), widest=112 * 112 * 64 * 4)
     if architecture:
         return architecture_pass(architecture)
-    return _family_pass(_chosen(config, ("network", *FAMILIES[config["network"]][1])))
+    return counted(config["network"], family, _chosen(config, ("network", *FAMILIES[config["network"]][1])))
 
 
-@cache
+def family(**config) -> nn.Module:
+    return recogniser_from_config(config)
+
+
 def architecture_pass(name: str) -> Pass:
-    """A network by the name of its architecture."""
+    """A network by the name of its architecture; one that only its file tells is taken for UNKNOWN."""
+    return counted(name, trunk, (("name", name),), SIZES.get(name, (FACE, FACE)),
+                   built="meta" if name in CATALOGUE else "cpu")
+
+
+def trunk(name: str) -> nn.Module:
+    """A network by the name of its architecture, of a method what takes a prepared image."""
     if name in CATALOGUE:
-        return counted(name, lambda: recogniser_from_catalogue(name))
-    return counted(name, architectures()[name], SIZES.get(name, (FACE, FACE)))
+        return recogniser_from_catalogue(name)
+    model = architectures().get(name, architectures()[UNKNOWN])()
+    return getattr(model, "trunk", model)
 
 
 def diffusion_pass(config: dict) -> Pass:
     """One evaluation of the U-Net that section `diffusion` describes; the published one for a checkpoint."""
-    return _unet_pass(_chosen(config, UNET))
+    size = (config.get("size", FACE),) * 2
+    return counted("diffusion model", u_net, _chosen(config, UNET), size, time=True)
 
 
-def restorer_pass(config: dict) -> Pass:
-    """The generator of FaceQgen as a suite describes its training."""
-    chosen = {**FACEQGEN, **config}
-    return counted("FaceQgen", lambda: FaceQgen(**{key: chosen[key] for key in NETWORK}).generator,
-                   (chosen["size"],) * 2)
+def u_net(**config) -> nn.Module:
+    return Diffusion(**config).model
 
 
-def _chosen(config: dict, keys: tuple) -> tuple:
+def method_pass(method: Method, options: dict) -> Pass:
+    """A method with a network of its own, as its options describe it; it prepares images itself."""
+    arguments = _chosen(options, signature(method.build).parameters)
+    return counted(method.slug, method.build, arguments, built="cpu", run="cpu")
+
+
+def _chosen(config: dict, keys) -> tuple:
     """Those keys of a mapping of plain values with their values, as what a cache can remember."""
     return tuple((key, tuple(config[key]) if isinstance(config[key], list) else config[key])
                  for key in keys if key in config)
 
 
 @cache
-def _family_pass(config: tuple) -> Pass:
-    return counted(dict(config)["network"], lambda: recogniser_from_config(dict(config)))
+def counted(name: str, build: Callable, config: tuple, size: tuple = (FACE, FACE), time: bool = False,
+            built: str = "meta", run: str = "meta") -> Pass:
+    """The Pass of build(**config) for one image of `size` (height, width); `time`: it takes a time index too.
 
-
-@cache
-def _unet_pass(config: tuple) -> Pass:
-    arguments = dict(config)
-    size = (arguments.get("size", FACE),) * 2
-    return counted("diffusion model", lambda: Diffusion(**arguments).model, size, time=True)
-
-
-def counted(name: str, build: Callable, size: tuple = (FACE, FACE), time: bool = False) -> Pass:
-    """The Pass of `build()` for one image of `size` (height, width); `time`: it also takes a time index.
-
-    build runs on the meta device, where tensors have a shape and no content.
+    built, run   devices: on "meta" tensors have a shape and no content, and nothing is drawn or computed
     """
-    with torch.device("meta"), torch.no_grad():
-        network = build().eval()
-        arguments = sample(size, time)
+    build = partial(build, **dict(config))
+    with Undrawn(), torch.no_grad():
+        with torch.device(built):
+            network = build().eval().to(run)
+        arguments = [part.to(run) for part in sample(size, time)]
+        if run != "meta":
+            network(*arguments)             # once before: it may look how much memory an image takes
         with FlopCounterMode(display=False) as counter:
             outputs = output_bytes(network, arguments)
-    family = ATTENTION if any(isinstance(layer, nn.LayerNorm) for layer in network.modules()) else CONVOLUTION
+    kind = ATTENTION if any(isinstance(layer, nn.LayerNorm) for layer in network.modules()) else CONVOLUTION
     return Pass(name, counter.get_total_flops() / 2, sum(p.numel() for p in network.parameters()),
-                max(outputs), sum(outputs), family, (build, size, time))
+                max(outputs), sum(outputs), kind, (build, size, time))
 
 
 def sample(size: tuple, time: bool, count: int = 1) -> tuple[torch.Tensor, ...]:
@@ -195,26 +200,6 @@ class Machine:
         faces = rendered_training_set(protocol, 0, self.device)
         return elapsed() / len(faces)
 
-    @cached_property
-    def evaluation(self) -> tuple[float, float]:
-        """Seconds per pair and recogniser, and per genuine pair, recogniser, method and resample."""
-        rng = np.random.default_rng(0)
-        faces, methods, recognisers = probe_faces(rng), ("first", "second", "third"), ("one", "another")
-        vectors = {(recogniser, faces.name): rng.standard_normal((len(faces), 32)).astype(np.float32)
-                   for recogniser in recognisers}
-        drawn = faces.images[["image_id"]].assign(benchmark=faces.name)
-        scores = pd.concat([drawn.assign(method=name, score=rng.random(len(faces))) for name in methods])
-
-        def seconds(resamples):
-            elapsed = stopwatch()
-            evaluate({faces.name: faces}, vectors, scores, {"fmr": 0.01, "resamples": resamples})
-            return elapsed()
-
-        seconds(1)  # loads what is loaded late
-        plain, full, genuine = seconds(0), seconds(RESAMPLES), int(faces.pairs["genuine"].sum())
-        return (plain / (len(faces.pairs) * len(recognisers)),
-                max(full - plain, 0) / (genuine * len(recognisers) * (len(methods) + REFERENCES) * RESAMPLES))
-
 
 def repeated(work: Callable, device: torch.device | None = None) -> float:
     """Seconds of one call of `work`: the least of a few after a first one that warms up."""
@@ -245,23 +230,10 @@ def stopwatch(device: torch.device | None = None) -> Callable[[], float]:
 
 
 def photograph(side: int) -> np.ndarray:
-    """A picture with one face in its middle, uint8 (side, side, 3) RGB."""
+    """A picture with one face in its middle, uint8 (side, side, 3) RGB; side >= 112."""
     face = read_image(Path(str(files("fiqa_core"))) / "inputs" / "samples" / "person_0_frontal.png")
-    picture = np.full((max(side, 112), max(side, 112), 3), 128, np.uint8)
-    first = (len(picture) - 112) // 2
-    picture[first : first + 112, first : first + 112] = face
-    return picture
-
-
-def probe_faces(rng: np.random.Generator) -> FaceSet:
-    """A face set without pictures, with all genuine pairs and as many impostors as a small benchmark."""
-    person, k = np.divmod(np.arange(PEOPLE * EACH), EACH)
-    names = [f"{number:03d}_{image}" for number, image in zip(person, k)]
-    images = pd.DataFrame({"image_id": names, "identity": person.astype(str), "template_id": names,
-                           "media_id": names, "crossfit": 0})
-    genuine = PEOPLE * EACH * (EACH - 1) // 2
-    pairs = make_pairs(images.assign(person=person, fold=person % 2 + 1), genuine, 9 * genuine, None, rng)
-    return FaceSet("probe", np.zeros((len(names), 112, 112, 3), np.uint8), images, pairs)
+    border = (side - len(face)) // 2
+    return np.pad(face, ((border, side - len(face) - border),) * 2 + ((0, 0),), constant_values=128)
 
 
 def free_disk() -> int:

@@ -170,18 +170,19 @@ def checkpoint_finding(section: str, slug: str, options: dict) -> Finding:
     if model is None:
         option, note = f"{section}.{slug}.checkpoint", ", not in the catalogue"
         return own_copy(option, section, slug, path, HASH_UNKNOWN, note)
-    state, licence = state_of(model), model.source.licence
-    if state == "missing":
-        size = f", {model.size / 1e6:.1f} MB" if model.size else ""
-        return Finding(section, slug, MISSING, f"{shown(path)}{size}", licence, model.how_to_get())
-    if state == "damaged":
-        detail = f"{shown(path)}: {path.stat().st_size:,} bytes instead of {model.size:,}"
-        return Finding(section, slug, MISSIZED, detail, licence,
-                       f"delete it and get it again: {model.how_to_get()}")
-    if state == "valid":
-        return Finding(section, slug, PRESENT, shown(path), licence)
-    return Finding(section, slug, UNVERIFIED if model.sha256 else HASH_UNKNOWN,
-                   f"{shown(path)}, not checked yet", licence, f"{COMMAND} check {model.slug}")
+    found, detail, remedy = state_of(model), shown(path), ""
+    if found == "valid":
+        state = PRESENT
+    elif found == "missing":
+        state, remedy = MISSING, model.how_to_get()
+        detail += f", {model.size / 1e6:.1f} MB" if model.size else ""
+    elif found == "damaged":
+        state, remedy = MISSIZED, f"delete it and get it again: {model.how_to_get()}"
+        detail += f": {path.stat().st_size:,} bytes instead of {model.size:,}"
+    else:
+        state, remedy = UNVERIFIED if model.sha256 else HASH_UNKNOWN, f"{COMMAND} check {model.slug}"
+        detail += ", not checked yet"
+    return Finding(section, slug, state, detail, model.source.licence, remedy)
 
 
 def own_copy(option: str, section: str, name: str, path: Path, state: str, note: str = "") -> Finding:
@@ -198,22 +199,18 @@ def official(path: Path) -> Model | None:
 
 
 def detector_findings(faces: dict) -> list[Finding]:
-    """A finding for each detector that benchmarks or photographs name, in which it is loaded."""
-    entries = [faces, *(entry for entry in (faces.get("benchmarks") or {}).values() if entry)]
-    return [detector_finding(name)
-            for name in dict.fromkeys(str(entry["detector"]) for entry in entries if entry.get("detector"))]
-
-
-def detector_finding(name: str) -> Finding:
-    """A detector by its name or path."""
-    model = find_model("yunet") if name == "yunet" else None
-    licence = model.source.licence if model else ""
-    try:
-        load_detector(name if name in ("mtcnn", "yunet") else project.root() / name)
-    except FiqaError as error:
-        return Finding("detector", name, MISSING, error.problem, licence,
-                       model.how_to_get() if model else error.remedy)
-    return Finding("detector", name, PRESENT, "loads; its digest is the published one", licence)
+    """A finding for each detector that benchmarks or photographs name, after loading it."""
+    entries = [faces, *filter(None, (faces.get("benchmarks") or {}).values())]
+    found = []
+    for name in dict.fromkeys(str(entry["detector"]) for entry in entries if entry.get("detector")):
+        model = find_model("yunet") if name == "yunet" else None
+        state, detail, remedy = PRESENT, "loads; its digest is the published one", ""
+        try:
+            load_detector(name if name in ("mtcnn", "yunet") else project.root() / name)
+        except FiqaError as error:
+            state, detail, remedy = MISSING, error.problem, model.how_to_get() if model else error.remedy
+        found.append(Finding("detector", name, state, detail, model.source.licence if model else "", remedy))
+    return found
 
 
 def shown(path: Path) -> str:

@@ -1,6 +1,4 @@
 """`python -m fiqa_core doctor`: what a suite needs, what of it is here, how long it takes, what to do."""
-import time
-
 import pandas as pd
 import torch
 
@@ -19,10 +17,9 @@ from fiqa_core.weights.catalogue import COMMAND
 FETCH = f"{COMMAND} fetch "
 SHARE = 0.01  # of the whole time, from which on a stage has a line of its own
 DETAIL, TERMS = 90, 56  # characters of a cell; what is longer is cut
-BUSY, MOST = 0.3, 0.95  # share of other programs that is worth a warning, and that is believed
 DAY, YEAR = 86_400, 365 * 86_400
 EXPLAINED = {MEASURED: "stage `time` measured this method here",
-             TIMED: "this very work, tried for a moment just now",
+             TIMED: "this very work, tried for a moment just now, as on an idle machine",
              SCALED: "a like network or picture, tried just now, scaled by size", ASSUMED: "a rule of thumb"}
 
 
@@ -39,15 +36,11 @@ def examine(name: str | None = None, changes: list[str] = ()) -> int:
 
 def report(suite: dict, machine: Machine) -> tuple[str, bool]:
     """The report on a suite, and whether nothing is missing. Raises FiqaError for a suite without sense."""
-    found, sets, costs = findings(suite), face_sets(suite), Costs(suite, machine)
-    name, cpu = processor(machine.device), machine.device.type == "cpu"
-    wall, own = time.perf_counter(), time.process_time()
-    plan = estimates(costs, sets, measured(suite["suite"], name))
-    wall, own = time.perf_counter() - wall, time.process_time() - own
-    busy = min(max(0.0, 1 - own / wall), MOST) if cpu else 0.0
-    found += resource_findings(costs, sets)
-    where = f"{name}, {torch.get_num_threads()} threads" if cpu else name
-    return text(suite, where, found, plan, busy), not any(finding.problem for finding in found)
+    name, costs = processor(machine.device), Costs(suite, face_sets(suite), machine)
+    found = [*findings(suite), *resource_findings(costs)]
+    plan = estimates(costs, measured(suite["suite"], name))
+    where = f"{name}, {torch.get_num_threads()} threads" if machine.device.type == "cpu" else name
+    return text(suite, where, found, plan), not any(finding.problem for finding in found)
 
 
 def measured(name: str, machine: str) -> dict[str, float]:
@@ -60,19 +53,9 @@ def measured(name: str, machine: str) -> dict[str, float]:
     return dict(zip(table["method"], table["batch_ms"] / 1000))
 
 
-def text(suite: dict, machine: str, found: list[Finding], plan: list[Estimate], busy: float = 0.0) -> str:
-    """The whole text, without a line end. busy: share of the trial's time that other programs took."""
-    whole = sum(estimate.seconds for estimate in plan)
-    return "\n".join([heading(suite, machine), "", *needed(found), "", *times(plan), *warning(busy, whole),
-                      "", *remedies(found)])
-
-
-def warning(busy: float, whole: float) -> list[str]:
-    """A line where other programs use the processor: the times are for one that is idle."""
-    if busy < BUSY:
-        return []
-    return [f"  These times are for an idle machine. Now other programs have {busy:.0%} of the processor's "
-            f"time: as it is, all takes about {span(whole / (1 - busy))}."]
+def text(suite: dict, machine: str, found: list[Finding], plan: list[Estimate]) -> str:
+    """The whole text, without a line end."""
+    return "\n".join([heading(suite, machine), "", *needed(found), "", *times(plan), "", *remedies(found)])
 
 
 def heading(suite: dict, machine: str) -> str:

@@ -1,12 +1,9 @@
 """How much disk and memory a suite needs. Sizes of what is written are counted; memory is a rule of thumb."""
-from dataclasses import dataclass
-
 import torch
 
-from fiqa_core.doctor.estimates import Costs, benchmark_images, frozen, training_images
+from fiqa_core.doctor.estimates import Costs
 from fiqa_core.doctor.machine import Pass, free_disk, free_memory
 from fiqa_core.doctor.needs import PRESENT, TOO_LITTLE, Finding
-from fiqa_core.doctor.workload import Faces
 from fiqa_core.evaluation.evaluate import PARALLEL
 from fiqa_core.kernels.chunks import CPU_BUDGET
 from fiqa_core.loading import ONNX_RECOGNISERS
@@ -23,73 +20,61 @@ PAIR = 32  # bytes of a comparison in memory, and 8 more per recogniser
 COPIES = 3  # of the weights (genuine pairs x resamples) that intervals hold at once
 
 
-@dataclass(frozen=True)
-class Need:
-    """Bytes of disk or main memory, and what for; `network`: further ones, on the GPU where there is one."""
-
-    what: str
-    amount: float
-    network: float = 0.0
-
-
-def resource_findings(costs: Costs, sets: list[Faces]) -> list[Finding]:
+def resource_findings(costs: Costs) -> list[Finding]:
     """Disk and memory: what is needed, what is free, and whether that suffices."""
-    disk, memory, device = disk_needs(costs, sets), memory_needs(costs, sets), costs.machine.device
-    remedy = "close other programs, lower embed.batch or evaluation.resamples, or leave a benchmark out"
-    found = [verdict("disk", sum(need.amount for need in disk), free_disk(), "with DVC's copies: " +
-                     ", ".join(f"{need.what} {gigabytes(need.amount)}" for need in disk),
+    disk, memory, device = disk_needs(costs), memory_needs(costs), costs.machine.device
+    parts = ", ".join(f"{what} {gigabytes(amount)}" for what, amount in disk.items())
+    found = [verdict("disk", sum(disk.values()), free_disk(), f"with DVC's copies: {parts}",
                      "make room, or put the project on a larger disk")]
-    rooms = [("memory", free_memory(), lambda need: need.amount + need.network)]
+    rooms = [("memory", free_memory(), sum)]
     if device.type == "cuda":
-        rooms = [("memory", free_memory(), lambda need: need.amount),
-                 ("GPU memory", torch.cuda.mem_get_info(device)[0], lambda need: need.network)]
-    for name, free, amount in rooms:
-        most = max(memory, key=amount)
-        found.append(verdict(name, amount(most), free, f"most of all to {most.what}", remedy))
+        rooms = [("memory", free_memory(), lambda need: need[0]),
+                 ("GPU memory", torch.cuda.mem_get_info(device)[0], lambda need: need[1])]
+    remedy = "close other programs, lower embed.batch or evaluation.resamples, or leave a benchmark out"
+    for name, free, part in rooms:
+        most = max(memory, key=lambda what: part(memory[what]))
+        found.append(verdict(name, part(memory[most]), free, f"most of all to {most}", remedy))
     return found
 
 
-def disk_needs(costs: Costs, sets: list[Faces]) -> list[Need]:
-    """What the stages write below build, with DVC's copies."""
-    suite, images = costs.suite, benchmark_images(sets)
-    recognisers = sum(costs.recogniser_pass(slug).parameters for slug in suite["recognisers"])
-    quality = [slug for section in ("trained", "distilled") for slug in suite.get(section) or {}]
-    judges = costs.models() * sum(network.parameters for slug in quality for network, _ in costs.passes(slug))
-    vectors = sum(embedding_size(suite["recognisers"][slug]) for slug in costs.compared())
-    return [Need("faces", CACHED * CROP * (images + training_images(sets))),
-            Need("embeddings", CACHED * 4 * images * vectors),
-            Need("networks", CACHED * 4 * (recognisers + judges)),
-            Need("scores", CACHED * ROW * images * len(costs.slugs()))]
+def disk_needs(costs: Costs) -> dict[str, float]:
+    """Bytes of what the stages write below build, with DVC's copies."""
+    recognisers, images = costs.suite["recognisers"], costs.images
+    networks = [costs.recogniser_pass(slug) for slug in recognisers] + costs.models() * [
+        costs.model_pass(slug) for slug in costs.methods if "model" in methods()[slug].needs]
+    written = {"faces": CROP * (images + costs.training),
+               "embeddings": 4 * images * sum(embedding_size(recognisers[slug]) for slug in costs.compared()),
+               "networks": 4 * sum(network.parameters for network in networks),
+               "scores": ROW * images * len(costs.methods)}
+    return {what: CACHED * amount for what, amount in written.items()}
 
 
-def memory_needs(costs: Costs, sets: list[Faces]) -> list[Need]:
-    """Memory of the stages that need much: their networks' part, and the rest."""
-    suite, held = costs.suite, PROCESS + CROP * training_images(sets)
-    whole = sum(faces.images for faces in sets) if suite["faces"]["source"] == "photographs" else 0
-    needs = [Need("prepare faces", PROCESS + CROP * whole)]
+def memory_needs(costs: Costs) -> dict[str, tuple[float, float]]:
+    """Bytes of the stages that need much: main memory, and the networks' part, on a GPU if there is one."""
+    suite, diffusion = costs.suite, costs.suite.get("diffusion") or {}
+    held, batch = PROCESS + CROP * costs.training, suite["embed"].get("batch", 128)
+    whole = costs.images + costs.training if suite["faces"]["source"] == "photographs" else 0
+    needs = {"prepare faces": (PROCESS + CROP * whole, 0), "evaluate": (evaluation_memory(costs), 0)}
     for slug, config in suite["recognisers"].items():
         network = costs.recogniser_pass(slug)
-        needs.append(Need(f"embed with {slug}", PROCESS, running(network, suite["embed"].get("batch", 128))))
+        needs[f"embed with {slug}"] = PROCESS, running(network, batch)
         if "checkpoint" not in config:
-            needs.append(Need(f"train {slug}", held, learning(network, config.get("batch", 128))))
-    diffusion = suite.get("diffusion") or {}
+            needs[f"train recogniser {slug}"] = held, learning(network, config.get("batch", 128))
     if diffusion and "checkpoint" not in diffusion:
-        needs.append(Need("train the diffusion model", held,
-                          learning(costs.diffusion_pass(), diffusion.get("batch", 64))))
-    for slug, config in (suite.get("trained") or {}).items():
-        chosen = {**methods()[slug].training, **(config or {})}
-        if "checkpoint" not in chosen:
-            batch = chosen.get("batch") or chosen.get("people", 16) * chosen.get("each", 8)
-            needed = running if frozen(slug, chosen) else learning
-            needs.append(Need(f"train {slug}", held, needed(costs.one_pass(slug, chosen), batch)))
-    return [*needs, Need("evaluate", evaluation_memory(costs, sets))]
+        network, batch = costs.diffusion_pass(), diffusion.get("batch", 64)
+        needs["train the diffusion model"] = held, learning(network, batch)
+    for slug, options in costs.trained().items():
+        size = options.get("batch") or options.get("people", 16) * options.get("each", 8)
+        needed = learning if methods()[slug].effort(options, 1)[1] else running
+        needs[f"train {slug}"] = held, needed(costs.model_pass(slug), size)
+    return needs
 
 
-def evaluation_memory(costs: Costs, sets: list[Faces]) -> float:
+def evaluation_memory(costs: Costs) -> float:
     """The largest benchmarks, measured side by side: pairs, similarities, weights of the resamples."""
     resamples, pair = costs.suite["evaluation"].get("resamples", 1000), PAIR + 8 * len(costs.compared())
     each = sorted(COPIES * 4 * faces.genuine * resamples + (faces.genuine + faces.impostor) * pair
-                  for faces in sets)
+                  for faces in costs.sets)
     return PROCESS + sum(each[-PARALLEL:])
 
 
@@ -103,11 +88,6 @@ def embedding_size(config: dict) -> int:
     return config.get("embedding", 512)
 
 
-def gigabytes(amount: float) -> str:
-    """Bytes in words: "0.4 GB", "37 GB"."""
-    return f"{amount / 1e9:.1f} GB" if amount < 10e9 else f"{amount / 1e9:.0f} GB"
-
-
 def running(network: Pass, batch: int) -> float:
     """Bytes of a network that scores or embeds in batches."""
     return 8 * network.parameters + max(CPU_BUDGET, batch * network.widest * WIDEST)
@@ -116,6 +96,11 @@ def running(network: Pass, batch: int) -> float:
 def learning(network: Pass, batch: int) -> float:
     """Bytes of a training step."""
     return LEARNT * network.parameters + batch * network.outputs * KEPT
+
+
+def gigabytes(amount: float) -> str:
+    """Bytes in words: "0.4 GB", "37 GB"."""
+    return f"{amount / 1e9:.1f} GB" if amount < 10e9 else f"{amount / 1e9:.0f} GB"
 
 
 def verdict(name: str, need: float, free: int, detail: str, remedy: str) -> Finding:

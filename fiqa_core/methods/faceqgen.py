@@ -236,4 +236,5 @@ def towards(logits: torch.Tensor, label: float) -> torch.Tensor:
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
 
-METHODS = [Method("faceqgen", NAME, FaceQgen, needs=("model",), train=train_faceqgen, training=DEFAULTS)]
+METHODS = [Method("faceqgen", NAME, FaceQgen, needs=("model",), train=train_faceqgen, training=DEFAULTS,
+                  learns=lambda options, images: (0, options["steps"] * options["batch"]))]

@@ -28,7 +28,7 @@ from fiqa_core.recognisers.trunk import unit_embeddings
 from fiqa_core.training.fitting import settings_of, untrained
 from fiqa_core.training.people import codes_of
 from fiqa_core.training.regression import DEFAULTS as REGRESSION
-from fiqa_core.training.regression import Regressor, fit_regression
+from fiqa_core.training.regression import Regressor, fit_regression, learns
 
 DEFAULTS = {**REGRESSION, "hidden": 32}
 
@@ -129,4 +129,4 @@ class OfficialFaceQnet(OnePass):
 
 
 METHODS = [Method("faceqnet", "FaceQnet", FaceQnet, needs=("model",), train=train_faceqnet, training=DEFAULTS,
-                  released={"faceqnet": OfficialFaceQnet})]
+                  learns=learns, released={"faceqnet": OfficialFaceQnet})]

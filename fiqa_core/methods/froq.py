@@ -233,4 +233,5 @@ def rank_correlations(columns: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.divide(y @ x, scale, out=np.full(columns.shape[1], -1.0), where=scale > 0)
 
 
-METHODS = [Method("froq", "FROQ", FROQ, needs=("model",), train=train_froq, training=DEFAULTS)]
+METHODS = [Method("froq", "FROQ", FROQ, needs=("model",), train=train_froq, training=DEFAULTS,
+                  learns=lambda options, images: (options["images"] * (options["draws"] + 1), 0))]

@@ -269,5 +269,6 @@ def joint_loss(student, teacher, pairs, targets, distillation: float = 10.0) -> 
 
 
 METHODS = [Method("lightqnet", "LightQNet", LightQNet, needs=("model",), train=train_lightqnet, training=DEFAULTS,
+                  learns=lambda options, images: (0,) + (options["epochs"] * images,) * 2,
                   translate=from_tensorflow,
                   released={f"lightqnet_{width}": partial(LightQNet, width) for width in WIDTHS})]

@@ -19,7 +19,7 @@ from fiqa_core.recognisers.trunk import views
 from fiqa_core.training.fitting import DEFAULTS as FITTING
 from fiqa_core.training.fitting import Resume, fit, run_identity, settings_of, trained_parameters, untrained
 from fiqa_core.training.people import accompanied, by_person, codes_of, genuine_pairs, hold_out, pair_cosines
-from fiqa_core.training.regression import ALL_TENSORS, TRAINED, Regressor, raw_scores
+from fiqa_core.training.regression import ALL_TENSORS, TRAINED, Regressor, learns, raw_scores
 
 DEFAULTS = {**FITTING, **TRAINED, "trained_tensors": ALL_TENSORS, "people": 16, "each": 8}
 
@@ -100,4 +100,5 @@ def teacher_views(faces: FaceSet, teachers: tuple[Recogniser, Recogniser], seed:
                        views(second, faces.pixels, device))
 
 
-METHODS = [Method("pcnet", "PCNet", PCNet, needs=("model",), train=train_pcnet, training=DEFAULTS)]
+METHODS = [Method("pcnet", "PCNet", PCNet, needs=("model",), train=train_pcnet, training=DEFAULTS,
+                  learns=learns)]

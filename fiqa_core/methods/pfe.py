@@ -279,5 +279,5 @@ def _convolution(stage: int, number: str | None, leaf: str) -> str:
 
 
 METHODS = [Method("pfe", "PFE", PFE, needs=("model",), train=train_pfe, training=PAPER,
-                  released={"pfe": OfficialPFE},
+                  learns=lambda options, images: (2 * images, 0), released={"pfe": OfficialPFE},
                   translate=from_tensorflow)]

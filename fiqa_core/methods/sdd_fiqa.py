@@ -19,7 +19,7 @@ from fiqa_core.recognisers.trunk import unit_embeddings
 from fiqa_core.recognisers.zoo import recogniser_from_catalogue
 from fiqa_core.training.fitting import settings_of, untrained
 from fiqa_core.training.people import accompanied, codes_of
-from fiqa_core.training.regression import ALL_TENSORS, Regressor, fit_regression
+from fiqa_core.training.regression import ALL_TENSORS, Regressor, fit_regression, learns
 from fiqa_core.training.regression import DEFAULTS as REGRESSION
 
 DEFAULTS = {**REGRESSION, "rounds": 12, "samples": 24, "epochs": 20, "loss": "smooth_l1",
@@ -160,4 +160,4 @@ def wasserstein(a: np.ndarray, b: np.ndarray, in_a: np.ndarray | None = None,
 
 
 METHODS = [Method("sdd_fiqa", "SDD-FIQA", SDDFIQA, needs=("model",), train=train_sdd_fiqa, training=DEFAULTS,
-                  released={"sdd_fiqa": official_network}, translate=from_official)]
+                  learns=learns, released={"sdd_fiqa": official_network}, translate=from_official)]

@@ -86,6 +86,11 @@ def raw_scores(model: Regressor, pixels: np.ndarray, settings: dict, device):
     return lambda rows, mirrored: model.head(features[rows, mirrored.astype(int)]).squeeze(1)
 
 
+def learns(options: dict, images: int) -> tuple[int, int]:
+    """Faces that a training looks at, and learns from: a frozen trunk sees each and its mirror image once."""
+    return (0, options["epochs"] * images) if options["trained_tensors"] else (2 * images, 0)
+
+
 def fit_regression(model: Regressor, faces: FaceSet, labels: np.ndarray, config: dict | None = None,
                    checkpoint: Path | None = None, device="cpu", log: Path | None = None) -> Regressor:
     """Train `model` in place to predict labels; returned frozen, with the weights of its best epoch.

@@ -1,11 +1,13 @@
 """How long stages take: closed forms on a machine whose rates are known."""
 import pytest
 
+from fiqa_core.base.method import Method
 from fiqa_core.doctor import estimates as module
 from fiqa_core.doctor.estimates import START, Costs, estimates
 from fiqa_core.doctor.machine import diffusion_pass, recogniser_pass
 from fiqa_core.doctor.workload import Faces
 from fiqa_core.pipeline import suites
+from fiqa_core.registry import methods
 from tests.helpers.steady_machine import Steady
 
 PAPER, DEMO = suites.load_suite("paper"), suites.load_suite("demo")
@@ -14,7 +16,7 @@ R100, U_NET = recogniser_pass(PAPER["recognisers"]["cosface"]).adds / 1e9, diffu
 
 
 def plan(suite, sets=SETS, runtime=None):
-    return {line.stage: line for line in estimates(Costs(suite, Steady()), sets, runtime or {})}
+    return {line.stage: line for line in estimates(Costs(suite, sets, Steady()), runtime or {})}
 
 
 @pytest.mark.parametrize("slug, changes, seconds",
@@ -25,7 +27,21 @@ def plan(suite, sets=SETS, runtime=None):
                           ("ser_fiq", {}, R100 + 100 * 25088 * 512 / 1e9), ("cr_fiqa", {}, R100),
                           ("ediffiqa_s", {}, 2.61), ("lightqnet", {}, 0.03723)])
 def test_methods_cost_their_passes(slug, changes, seconds):
-    assert Costs(PAPER, Steady()).method(slug, **changes)[0] == pytest.approx(seconds, rel=2e-3)
+    assert Costs(PAPER, SETS, Steady()).method(slug, **changes)[0] == pytest.approx(seconds, rel=2e-3)
+
+
+def test_a_new_method_and_its_line_are_enough_to_stand_in_the_plan(monkeypatch):
+    learner = Method("mine", "Mine", lambda backbone: backbone, needs=("model",), training={"epochs": 2},
+                     train=lambda *_: None)
+    scorer = Method("other", "Other", lambda recogniser: recogniser, needs=("recogniser",),
+                    passes=lambda options, network: 7)
+    monkeypatch.setitem(methods(), "mine", learner)
+    monkeypatch.setitem(methods(), "other", scorer)
+    suite = {**PAPER, "trained": {"mine": {}}, "on_recogniser": {"other": {"recogniser": "magface"}}}
+    found = plan(suite)
+    assert found["score other"].seconds == pytest.approx(START + 7 * 1000 * R100)
+    assert found["score mine"].seconds == pytest.approx(START + 1000 * R100)
+    assert found["train mine"].seconds == pytest.approx(START + 3 * 2 * 1000 * R100)
 
 
 def test_embedding_takes_every_face_twice_through_every_compared_recogniser():
@@ -58,7 +74,7 @@ def test_detection_is_timed_and_a_detector_that_is_not_there_assumed():
 
 
 def test_what_stage_time_measured_is_taken_in_the_share_of_its_repeats():
-    found, costs = plan(DEMO, runtime={"FaceQAN": 0.5, "DifFIQA": 3.0}), Costs(DEMO, Steady())
+    found, costs = plan(DEMO, runtime={"FaceQAN": 0.5, "DifFIQA": 3.0}), Costs(DEMO, SETS, Steady())
     assert found["score faceqan"].seconds == pytest.approx(START + 1000 * 0.5)
     share = costs.method("diffiqa")[0] / costs.method("diffiqa", repeats=10)[0]
     assert found["score diffiqa"].seconds == pytest.approx(START + 1000 * 3.0 * share)
@@ -67,5 +83,6 @@ def test_what_stage_time_measured_is_taken_in_the_share_of_its_repeats():
 
 def test_evaluation_grows_with_pairs_and_with_resamples(monkeypatch):
     monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
-    seconds = 8 * (15_100 * 1e-6 + 3100 * (len(Costs(DEMO, Steady()).slugs()) + 2) * 1000 * 1e-9)
+    judges = len(Costs(DEMO, SETS, Steady()).methods) + 2
+    seconds = 8 * (15_100 * module.COMPARE + 3100 * judges * 1000 * module.WEIGH)
     assert plan(DEMO)["evaluate"].seconds == pytest.approx(START + seconds / 2, rel=1e-6)

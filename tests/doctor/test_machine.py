@@ -55,13 +55,9 @@ def test_time_that_other_programs_took_does_not_count(monkeypatch, wall, own, to
     assert machine.stopwatch(torch.device("cpu"))() == told
 
 
-def test_a_trial_of_detection_and_evaluation_gives_positive_rates(monkeypatch):
-    for name, value in {"SPAN": 0.0, "PEOPLE": 20, "RESAMPLES": 50}.items():
-        monkeypatch.setattr(machine, name, value)
-    found = Machine()
-    assert found.detect("mtcnn", 250) > 0
-    per_pair, per_resample = found.evaluation
-    assert per_pair > 0 and per_resample >= 0
+def test_a_trial_of_detection_gives_a_positive_rate(monkeypatch):
+    monkeypatch.setattr(machine, "SPAN", 0.0)
+    assert Machine().detect("mtcnn", 250) > 0
 
 
 def test_free_disk_and_memory_are_those_of_the_machine(root, monkeypatch):

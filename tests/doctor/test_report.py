@@ -6,7 +6,7 @@ from fiqa_core import cli
 from fiqa_core.doctor import report
 from fiqa_core.doctor.estimates import Estimate
 from fiqa_core.doctor.needs import Finding
-from fiqa_core.doctor.report import aligned, cut, remedies, span, times, warning
+from fiqa_core.doctor.report import aligned, cut, remedies, span, times
 from fiqa_core.pipeline import suites
 from tests.helpers.steady_machine import Steady
 
@@ -41,11 +41,6 @@ def test_columns_are_aligned_and_long_cells_cut():
     assert cut("abcdefgh", 6) == "abc..." and cut("abc", 6) == "abc"
 
 
-def test_a_busy_processor_is_told():
-    assert warning(0.1, 100) == []
-    assert "75% of" in warning(0.75, 10)[0] and "about 40 s" in warning(0.75, 10)[0]
-
-
 @pytest.mark.parametrize("name", ["demo", "ci", "faces", "open", "paper"])
 def test_every_suite_is_examined(root, name):
     text, sound = report.report(suites.load_suite(name), Steady())
@@ -59,7 +54,8 @@ def test_the_exit_code_tells_whether_a_suite_can_run_by_default_the_active_one(r
     for options, code, told in (
             ("--suite demo", 0, "suite demo: "), ("", 0, "suite ci: "),
             ("--suite open", 1, "fetch sface lightqnet_dm100 ediffiqa_t_opencv yunet"),
-            ("--suite demo --set on_recogniser.faceqan.repeat=3", 1, "on_recogniser.faceqan.repeat  ! unknown key")):
+            ("--suite paper --set recognisers.adaface.architecture=r51", 1, "no architecture 'r51'"),
+            ("--suite demo --set on_recogniser.faceqan.repeat=3", 1, "faceqan.repeat  ! unknown key")):
         assert cli.main(["doctor", *options.split()]) == code
         assert told in capsys.readouterr().out
 

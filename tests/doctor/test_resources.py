@@ -14,23 +14,23 @@ SETS = [Faces("training", 7200), Faces("LFW", 900, 3000, 10000)]
 
 @pytest.fixture
 def costs(root):
-    return Costs(suites.load_suite("demo"), Steady())
+    return Costs(suites.load_suite("demo"), SETS, Steady())
 
 
 def test_too_little_disk_and_memory_are_problems(costs, monkeypatch):
-    disk = {need.what: need.amount for need in resources.disk_needs(costs, SETS)}
+    disk = resources.disk_needs(costs)
     assert disk["faces"] == 2 * 112 * 112 * 3 * 8100 and disk["embeddings"] == 2 * 4 * 900 * 8 * 128
     monkeypatch.setattr(resources, "free_disk", lambda: int(1e7))
     monkeypatch.setattr(resources, "free_memory", lambda: int(1e12))
-    disk, memory = resources.resource_findings(costs, SETS)
+    disk, memory = resources.resource_findings(costs)
     assert (disk.state, memory.state) == ("too little", "present") and "0.0 GB free" in disk.detail
 
 
 def test_on_a_gpu_the_networks_need_its_memory_and_the_pairs_do_not(costs, monkeypatch):
-    on_cpu = resources.resource_findings(costs, SETS)
+    on_cpu = resources.resource_findings(costs)
     costs.machine.device = SimpleNamespace(type="cuda")
     monkeypatch.setattr(resources.torch.cuda, "mem_get_info", lambda device: (10**6, 10**9))
-    disk, memory, gpu = resources.resource_findings(costs, SETS)
+    disk, memory, gpu = resources.resource_findings(costs)
     assert [finding.name for finding in on_cpu] == ["disk", "memory"] and disk == on_cpu[0]
     assert (gpu.name, gpu.state) == ("GPU memory", "too little")
     assert "most of all to evaluate" not in gpu.detail and memory.detail != on_cpu[1].detail
@@ -38,7 +38,7 @@ def test_on_a_gpu_the_networks_need_its_memory_and_the_pairs_do_not(costs, monke
 
 def test_evaluation_memory_counts_the_two_largest_benchmarks(costs):
     small, large = Faces("a", 10, 1000, 1000), Faces("b", 10, 2000, 5000)
-    alone = resources.evaluation_memory(costs, [large]) - resources.PROCESS
-    assert alone == 3 * 4 * 2000 * 1000 + 7000 * (32 + 8 * 8)
-    both = resources.evaluation_memory(costs, [small, large])
-    assert resources.evaluation_memory(costs, [small, large, Faces("c", 10, 10, 10)]) == both > alone
+    alone, both, all_three = (resources.evaluation_memory(Costs(costs.suite, sets, costs.machine))
+                              for sets in ([large], [small, large], [small, large, Faces("c", 10, 10, 10)]))
+    assert alone - resources.PROCESS == 3 * 4 * 2000 * 1000 + 7000 * (32 + 8 * 8)
+    assert all_three == both > alone

@@ -8,7 +8,7 @@ class Steady:
     class device:
         type = "cpu"
 
-    render, evaluation = 0.01, (1e-6, 1e-9)
+    render = 0.01
 
     def pass_seconds(self, network):
         return network.adds / 1e9, "timed"

@@ -63,6 +63,6 @@ class Method:
 
     def effort(self, options: dict, images: int) -> tuple[int, int, int]:
         """What `learns` tells, where `options` override the defaults of the training."""
-        chosen = {**self.training, **options}
-        looks, lessons, *taught = self.learns(chosen, images) if self.learns else (0, chosen.get("epochs", 1) * images)
+        chosen = {"epochs": 1, **self.training, **options}
+        looks, lessons, *taught = self.learns(chosen, images) if self.learns else (0, chosen["epochs"] * images)
         return looks, lessons, sum(taught)

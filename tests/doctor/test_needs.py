@@ -62,13 +62,10 @@ def test_an_unknown_form_is_explained(root):
         needs.official_finding("X", {"form": "lfv"})
 
 
-def test_lists_of_a_form_may_lie_elsewhere(root):
-    form = facts("ijbc")
-    places = [path for _, path in needs.expected_paths(form, {"folder": "a", "meta": "b", "images": "/c"})]
+def test_lists_of_a_form_may_lie_elsewhere_and_places_that_will_do_as_well_are_found(root):
+    options = {"folder": "a", "meta": "b", "images": "/c"}
+    places = [path for _, path in needs.expected_paths(facts("ijbc"), options)]
     assert [str(path) for path in places[:2]] == ["/c", str(root / "b" / "ijbc_name_5pts_score.txt")]
-
-
-def test_places_that_will_do_as_well_are_found(root):
     form = facts("ytf")
     (root / "aligned_images_DB" / "Ann" / "0").mkdir(parents=True)
     place = dict(needs.expected_paths(form, {"folder": "."}))[form.expect[0]]
@@ -112,9 +109,10 @@ def test_an_official_checkpoint_is_missing_mis_sized_unverified_or_present(tiny,
 
 def test_a_checkpoint_of_ones_own_is_only_looked_for(tiny, root):
     assert finding(checkpoint="mine.pth").state == "missing"
+    assert finding(architecture="iresnet51").state == "no network"
     (root / "mine.pth").write_bytes(b"1")
-    assert finding(checkpoint="mine.pth").state == "hash unknown"
-    assert finding(checkpoint=str(root / "mine.pth")).state == "hash unknown"
+    for path in ("mine.pth", str(root / "mine.pth")):
+        assert finding(checkpoint=path).state == "hash unknown"
 
 
 def test_of_several_files_that_fit_the_newest_counts(tiny, root):
@@ -125,10 +123,6 @@ def test_of_several_files_that_fit_the_newest_counts(tiny, root):
     assert checkpoint_path("ckpts/ckpt-*.index") == root / "ckpts" / "ckpt-10.index"
     assert checkpoint_path("none/ckpt-*.index") == root / "weights" / "none" / "ckpt-*.index"
     assert finding(checkpoint="ckpts/ckpt-*.index").state == "hash unknown"
-
-
-def test_an_architecture_that_does_not_exist_is_no_network(tiny):
-    assert finding(architecture="iresnet51").state == "no network"
 
 
 def test_detectors_are_named_once_and_a_missing_one_has_its_remedy(root):

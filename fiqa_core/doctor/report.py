@@ -1,8 +1,8 @@
 """`python -m fiqa_core doctor`: what a suite needs, what of it is here, how long it takes, what to do."""
-import pandas as pd
 import torch
 
 from fiqa_core.base import project
+from fiqa_core.base.files import read_table
 from fiqa_core.base.progress import clock
 from fiqa_core.base.project import settings
 from fiqa_core.doctor.estimates import Costs, Estimate, estimates
@@ -48,7 +48,7 @@ def measured(name: str, machine: str) -> dict[str, float]:
     path = project.results() / "runtime" / "methods.csv"
     if not (active(name) and path.is_file()):
         return {}
-    table = pd.read_csv(path)
+    table = read_table(path)
     table = table[(table["processor"] == machine) & (table["threads"] == torch.get_num_threads())]
     return dict(zip(table["method"], table["batch_ms"] / 1000))
 

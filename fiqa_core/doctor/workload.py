@@ -1,10 +1,10 @@
 """How many faces and comparisons a suite means: as `prepare` counted, as found here, else as published."""
 from dataclasses import dataclass
 
-import pandas as pd
-import yaml
-
 from fiqa_core.base import project
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import read_table
+from fiqa_core.base.project import settings
 from fiqa_core.benchmarks.loaders import facts
 from fiqa_core.doctor.needs import counted, lines
 from fiqa_core.rendering.face_sets import LEAST_IDENTITIES, LEAST_IMPOSTORS, load_protocol
@@ -33,8 +33,10 @@ def face_sets(suite: dict) -> list[Faces]:
 
 def active(name: str) -> bool:
     """Whether what lies in results is of suite `name`."""
-    params = project.root() / "params.yaml"
-    return params.is_file() and yaml.safe_load(params.read_text()).get("suite") == name
+    try:
+        return settings("suite") == name
+    except FiqaError:
+        return False
 
 
 def prepared(name: str) -> dict[str, Faces]:
@@ -43,7 +45,7 @@ def prepared(name: str) -> dict[str, Faces]:
     if not (active(name) and table.is_file()):
         return {}
     return {row.name: Faces(row.name, int(row.images), int(row.genuine), int(row.impostor))
-            for row in pd.read_csv(table).itertuples(index=False)}
+            for row in read_table(table).itertuples(index=False)}
 
 
 def _rendered(faces: dict) -> list[Faces]:

@@ -9,6 +9,7 @@ import torch
 
 from fiqa_core.base import project
 from fiqa_core.base.device import default_device
+from fiqa_core.base.files import write_csv
 from fiqa_core.base.images import to_batch
 from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
@@ -83,7 +84,5 @@ def processor(device: torch.device) -> str:
 
 def _write(rows: list[dict], name: str) -> pd.DataFrame:
     table = pd.DataFrame(rows)
-    path = project.results() / "runtime" / f"{name}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
+    write_csv(table, project.results() / "runtime" / f"{name}.csv", decimals=4)
     return table

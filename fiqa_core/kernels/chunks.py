@@ -1,9 +1,8 @@
 """How many samples go through the networks at once: a memory budget decides, and running out of it halves.
 
 A sample is one picture in a network: an image, one adversarial example, one noisy copy. Samples of all
-images and repeats form one long list that is cut into chunks here; no method knows the chunk's size.
-
-What all methods share whose score is one pass of a network: checks, chunks, the file's state dict.
+images and repeats form one long list that is cut into chunks here; no method knows the chunk's size. Beside
+the chunks stand the checks that all methods share, and `OnePass`, the base of those that score in one pass.
 """
 from abc import ABC, abstractmethod
 from collections.abc import Callable

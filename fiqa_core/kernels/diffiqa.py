@@ -2,7 +2,8 @@
 
 A face is disturbed by the forward and restored by the backward process of a diffusion model; the closer the
 embeddings of both results, and of those of the mirrored face, stay to the face's own, the better it is.
-Symbols are the paper's (arXiv 2305.05768).
+DifFIQA(R) is a network that learns these scores (`training.distillation`). Symbols are the paper's (arXiv
+2305.05768).
 """
 from copy import deepcopy
 
@@ -13,15 +14,8 @@ from torch import nn
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.method import Method
 from fiqa_core.kernels import noise
-from fiqa_core.kernels.chunks import (
-    Chunks,
-    activation_bytes,
-    check_at_least,
-    check_images,
-    check_variant,
-    embed,
-    full_float32,
-)
+from fiqa_core.kernels.chunks import (Chunks, activation_bytes, check_at_least, check_images, check_variant,
+                                      embed, full_float32)
 from fiqa_core.kernels.diffusion import Diffusion
 from fiqa_core.kernels.ediffiqa import PAPER, Distilled, Joined, preparation_of
 from fiqa_core.recognisers.recogniser import Recogniser
@@ -31,7 +25,7 @@ from fiqa_core.recognisers.zoo import recogniser_from_catalogue
 class DifFIQA:
     """Callable: images (B, 3, 112, 112) float32 RGB in [0, 1] -> quality (B,) float32, higher is better.
 
-    diffusion    fiqa_core.diffusion.Diffusion
+    diffusion    a Diffusion, frozen
     recogniser   images -> embeddings (B, D)
     timestep     t, index of the noise level in the table of 1000
     repeats      n, independent noise samples of each image

@@ -1,8 +1,7 @@
-"""Noise schedule and sampler of DifFIQA, as pure functions (Nichol & Dhariwal 2021; Song et al. 2021, DDIM).
+"""DifFIQA's diffusion model: noise schedule, forward process, sampler (DDIM), and the model that joins them.
 
-Tables are computed in float64 and cast to float32 last, which is how the published checkpoint holds them.
-
-`Diffusion`: the U-Net, its schedule and the size at which it works.
+Schedule and sampler are pure functions (Nichol and Dhariwal, ICML 2021; Song, Meng and Ermon, ICLR 2021). The
+tables are computed in float64 and cast to float32 last, which is how the published checkpoint holds them.
 """
 import math
 
@@ -129,5 +128,5 @@ class Diffusion(nn.Module):
         return add_noise(x, t, noise, self.alphas_cumprod)
 
     def reconstruct(self, x: torch.Tensor, t: int, z: torch.Tensor, eta: float = 1.0) -> torch.Tensor:
-        """x_hat from x_t, see `schedule.reconstruct`."""
+        """x_hat from x_t, see the function `reconstruct`."""
         return reconstruct(self.model, x, t, self.alphas_cumprod, z, eta)

@@ -1,13 +1,9 @@
-"""DifFIQA(R), eDifFIQA and CR-FIQA: one forward pass of a recogniser with a quality head.
+"""eDifFIQA: in one pass a recogniser with a quality head tells what DifFIQA would (TBIOM 2024).
 
-DifFIQA(R): Babnik, Peer, Struc, IJCB 2023 (arXiv 2305.05768). eDifFIQA: the same authors, TBIOM 2024
-(doi 10.1109/TBIOM.2024.3376236). CR-FIQA: Boutros et al., CVPR 2023 (arXiv 2112.06592). Their networks are in
-`networks`; `distillation` trains the first two, `cr_fiqa` the third.
-
-The bare networks of the methods that score in one pass: prepared images in, embedding and quality out.
-
-State-dict keys are those of the published weights. `distilled` gives these networks the interface of a
-quality method.
+In the paper's order (doi 10.1109/TBIOM.2024.3376236): the network, the labels q_x and their optimisation to
+q_o by the distance to the identity's centre, the losses L_q and L_rc. `training.distillation` minimises them.
+`Joined` and `Distilled` are shared with DifFIQA(R) and CR-FIQA. State-dict keys are those of the published
+weights.
 """
 from abc import ABC, abstractmethod
 from copy import deepcopy
@@ -75,9 +71,10 @@ class EDifFIQANetwork(Joined):
 
 
 class Distilled(OnePass):
-    """What all have in common: images (B, 3, 112, 112) float32 RGB in [0, 1] -> quality (B,) float32.
+    """What eDifFIQA, DifFIQA(R) and CR-FIQA have in common: images (B, 3, 112, 112) float32 RGB in [0, 1] ->
+    quality (B,) float32.
 
-    network      of `networks`
+    network      prepared images -> embedding and quality, by `judge`
     preparation  a Recogniser whose network is the identity: normalisation, size, colour order
     budget       bytes of activations at once; None: chosen for the device
     """

@@ -8,15 +8,8 @@ import torch.nn.functional as F
 
 from fiqa_core.base.method import Method
 from fiqa_core.kernels import noise
-from fiqa_core.kernels.chunks import (
-    Chunks,
-    activation_bytes,
-    check_at_least,
-    check_images,
-    check_variant,
-    embed,
-    full_float32,
-)
+from fiqa_core.kernels.chunks import (Chunks, activation_bytes, check_at_least, check_images, check_variant,
+                                      embed, full_float32)
 
 
 class FaceQAN:

@@ -2,8 +2,7 @@
 
 While a recogniser is trained, a linear layer on its embedding learns to predict each sample's relative
 classifiability: its cosine to its own class centre, relative to that to the nearest other centre. For a face
-of nobody in the training set the same layer tells the quality (arXiv 2112.06592). The trained method
-is `distilled.CRFIQA`.
+of nobody in the training set the same layer tells the quality (arXiv 2112.06592).
 """
 from copy import deepcopy
 from functools import partial
@@ -119,7 +118,7 @@ def train_cr_fiqa(faces: FaceSet, recogniser: Recogniser, config: dict, checkpoi
     """Train recogniser and quality layer jointly on `faces`.
 
     recogniser   tells the architecture; its weights are the start where `pretrained`, else they are not used
-    config       overrides of PAPER and of recognisers.training.DEFAULTS
+    config       overrides of PAPER and of training.recogniser.DEFAULTS
     checkpoint   written after every epoch; an interrupted run continues from it, with the same result
     log          CSV with one row per epoch
 

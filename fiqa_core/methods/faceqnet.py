@@ -4,12 +4,11 @@ Hernandez-Ortega et al., "FaceQnet: Quality Assessment for Face Recognition base
 (arXiv 1904.01740). A recogniser judges each probe against the best image of its person, the gallery; the
 comparison is the label, and a new head on a frozen recognition network learns to predict it from the probe.
 
-FaceQnet as its authors released it: `FaceQnet.h5` (v0, ICB 2019) and `FaceQnet_v1.h5` (arXiv 2006.03298).
-
-Both are whole Keras models: the ResNet-50 of VGGFace2 with the stride in each bottleneck's first convolution,
-and a regression head. Widths and activations of the head, and whether the recogniser's last layer (dim_proj)
-was kept, are published in the files alone, so that the network is built from what the file says of itself. No
-training code is public, nor how v1 fuses the scores it learnt from; `faceqnet` trains by the papers' rule.
+The authors released `FaceQnet.h5` (v0) and `FaceQnet_v1.h5` (arXiv 2006.03298), whole Keras models: the
+ResNet-50 of VGGFace2 with the stride in each bottleneck's first convolution, and a regression head. Widths
+and activations of the head, and whether the recogniser's last layer (dim_proj) was kept, are published in the
+files alone, so that the network is built from what the file says of itself. No training code is public, nor
+how v1 fuses the scores it learnt from; the training here is the papers' rule.
 """
 from pathlib import Path
 

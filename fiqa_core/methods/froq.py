@@ -1,22 +1,15 @@
 """FROQ: the norms of a few layers tell the quality (Babnik, Jain, Peer, Struc, IJCB 2025, arXiv 2509.17689).
 
 Some intermediate representations of a recogniser are long for good faces and short for bad ones. Which ones
-is found once, without training: on a few hundred faces with pseudo-quality labels (`froq_labels`), layers
-are added greedily as long as the Spearman correlation of the mean of their norms with the labels grows.
-Scoring is then a single forward pass.
+is found once, without training: on a few hundred faces with pseudo-quality labels, layers are added greedily
+as long as the Spearman correlation of the mean of their norms with the labels grows. Scoring is then a single
+forward pass. The labels are the mean of three components, each the mean cosine between the face's embedding
+and those of disturbed copies: mirrored, with faint noise, with small occlusions; they take dozens of passes.
 
 Left open by the descriptions and decided here: observed are all layers without parts (convolutions, norms,
 activations, linear layers); the norms are averaged as they are; the search stops at the first layer that
-brings nothing.
-
-FROQ's pseudo-quality labels: a good face survives mirroring, faint noise and small occlusions.
-
-The auxiliary method of "FROQ" (Babnik, Jain, Peer, Struc, IJCB 2025, arXiv 2509.17689): the mean of three
-components, each the mean cosine between the face's embedding and those of its disturbed copies. It needs
-dozens of forward passes for each image and only calibrates FROQ.
-
-Left open by the descriptions and decided here: noise is mixed in as (1 - alpha) x + alpha n with standard
-normal n on the images' scale of [0, 1]; an occluded cell turns mid-grey, the zero of most recognisers' input.
+brings nothing; noise is mixed in as (1 - alpha) x + alpha n with standard normal n on the images' scale of
+[0, 1]; an occluded cell turns mid-grey, the zero of most recognisers' input.
 """
 from collections.abc import Callable
 from pathlib import Path

@@ -1,14 +1,10 @@
-"""LightQNet: a very small network that scores the pixels themselves.
-
-Chen, Yi and Lv, "LightQNet", IEEE Signal Processing Letters 28, 2021. A small MobileNetV3 without
-squeeze-and-excitation, released in three widths as TensorFlow graphs; `from_tensorflow` takes their tensors.
-
-The training of LightQNet: a tiny network learns from pairs, and from a teacher that knows the recogniser.
+"""LightQNet: a very small network that scores the pixels themselves, taught by one that knows the recogniser.
 
 Chen, Yi and Lv, "LightQNet: Lightweight Deep Face Quality Assessment for Risk-Controlled Face Recognition",
-IEEE Signal Processing Letters 28, 2021. The teacher is a branch on the recogniser's last maps, the student a
-network that sees pixels alone. Both explain by the smaller of two qualities whether a genuine pair matches;
-the student follows the teacher as well. The student's architecture is none of this module's business.
+IEEE Signal Processing Letters 28, 2021. A small MobileNetV3 without squeeze-and-excitation, released in three
+widths as TensorFlow graphs; `from_tensorflow` takes their tensors. In training the teacher is a branch on the
+recogniser's last maps, the student sees pixels alone. Both explain by the smaller of two qualities whether a
+genuine pair matches; the student follows the teacher as well.
 """
 import re
 from functools import partial

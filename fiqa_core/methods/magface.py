@@ -2,7 +2,8 @@
 
 A recogniser is trained with a margin that grows with the length of the embedding, and with a reward for
 length (arXiv 2103.06627; `recognisers.heads.MagFace`). Faces that are easy to recognise afford long
-embeddings, so at test time the length needs no head and no label: it is the score.
+embeddings, so at test time the length needs no head and no label: it is the score of a recogniser that stage
+`recogniser` trained with the head `magface`.
 """
 import torch
 from torch import nn

@@ -2,16 +2,15 @@
 
 Xie, Byrne and Zisserman, "Inducing Predictive Uncertainty Estimation for Face Recognition", BMVC 2020 (arXiv
 2009.00603). There is no official code; loss and training follow later papers that use the method, the head is
-a linear layer on a recogniser's last features.
+a linear layer on a recogniser's last features. The paper has two recognisers, each of which tells the
+similarities of people it has not seen; here one tells all.
 """
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
-from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.method import Method
 from fiqa_core.recognisers.recogniser import Recogniser
@@ -35,22 +34,18 @@ class PCNet(Regressor):
 
 
 def train_pcnet(faces: FaceSet, recogniser: Recogniser, config: dict | None = None,
-                checkpoint: Path | None = None, device="cpu", log: Path | None = None,
-                teachers: tuple[Recogniser, Recogniser] | None = None) -> PCNet:
+                checkpoint: Path | None = None, device="cpu", log: Path | None = None) -> PCNet:
     """PCNet trained on the genuine pairs of `faces`, starting from the recogniser's trunk.
 
     config      overrides of DEFAULTS; a batch has `people` groups of up to `each` images of one person
     checkpoint  state file: an interrupted run continues from it with the same result; None: no saving
     log         CSV of the losses of each epoch
-    teachers    cross-fitting as in the paper: recognisers, the first trained without the people of half 0 of
-                `halves(identities, seed)`, the second without those of half 1; each tells the similarities
-                of the people it has not seen. None: the recogniser tells all
     Raises FiqaError for faces without pairs and for unfit settings.
     """
     settings = settings_of(config, DEFAULTS)
     codes = codes_of(faces.images["identity"])
     parts = hold_out(codes, accompanied(codes), settings["validation"], settings["seed"])
-    embeddings = teacher_views(faces, teachers or (recogniser, recogniser), settings["seed"], device)
+    embeddings = views(recogniser, faces.pixels, device)
     model = untrained(lambda: PCNet(recogniser), settings["seed"]).to(device)
     scores, person = raw_scores(model, faces.pixels, settings, device), torch.from_numpy(codes).to(device)
 
@@ -75,30 +70,4 @@ def pair_minimum_loss(confidence: torch.Tensor, embeddings: torch.Tensor,
     return (pair_cosines(embeddings, (i, j)) - torch.minimum(confidence[i], confidence[j])).square().mean()
 
 
-def halves(identities, seed: int) -> np.ndarray:
-    """Half (N,) 0 or 1 of each image, by person; drawn with `seed` from the sorted names."""
-    codes = codes_of(identities)
-    order = np.random.default_rng(seed).permutation(codes.max() + 1)
-    return (order % 2)[codes]
-
-
-def teacher_views(faces: FaceSet, teachers: tuple[Recogniser, Recogniser], seed: int, device) -> torch.Tensor:
-    """Embeddings (N, 2, D) of faces and mirror images, of half h by teachers[h].
-
-    Genuine pairs lie within one half, so embeddings of the two teachers are never compared. Raises FiqaError
-    where the teachers' embeddings differ in size.
-    """
-    first, second = teachers
-    if first is second:
-        return views(first, faces.pixels, device)
-    if first.embedding_size != second.embedding_size:
-        raise FiqaError("the teachers' embeddings differ in size: "
-                        f"{first.embedding_size} and {second.embedding_size}",
-                        "cross-fit with two recognisers of one architecture")
-    half = torch.from_numpy(halves(faces.images["identity"], seed)).to(device)
-    return torch.where(half[:, None, None] == 0, views(first, faces.pixels, device),
-                       views(second, faces.pixels, device))
-
-
-METHODS = [Method("pcnet", "PCNet", PCNet, needs=("model",), train=train_pcnet, training=DEFAULTS,
-                  learns=learns)]
+METHODS = [Method("pcnet", "PCNet", PCNet, needs=("model",), train=train_pcnet, training=DEFAULTS, learns=learns)]

@@ -4,11 +4,10 @@ The mean is the frozen recogniser's embedding, of length 1. A small module learn
 features, such that images of one person are likely to share one embedding (arXiv 1904.09658): where little
 can be known about the embedding of a face, it has to claim little.
 
-PFE as its authors released it: TensorFlow checkpoints of a SphereNet-64 with its uncertainty module.
-
-Two were published, of CASIA-WebFace and of MS-ArcFace; `from_tensorflow` takes their variables, and the graph
-is not needed. The scalar is ours to choose: the repository exports mean and variance, and whether the paper's
-harmonic mean is of sigma or of sigma^2 is not known; here it is that of sigma^2 (`pfe.quality`).
+The authors released TensorFlow checkpoints of a SphereNet-64 with its uncertainty module, of CASIA-WebFace
+and of MS-ArcFace; `from_tensorflow` takes their variables, and the graph is not needed. The scalar is ours to
+choose: the repository exports mean and variance, and whether the paper's harmonic mean is of sigma or of
+sigma^2 is not known; here it is that of sigma^2 (`quality`).
 """
 import math
 import re
@@ -20,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.method import Method
 from fiqa_core.kernels.chunks import Chunks, OnePass, check_images, embed
@@ -90,46 +88,18 @@ class PFE(nn.Module):
 
 
 def quality(variance: torch.Tensor) -> torch.Tensor:
-    """Mean precision (B,) of variances (B, D), which is one over their harmonic mean.
-
-    The paper's scalar is a harmonic mean; whether of sigma or sigma^2 is not known, here it is sigma^2.
-    """
+    """Mean precision (B,) of variances (B, D), which is one over their harmonic mean."""
     return (1 / variance).mean(dim=1)
 
 
-def mutual_likelihood(mean_a, variance_a, mean_b, variance_b) -> torch.Tensor:
-    """s (...): log likelihood that two Gaussians (..., D) stand for one and the same embedding."""
-    variance = variance_a + variance_b
-    terms = (mean_a - mean_b).square() / variance + variance.log() + math.log(2 * math.pi)
-    return -terms.sum(dim=-1) / 2
-
-
 def pair_loss(mean, variance, first, second) -> torch.Tensor:
-    """Mean of -2 s without its constant over genuine pairs: mean, variance (B, D), first, second (P,) rows.
+    """Mean of -2 s over genuine pairs: mean, variance (B, D), first, second (P,) rows.
 
-    It may well be negative: the logarithms of small variances add up. Impostor pairs take no part.
+    s is the mutual likelihood, the log likelihood that both Gaussians stand for one embedding, without its
+    constant -D/2 log(2 pi). The loss may well be negative: the logarithms of small variances add up.
     """
     total = variance[first] + variance[second]
     return ((mean[first] - mean[second]).square() / (total + 1e-10) + total.log()).sum(dim=1).mean()
-
-
-def fuse(mean, variance, templates, rule: str = "conjugate") -> tuple[torch.Tensor, torch.Tensor]:
-    """One Gaussian per template: means and variances (T, D) from those of images (N, D).
-
-    templates   (N,) int64, the number 0..T-1 of each image's template
-    rule        variance of a template: "conjugate", one over the sum of precisions, as the paper derives it;
-                "minimum" over its images, as the released code has it. The means are the same.
-    Raises FiqaError for other rules.
-    """
-    if rule not in ("conjugate", "minimum"):
-        raise FiqaError(f"PFE: fusion rule {rule!r}", 'use "conjugate" or "minimum"')
-    precision, shape = 1 / variance, (int(templates.max()) + 1, mean.shape[1])
-    total = precision.new_zeros(shape).index_add(0, templates, precision)
-    fused = precision.new_zeros(shape).index_add(0, templates, mean * precision) / total
-    if rule == "conjugate":
-        return fused, 1 / total
-    rows = templates[:, None].expand_as(precision)
-    return fused, 1 / precision.new_zeros(shape).scatter_reduce(0, rows, precision, "amax")
 
 
 def best_single_variance(mean, first, second) -> float:
@@ -202,11 +172,6 @@ class OfficialPFE(OnePass):
     def columns(self, images):
         mean, variance = self.network(self.prepare(images))
         return torch.cat((mean, variance, quality(variance)[:, None]), dim=1)
-
-    def gaussians(self, images) -> tuple[torch.Tensor, torch.Tensor]:
-        """Means, of length 1, and variances (B, D) of images, for `pfe.mutual_likelihood` and `pfe.fuse`."""
-        mean, variance = self.score(images)[:, :-1].chunk(2, dim=1)
-        return mean, variance
 
 
 class PFENetwork(nn.Module):

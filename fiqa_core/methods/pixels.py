@@ -3,22 +3,19 @@
 They stand under the methods in every table: a method worth its cost must beat them. The measures follow the
 ideas behind ISO/IEC 29794-5 (its terms are used) but are not conformant to it. Each takes aligned faces
 (B, 3, 112, 112) float32 RGB in [0, 1] and returns quality (B,) float32, higher is better; an image's score
-does not depend on its batch. `landmark_geometry` takes landmarks instead, where they are known.
+does not depend on its batch.
 """
 import math
 
 import torch
 import torch.nn.functional as F
 
-from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.method import Method
 from fiqa_core.kernels.chunks import check_images
 
 LUMA = (0.299, 0.587, 0.114)                    # ITU-R BT.601
 ROWS, COLUMNS = slice(32, 104), slice(24, 88)   # brow to chin, symmetric about the template's middle
 BINS = 32                                       # of luminance histograms
-INTER_EYE = 90.0                                # pixels; more of them add nothing
-FRONTAL_RATIO = 0.866                           # eye to eye over eyes to mouth, of the ArcFace template
 
 
 def luminance(images: torch.Tensor) -> torch.Tensor:
@@ -68,30 +65,6 @@ def symmetry(images: torch.Tensor) -> torch.Tensor:
     left, right = face.chunk(2, dim=2)
     halves = torch.stack((left, right.flip(2)), dim=1).flatten(2)
     return F.cosine_similarity(*(halves - halves.mean(dim=2, keepdim=True)).unbind(1), dim=1)
-
-
-def landmark_geometry(landmarks: torch.Tensor) -> torch.Tensor:
-    """Face size and pose from five landmarks (B, 5, 2) of the original photograph -> (B,) float32 in [0, 1].
-
-    landmarks   x, y in pixels, in ArcFace's order: left eye, right eye, nose, left and right mouth corner
-
-    Size is the inter-eye distance, saturating at 90 pixels (ISO/IEC 29794-5 asks at least this much), read
-    as that of a frontal face: turning shortens it, so the eyes-to-mouth distance stands in where it is
-    longer. Pose is how far the nose lies sideways from the middle of eyes and mouth corners, in units of
-    that distance: 1 frontal, falling to 0 in profile. Raises FiqaError for other shapes and for values that
-    are not finite.
-    """
-    if landmarks.ndim != 3 or landmarks.shape[1:] != (5, 2) or not torch.isfinite(landmarks).all():
-        raise FiqaError(f"landmarks of shape {tuple(landmarks.shape)}, or not finite",
-                        "give (B, 5, 2): eyes, nose, mouth corners as x, y in pixels")
-    left, right, nose, left_mouth, right_mouth = landmarks.double().unbind(1)
-    across, down = right - left, (left_mouth + right_mouth - left - right) / 2
-    size = torch.maximum(across.norm(dim=1), FRONTAL_RATIO * down.norm(dim=1))
-    middle = (left + right + left_mouth + right_mouth) / 4
-    upright = F.normalize(down, dim=1)
-    sideways = ((nose - middle) * upright.flip(1) * upright.new_tensor((1, -1))).sum(dim=1).abs()
-    pose = (1 - sideways / size.clamp(min=1e-9)).clamp(min=0)
-    return ((size / INTER_EYE).clamp(max=1) * pose).float()
 
 
 METHODS = [Method("sharpness", "Sharpness", lambda: sharpness),

@@ -15,7 +15,7 @@ LARGEST_LOSS = -math.log(1e-30)
 
 
 class Head(nn.Module):
-    """Scaled cosines to `classes` centres; a subclass says what the margin does to them (`target`, or `logits`).
+    """Scaled cosines to `classes` centres; a subclass says what the margin does to them.
 
     filtering     other classes' cosines above it count as 0 (InsightFace's option for noisy labels); 0 is off
     largest_loss  limit of a sample's loss in value, not in gradient
@@ -75,13 +75,6 @@ class ArcFace(Head):
         if self.gradient == "true":
             return shifted
         return cosine + (shifted - cosine).detach()
-
-
-class FallbackArcFace(Head):
-    """cos(arccos(c) + m) where that falls with the angle, else c - m sin m (as for MobileFaceNets)."""
-
-    def target(self, cosine):
-        return angular_margin(cosine, self.strength * self.margin)[0]
 
 
 class CurricularFace(Head):

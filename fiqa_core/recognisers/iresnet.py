@@ -1,14 +1,12 @@
-"""IResNet, the backbone of ArcFace, CosFace, ElasticFace and MagFace.
+"""IResNet, the backbone of ArcFace, CosFace, ElasticFace and MagFace, and the IR networks of two others.
 
-Deng et al., "ArcFace", CVPR 2019, in the layout of the InsightFace releases: pre-activation blocks
+IResNet: Deng et al., "ArcFace", CVPR 2019, in the layout of the InsightFace releases: pre-activation blocks
 (BN, conv, BN, PReLU, conv, BN), every stage starts with stride 2, and the embedding is a linear layer
 on the flattened last map followed by a batch norm.
 
-The IR networks of CurricularFace and AdaFace.
-
-Huang et al., "CurricularFace", CVPR 2020; Kim, Jain and Liu, "AdaFace", CVPR 2022. Close relatives of the
-IResNet with keys of their own: a shortcut has weights only where the width changes, and the last batch norm
-has none at all. AdaFace's blocks have one batch norm more.
+IR: Huang et al., "CurricularFace", CVPR 2020; Kim, Jain and Liu, "AdaFace", CVPR 2022. Close relatives with
+keys of their own: a shortcut has weights only where the width changes, and the last batch norm has none at
+all. AdaFace's blocks have one batch norm more.
 """
 import re
 
@@ -91,7 +89,7 @@ class Block(nn.Module):
 
 
 class IR(nn.Module):
-    """What both have in common: images (B, 3, size, size), already normalised, to maps and raw embeddings.
+    """What CurricularFace and AdaFace share: prepared images (B, 3, size, size) to maps and raw embeddings.
 
     blocks       blocks of each stage, whose first has stride 2; "IR-101" has those of depth 100
     widths       channels of each stage; the stem has those of the first

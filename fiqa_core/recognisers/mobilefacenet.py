@@ -2,12 +2,8 @@
 
 Chen et al., "MobileFaceNets", CCBR 2018. All share one skeleton: a strided convolution, a depthwise one,
 fifteen inverted bottlenecks, a widening 1x1 convolution, a global depthwise convolution and a linear
-layer. They differ in names, activation and end, which is what checkpoints depend on. The two layouts of
-face.evoLVe are in `mobilefacenet_evolve`.
-
-MobileFaceNet in the two layouts that descend from face.evoLVe: eDifFIQA(T)'s and CurricularFace's.
-
-Chen et al., "MobileFaceNets", CCBR 2018; the skeleton is that of `mobilefacenet`.
+layer. They differ in names, activation and end, which is what checkpoints depend on. Two layouts, those of
+eDifFIQA(T) and CurricularFace, descend from face.evoLVe.
 """
 from collections import OrderedDict
 from itertools import groupby
@@ -209,7 +205,7 @@ class GlobalDepthwise(nn.Module):
 
 
 class EvolveTrunk(nn.Module):
-    """What both share: images (B, 3, 112, 112) to maps (B, 512, 7, 7)."""
+    """What the two layouts of face.evoLVe share: images (B, 3, 112, 112) to maps (B, 512, 7, 7)."""
 
     def __init__(self):
         super().__init__()

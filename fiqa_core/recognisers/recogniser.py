@@ -1,7 +1,4 @@
-"""A recogniser: images in, embeddings out. Its normalisation, colour order and crop travel with it.
-
-Embeddings of many images.
-"""
+"""A recogniser: images in, embeddings out. Its normalisation, colour order and crop travel with it."""
 import numpy as np
 import torch
 from torch import nn
@@ -88,11 +85,6 @@ def resize(images, size):
     if height % size[0] == 0 and (width, size[1]) == (height, size[0]):
         return block_mean(images, height // size[0])
     return F.interpolate(images, size, mode="bilinear", antialias=True)
-
-
-def cosine(a, b):
-    """Cosine similarity of embeddings a and b, (..., D) each and broadcast, in [-1, 1]."""
-    return F.cosine_similarity(a, b, dim=-1)
 
 
 def embed(recogniser: Recogniser, pixels: np.ndarray, device=None, batch: int = 128,

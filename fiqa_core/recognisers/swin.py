@@ -1,13 +1,10 @@
-"""The Swin transformer of SwinFace.
+"""SwinFace: a Swin transformer, 42 analyses of the face and the recogniser's embedding.
 
-Qin et al., "SwinFace", IEEE TCSVT 2023. Windows of 7x7 tokens attend to themselves; every second block
-shifts the windows by half, and a mask keeps apart tokens that only the wrap-around made neighbours.
-
-SwinFace as a whole: one Swin backbone, 42 analyses of the face and the recogniser's embedding.
-
-Qin et al., "SwinFace", IEEE TCSVT 2023. The analyses share eleven branches: a branch picks its features from
-all levels of the backbone (fam), maps them to a task's subspace (tss) and feeds one linear layer for each of
-its outputs (om). Recognition needs the backbone alone, which is `swin.Swin`.
+Qin et al., "SwinFace", IEEE TCSVT 2023. Windows of 7x7 tokens attend to themselves; every second block shifts
+the windows by half, and a mask keeps apart tokens that only the wrap-around made neighbours. The analyses
+share eleven branches: a branch picks its features from all levels of the backbone (fam), maps them to a
+task's subspace (tss) and feeds one linear layer for each of its outputs (om). Recognition needs the backbone
+alone, which is `Swin`.
 """
 import torch
 from torch import nn

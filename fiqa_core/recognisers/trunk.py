@@ -1,8 +1,6 @@
-"""A recogniser's trunk, and what recogniser or trunk make of the training faces, computed once.
+"""Inside a recogniser: its layers watched, its trunk (all up to the last features) and its embedding layers.
 
-The other half of `features.trunk_of`: the layers that make an embedding of the last features.
-
-Watching the layers of a frozen recogniser while images pass through it.
+What a frozen recogniser or trunk makes of the training faces is computed once, by `views`.
 """
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -126,7 +124,7 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class EmbeddingLayers(nn.Module):
-    """Flattened last features (B, F), as `features.trunk_of` gives them, -> raw embeddings (B, D).
+    """Flattened last features (B, F), as `trunk_of` gives them, -> raw embeddings (B, D).
 
     recogniser  whose weights are shared, not copied
     last_norm   whether the batch norm at the end is applied

@@ -127,7 +127,7 @@ def embedding_head(inputs, hidden, embedding):
 
 
 def initialise(module):
-    """Linear weights from a truncated normal of deviation fan_in^-1/2, biases zero; residual branches start at 0.
+    """Linear weights from a truncated normal of deviation fan_in^-1/2, biases zero; residual branches 0.
 
     The released networks started from 0.02 everywhere, about fan_in^-1/2 at their widths. Small networks that
     train for a few epochs learn several times faster if every block starts as the identity.

@@ -1,8 +1,8 @@
 """The one training loop: options, steps, log, best weights, and a state on disk that survives Ctrl-C.
 
-`run` takes steps and knows neither data nor loss; `fit` is for methods that learn from rows of a training set.
-A run that continues from its state ends as one that was never interrupted, because all its randomness follows
-from (seed, step) and everything else is in the state, which is written whole or not at all.
+`run` takes steps and knows neither data nor loss; `fit` is for methods that learn from rows of a training
+set. A run that continues from its state ends as one that was never interrupted, because all its randomness
+follows from (seed, step) and everything else is in the state, which is written whole or not at all.
 """
 import copy
 import hashlib

@@ -21,7 +21,7 @@ from fiqa_core.training.fitting import Resume, descend, run, run_identity, untra
 from fiqa_core.training.people import codes_of
 
 HEAD_OPTIONS = ("scale", "margin", "momentum", "deviation", "kind", "plus", "h", "ema", "start", "magnitudes",
-                "margins", "penalty", "gradient")
+                "margins", "penalty", "gradient", "filtering")
 DEFAULTS = {"epochs": 12, "batch": 128, "lr": 0.1, "optimiser": "sgd", "weight_decay": 5e-4, "warmup": 0.1,
             "margin_warmup": 0.3, "augmentation": 0.0, "clip": 5.0, "seed": 1}
 COLUMNS = ("epoch", "step", "loss", "accuracy", "lr", "margin_strength")

@@ -8,7 +8,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.methods.faceqnet import comparison_labels, galleries
 from fiqa_core.methods.lightqnet import (Teacher, divergence, identification_loss, joint_loss,
                                          match_probability, median_similarity)
-from fiqa_core.methods.pcnet import halves, pair_minimum_loss
+from fiqa_core.methods.pcnet import pair_minimum_loss
 from fiqa_core.methods.sdd_fiqa import draw_distinct, similarity_distances, wasserstein, wasserstein_labels
 from fiqa_core.training.people import accompanied, by_person, genuine_pairs, hold_out, shuffled
 
@@ -156,13 +156,6 @@ def test_validation_holds_out_whole_persons():
     for share in (1.0, 0.99, -0.1):
         with pytest.raises(FiqaError):
             hold_out(codes, np.arange(40), share, seed=1)
-
-
-def test_cross_fitting_parts_persons():
-    names = np.repeat([f"p{k}" for k in range(9)], 3)
-    half = halves(names, 5)
-    assert not set(names[half == 0]) & set(names[half == 1]) and set(half) == {0, 1}
-    assert np.array_equal(half, halves(names, 5)) and not np.array_equal(half, halves(names, 6))
 
 
 def with_cosines(gram):

@@ -6,14 +6,8 @@ import torch
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import read_image, to_batch
-from fiqa_core.methods.lightqnet import (
-    WIDTHS,
-    ConvNorm,
-    LightQNet,
-    LightQNetNetwork,
-    from_tensorflow,
-    torch_name,
-)
+from fiqa_core.methods.lightqnet import (WIDTHS, ConvNorm, LightQNet, LightQNetNetwork, from_tensorflow,
+                                         torch_name)
 from tests.helpers.shared import shared_path
 from tests.helpers.small_networks import faces
 

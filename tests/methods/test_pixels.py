@@ -6,12 +6,11 @@ from scipy import ndimage
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import to_batch
-from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE
-from fiqa_core.methods.pixels import (COLUMNS, LUMA, ROWS, histogram, illumination, landmark_geometry,
+from fiqa_core.methods.pixels import (COLUMNS, LUMA, ROWS, histogram, illumination,
                                       luminance, sharpness, symmetry)
 from fiqa_core.rendering.identity import sample_identities
 from fiqa_core.rendering.nuisance import neutral
-from fiqa_core.rendering.renderer import Cast, render_batch, render_faces
+from fiqa_core.rendering.renderer import render_faces
 from tests.helpers.small_networks import faces
 
 PERSONS = 6
@@ -107,41 +106,6 @@ def test_symmetry_by_hand():
 def test_symmetry_falls_with_yaw(people):
     means = [symmetry(rendered(people, yaw=yaw)).mean().item() for yaw in (0, 30, 60)]
     assert means[0] > means[1] > means[2], means
-
-
-def template(scale=1.0, nose=0.0):
-    """The ArcFace landmarks, made symmetric, with the nose moved sideways, as (1, 5, 2)."""
-    points = ARCFACE_TEMPLATE.copy()
-    middle = points[[0, 1, 3, 4], 0].mean()
-    points[:, 1] = points[[1, 0, 2, 4, 3], 1] / 2 + points[:, 1] / 2
-    for left, right in ((0, 1), (3, 4)):
-        half = (points[right, 0] - points[left, 0]) / 2
-        points[left, 0], points[right, 0] = middle - half, middle + half
-    points[2, 0] = middle + nose
-    return torch.as_tensor(points * scale)[None]
-
-
-def test_landmark_geometry_by_hand():
-    eyes = 73.5318 - 38.2946
-    assert landmark_geometry(template(10)).item() == pytest.approx(1)
-    assert landmark_geometry(template(1)).item() == pytest.approx(eyes / 90, rel=1e-3)
-    assert landmark_geometry(template(10, nose=eyes / 4)).item() == pytest.approx(0.75, rel=1e-3)
-    assert landmark_geometry(template(10, nose=-eyes)).item() == 0
-    turn = torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=torch.float64)
-    for points in (template(1.7, nose=5.0), template(1.7, nose=-5.0)):
-        plain, turned = landmark_geometry(points), landmark_geometry(points @ turn.T + 40)
-        torch.testing.assert_close(plain, turned)
-    for wrong in (torch.zeros(2, 4, 2), torch.full((1, 5, 2), torch.nan)):
-        with pytest.raises(FiqaError):
-            landmark_geometry(wrong)
-    assert torch.isfinite(landmark_geometry(torch.zeros(1, 5, 2))).all()
-
-
-def test_landmark_geometry_falls_with_yaw(people):
-    cast = Cast.of(people)
-    renders = [render_batch(cast, table(yaw=yaw)) for yaw in (0, 20, 40, 60)]
-    ladder = torch.stack([landmark_geometry(render.landmarks) for render in renders])
-    assert (ladder[1:] < ladder[:-1]).all(), ladder
 
 
 def test_luminance_weights_sum_to_one():

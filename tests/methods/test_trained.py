@@ -127,27 +127,13 @@ def test_pair_loss_is_the_mutual_likelihood_without_its_constant(variance, loss)
     first, second = torch.tensor([0]), torch.tensor([1])
     assert pfe.pair_loss(MEANS, variance, first, second).item() == pytest.approx(loss, abs=1e-5)
     assert pfe.pair_loss(MEANS, variance, second, first).item() == pytest.approx(loss, abs=1e-5)
-    likelihood = pfe.mutual_likelihood(MEANS[0], variance[0], MEANS[1], variance[1]).item()
-    wanted = multivariate_normal(MEANS[0], np.diag(variance.sum(0))).logpdf(MEANS[1])
-    assert likelihood == pytest.approx(wanted, abs=1e-5)
+    likelihood = multivariate_normal(MEANS[0], np.diag(variance.sum(0))).logpdf(MEANS[1])
     assert -2 * likelihood - 4 * np.log(2 * np.pi) == pytest.approx(loss, abs=1e-5)
 
 
 def test_quality_is_the_mean_precision():
     assert pfe.quality(UNEQUAL).tolist() == pytest.approx([10, 1 / 0.192], rel=1e-4)
     assert 1 / np.mean(1 / np.array([0.1, 0.2, 0.3, 0.4])) == pytest.approx(0.192)
-
-
-def test_templates_are_fused_by_precision():
-    mean, variance = pfe.fuse(MEANS, UNEQUAL, torch.tensor([0, 0]))
-    assert mean[0].tolist() == pytest.approx([0.8, 0.266667, 0, 0], abs=1e-6)
-    assert variance[0].tolist() == pytest.approx([0.05, 0.066667, 0.075, 0.08], abs=1e-6)
-    same, least = pfe.fuse(MEANS, UNEQUAL, torch.tensor([0, 0]), "minimum")
-    assert torch.equal(same, mean) and least[0].tolist() == pytest.approx([0.1] * 4)
-    alone = pfe.fuse(MEANS, UNEQUAL, torch.tensor([1, 0]))
-    torch.testing.assert_close(alone, (MEANS.flip(0), UNEQUAL.flip(0)))
-    with pytest.raises(FiqaError):
-        pfe.fuse(MEANS, UNEQUAL, torch.tensor([0, 0]), "mean")
 
 
 def test_the_single_variance_has_the_greatest_likelihood():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fiqa_core.recognisers.heads import (HEADS, AdaFace, ArcFace, CosFace, CurricularFace, ElasticFace,
-                                         FallbackArcFace, MagFace, TransFace)
+                                         MagFace, TransFace)
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "recogniser_losses.npz")
 LABELS = torch.from_numpy(GOLDEN["labels"])
@@ -19,8 +19,6 @@ CASES = {
     "arcface_torch_2021_cosface": CosFace(32, 12, margin=0.4, **UNLIMITED),
     "arcface_torch_cosface_filter02": CosFace(32, 12, margin=0.4, filtering=0.2),
     "curricularface_step1": CurricularFace(32, 12),
-    "curricular_repo_arcface": FallbackArcFace(32, 12, **UNLIMITED),
-    "foamliu_arcmargin": FallbackArcFace(32, 12, **UNLIMITED),
     "elasticface_arc": ElasticFace(32, 12),
     "elasticface_arc_plus": ElasticFace(32, 12, plus=True),
     "elasticface_cos": ElasticFace(32, 12, margin=0.35, kind="cos"),

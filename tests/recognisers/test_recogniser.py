@@ -9,7 +9,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import read_image, to_batch
 from fiqa_core.loading import load_recogniser, save_recogniser
 from fiqa_core.recognisers.iresnet import IResNet
-from fiqa_core.recognisers.recogniser import Recogniser, cosine, embed, fast_layout, resize
+from fiqa_core.recognisers.recogniser import Recogniser, embed, fast_layout, resize
 from fiqa_core.recognisers.zoo import (CATALOGUE, build_model, recogniser_from_catalogue,
                                        recogniser_from_config)
 from tests.helpers.shared import shared_path
@@ -28,7 +28,7 @@ def test_trained_weights_give_the_reference_embeddings(name, label, file):
     pixels = np.stack([read_image(shared_path(f"faces/{path}")) for path in golden["paths"]])
     embeddings = embed(recogniser, pixels, "cpu", batch=20, flip=False)
     wanted = golden[label]
-    similarity = cosine(torch.from_numpy(embeddings), torch.from_numpy(wanted))
+    similarity = torch.cosine_similarity(torch.from_numpy(embeddings), torch.from_numpy(wanted))
     assert embeddings.shape == (20, 128) and similarity.min() > 0.9999
 
 
@@ -108,7 +108,7 @@ def test_colour_order_matters_and_is_the_recognisers_own():
     images = faces()
     rgb, bgr = small(), small(colour="bgr")
     torch.testing.assert_close(rgb(images), bgr(images.flip(1)))
-    assert cosine(rgb(images), rgb(images.flip(1))).max() < 0.999
+    assert torch.cosine_similarity(rgb(images), rgb(images.flip(1))).max() < 0.999
 
 
 @pytest.mark.parametrize("network", [

@@ -11,7 +11,7 @@ from fiqa_core.base.faces import FaceSet, empty_pairs
 from fiqa_core.base.images import to_batch
 from fiqa_core.methods.faceqnet import FaceQnet, train_faceqnet
 from fiqa_core.methods.lightqnet import train_lightqnet
-from fiqa_core.methods.pcnet import PCNet, halves, teacher_views, train_pcnet
+from fiqa_core.methods.pcnet import PCNet, train_pcnet
 from fiqa_core.methods.sdd_fiqa import SDDFIQA, from_official, train_sdd_fiqa
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.trunk import image_batch, trunk_of, unit_embeddings, views
@@ -275,19 +275,6 @@ def test_interrupted_training_gives_the_same_model(name, tmp_path, monkeypatch):
     faces, network = training_faces(6, 4), recogniser()
     config = {**config, "epochs": 3, "validation": 0.2}
     check_interruption(lambda state, log: train(faces, network, config, state, log=log), tmp_path, monkeypatch)
-
-
-def test_teachers_tell_of_people_they_have_not_seen():
-    faces, first, second = training_faces(6, 3), recogniser(seed=0), recogniser(seed=1)
-    half = halves(faces.images["identity"], 4)
-    mixed = teacher_views(faces, (first, second), 4, "cpu")
-    assert torch.equal(mixed[half == 0], views(first, faces.pixels)[half == 0])
-    assert torch.equal(mixed[half == 1], views(second, faces.pixels)[half == 1])
-    config = {"epochs": 1, "people": 2, "validation": 0.2, "seed": 4}
-    crossed = train_pcnet(faces, first, config, teachers=(first, second))
-    assert not torch.equal(crossed.head[0].weight, train_pcnet(faces, first, config).head[0].weight)
-    with pytest.raises(FiqaError):
-        teacher_views(faces, (first, recogniser(embedding=16)), 4, "cpu")
 
 
 def test_bad_input_is_refused():

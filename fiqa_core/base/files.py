@@ -87,6 +87,12 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
+def stamp(path: Path) -> dict[str, int]:
+    """What changes where a file is written or replaced: its size, and the times of content and entry in ns."""
+    facts = Path(path).stat()
+    return {"size": facts.st_size, "modified": facts.st_mtime_ns, "changed": facts.st_ctime_ns}
+
+
 def read_table(path: Path, text: tuple[str, ...] = ()) -> pd.DataFrame:
     """A table that a stage wrote: columns of NAMES and of `text` as they stand, only empty cells are missing.
 
@@ -122,8 +128,8 @@ def read_csv(path: Path, kinds: dict[str, type], remedy: str, optional: tuple[st
     twice = [name for name in header if header.count(name) > 1]
     absent = [name for name in kinds if name not in header and name not in optional]
     if twice or absent:
-        what = f" lacks column {', '.join(absent)}" if absent else f", line 1: column {twice[0]!r} stands twice"
-        raise FiqaError(f"{path}{what}", remedy)
+        missing = f" lacks column {', '.join(absent)}"
+        raise FiqaError(f"{path}" + (missing if absent else f", line 1: column {twice[0]!r} stands twice"), remedy)
     try:
         table = pd.read_csv(io.StringIO(content), header=None, skiprows=1, names=header, dtype=str,
                             keep_default_na=False, **style)

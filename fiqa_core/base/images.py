@@ -3,6 +3,11 @@
 Every picture is decoded by OpenCV alone. Two JPEG decoders differ by a grey level here and there, and
 FaceQAN's epsilon is a quarter of a grey level: with one decoder the same file always gives the same score.
 """
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -10,8 +15,19 @@ import numpy as np
 import torch
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import replacing
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
+# Formats that are read: those of every build of OpenCV, and those that this build has.
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".jpe",
+                  ".jfif",
+                  ".dib", ".pbm", ".pnm", ".ras", ".sr",
+                  *(suffix for suffix in (".gif", ".avif", ".hdr") if cv2.haveImageWriter(f"x{suffix}")))
+# Pictures too, but not for this decoder: they are counted, not passed over in silence.
+UNREAD_SUFFIXES = frozenset((".heic", ".heif", ".hif", ".jxl", ".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef",
+                             ".nrw",
+                             ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".psd", ".xcf", ".svg", ".ico",
+                             ".tga",
+                             ".pcx", ".exr", ".pam", ".pfm", ".gif", ".avif", ".hdr")) - {*IMAGE_SUFFIXES}
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -26,9 +42,9 @@ def read_image(path: Path) -> np.ndarray:
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise FiqaError(f"{path} cannot be read: {error.strerror}",
+        raise FiqaError(f"{shown(path)} cannot be read: {error.strerror}",
                         "check the path and its permissions") from None
-    return decode_image(data, str(path))
+    return decode_image(data, shown(path))
 
 
 def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
@@ -40,7 +56,7 @@ def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
     pixels = _decode(data)
     if pixels is None:
         raise FiqaError(f"{name} is not a complete image ({data.size} bytes)",
-                        "replace the file by an intact copy; JPEG, PNG, BMP, WebP, TIFF and PNM are read")
+                        "replace the file by an intact copy, or convert it to JPEG or PNG")
     return pixels
 
 
@@ -48,11 +64,8 @@ def _decode(data: np.ndarray) -> np.ndarray | None:
     """The RGB picture in an encoded byte array, None where the decoder gives up."""
     try:
         pixels = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
-        stored = (
-            cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-            if pixels is not None and _may_be_transparent(data)
-            else None
-        )
+        unsure = pixels is not None and _may_be_transparent(data)
+        stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if unsure else None
     except cv2.error:
         return None
     if stored is not None and stored.ndim == 3 and stored.shape[2] == 4:
@@ -75,12 +88,14 @@ def write_image(path: Path, pixels: np.ndarray, quality: int = 95) -> None:
     path = Path(path)
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix.lower() in (".jpg", ".jpeg") else []
     try:
-        _, data = cv2.imencode(path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
+        done, data = cv2.imencode(path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
     except cv2.error:
-        raise FiqaError(f"{path}: OpenCV writes no {path.suffix or 'files without a suffix'}",
-                        "use .png or .jpg") from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data.tofile(path)
+        done = False
+    if not done:
+        raise FiqaError(f"{path}: OpenCV writes no {path.suffix or 'files without a suffix'}", "use .png or "
+                                                                                               ".jpg")
+    with replacing(path) as part:
+        data.tofile(part)
 
 
 def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
@@ -103,12 +118,70 @@ def to_pixels(batch: torch.Tensor) -> np.ndarray:
 
 
 def find_images(folder: Path) -> list[Path]:
-    """All image files below `folder`, by suffix, sorted. Raises FiqaError if there are none."""
+    """All pictures below `folder`, sorted; those in formats that are not read are counted on standard error.
+
+    A picture is a file with one of IMAGE_SUFFIXES, or one without suffix whose first bytes the decoder knows.
+    Hidden files and folders are none (.ipynb_checkpoints, macOS' ._NAME). Linked folders are searched, unless
+    they lead back to where they are. Raises FiqaError if there are no pictures, or a folder cannot be read.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise FiqaError(f"{folder} is not a folder", "name the folder that holds the images")
-    found = sorted(path for path in folder.rglob("*")
-                   if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    files = list(files_below(folder))
+    found = sorted(path for path in files if is_picture(path))
+    left = Counter(path.suffix.lower() for path in files if path.suffix.lower() in UNREAD_SUFFIXES)
+    counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(left.items()))
     if not found:
-        raise FiqaError(f"{folder} holds no image", f"images are files ending in {', '.join(IMAGE_SUFFIXES)}")
+        raise FiqaError(f"{folder} holds no image" + (f" that can be read, but {counts}" if left else ""),
+                        f"images are files ending in {', '.join(IMAGE_SUFFIXES)}")
+    if left:
+        print(f"{shown(folder)}: {left.total()} pictures are left out, in formats that OpenCV does not read "
+              f"({counts}); convert them to JPEG or PNG", file=sys.stderr)
     return found
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture that can be read, by its suffix or, where it has none, its first bytes."""
+    if path.suffix:
+        return path.suffix.lower() in IMAGE_SUFFIXES
+    try:
+        return cv2.haveImageReader(str(path))
+    except (cv2.error, UnicodeEncodeError):
+        return False
+
+
+def files_below(place: str | Path, above: frozenset = frozenset()) -> Iterator[Path]:
+    """Files below a folder, hidden ones and loops apart; `above` are the folders (device, inode) above it."""
+    try:
+        facts = os.stat(place)
+        above |= {(facts.st_dev, facts.st_ino)}
+        entries = list(os.scandir(place))
+    except OSError as error:
+        raise FiqaError(f"folder {shown(place)} cannot be read: {error.strerror}",
+                        "permit it, or move it elsewhere") from None
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_dir():
+            yield Path(entry.path)
+        elif ((facts := entry.stat()).st_dev, facts.st_ino) not in above:
+            yield from files_below(entry.path, above)
+
+
+def shown(path: str | Path) -> str:
+    """A path as text that can be written anywhere: bytes of its name that are no UTF-8 stand as \\xe9."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def name_of(path: Path, folder: Path) -> str:
+    """How tables call the picture `path` of `folder`: its place below it, with "/" and as `shown`."""
+    return shown(path.relative_to(folder).as_posix())
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """The file that `name_of` calls so."""
+    path = folder / name
+    if "\\x" in name and not path.exists():
+        escape = re.compile(rb"\\x([0-9a-f]{2})")
+        path = folder / os.fsdecode(escape.sub(lambda code: bytes([int(code[1], 16)]), name.encode()))
+    return path

@@ -14,10 +14,11 @@ import pandas as pd
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet, empty_pairs
 from fiqa_core.base.files import read_csv
+from fiqa_core.base.images import path_of
 from fiqa_core.base.progress import progress
 from fiqa_core.benchmarks.degraded import cross_quality_benchmark, degraded_copies
 from fiqa_core.benchmarks.enrolment import Reader, face_reader
-from fiqa_core.benchmarks.loaders.folders import named_by_path, paths_below, read_pair_list
+from fiqa_core.benchmarks.loaders.folders import people_below, read_pair_list
 from fiqa_core.benchmarks.loaders.listing import Listing
 
 
@@ -76,13 +77,12 @@ def photograph_training_set(folder: Path, listed: Listing, parts: int = 2, exclu
     degraded  share of the photographs, drawn with `seed`, that are joined by a degraded copy, so that a
               distilled method sees poor quality too
     """
-    names = [name for name in paths_below(folder)
-             if not any(fnmatch(name, p) or fnmatch(_identity(name), p) for p in exclude)]
     part = _with_aliases(identity_parts(listed, parts), aliases)
-    names = [name for name in names if part.get(_identity(name), -1) is not None]
-    if not names:
+    people = people_below(folder, lambda name: part.get(_identity(name), -1) is None or any(
+        fnmatch(name, pattern) or fnmatch(_identity(name), pattern) for pattern in exclude))
+    if people.empty:
         raise FiqaError("training: no image is left", "loosen `exclude`, or check the face folder")
-    pixels, images = read_faces(folder, named_by_path(names, folder), read, "training")
+    pixels, images = read_faces(folder, people, read, "training")
     images["crossfit"] = images["identity"].map(lambda identity: part.get(identity, -1)).astype(int)
     kept = (images["fte"] == 0).to_numpy()
     faces = FaceSet("training", pixels[kept], images[kept].reset_index(drop=True), empty_pairs())
@@ -95,7 +95,7 @@ def read_faces(folder: Path, listed: pd.DataFrame, read: Reader | None,
     read, names = read or face_reader(), listed["image_id"].tolist()
     pixels, failed = np.empty((len(names), 112, 112, 3), np.uint8), []
     for row, name in enumerate(progress(names, f"read {label}", unit="images")):
-        face = read(folder / name, name)
+        face = read(path_of(folder, name), name)
         pixels[row] = face.crop
         failed.append(int(face.failure != ""))
         if face.failure:

@@ -21,7 +21,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import POINT_COLUMNS
 from fiqa_core.base.files import read_csv, refuse
 from fiqa_core.base.images import read_image
-from fiqa_core.benchmarks.alignment import align, centre_crop, choose_face
+from fiqa_core.benchmarks.alignment import align, centre_crop, choose_face, misshape
 from fiqa_core.benchmarks.detectors import Faces, load_detector
 
 OK, NO_FACE, NO_POINTS = "ok", "no face found", "no landmarks given"
@@ -131,15 +131,23 @@ def as_stored(picture: np.ndarray) -> Enrolment:
 def extract(picture: np.ndarray, points: np.ndarray | None, find, policy: str) -> Enrolment:
     """The face at the given points, else the one that the detector finds, else the picture's centre."""
     if points is not None and np.isfinite(points).all():
-        return Enrolment(align(picture, points), points=points)
+        return aligned_face(picture, points)
     if find is None:
         return Enrolment(centre_crop(picture), NO_POINTS)
     faces, attempt = look(picture, find)
     if len(faces.scores) == 0:
         return Enrolment(centre_crop(picture), NO_FACE)
     chosen = choose_face(faces.boxes, picture.shape, policy)
-    found = faces.landmarks[chosen]
-    return Enrolment(align(picture, found), "", found, float(faces.scores[chosen]), attempt)
+    return aligned_face(picture, faces.landmarks[chosen], float(faces.scores[chosen]), attempt)
+
+
+def aligned_face(picture: np.ndarray, points: np.ndarray, score: float = np.nan,
+                 attempt: int = 0) -> Enrolment:
+    """The crop by five landmarks, or why they cannot be a face's."""
+    wrong = misshape(points, picture.shape)
+    if wrong:
+        return Enrolment(centre_crop(picture), wrong)
+    return Enrolment(align(picture, points), "", points, score, attempt)
 
 
 def look(picture: np.ndarray, find) -> tuple[Faces, int]:

@@ -6,7 +6,7 @@ import pandas as pd
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import write_text
 from fiqa_core.benchmarks.loaders.drawing import draw_pairs, pair_list_hash, pair_list_text
-from fiqa_core.benchmarks.loaders.folders import named_by_path, paths_below
+from fiqa_core.benchmarks.loaders.folders import people_below, twins
 
 
 def write_pairs(folder: Path, genuine: int, impostor: int, per_identity: int, seed: int) -> str:
@@ -28,7 +28,10 @@ def drawn_pairs(folder: Path, genuine: int, impostor: int, per_identity: int, se
     """
     if not folder.is_dir():
         raise FiqaError(f"face folder {folder} is missing", "give a folder with one folder per person")
-    table = draw_pairs(named_by_path(paths_below(folder), folder), genuine, impostor, per_identity, seed)
+    images = people_below(folder)
+    for note in twins(folder, images):
+        print(note)
+    table = draw_pairs(images, genuine, impostor, per_identity, seed)
     if table["genuine"].nunique() < 2:
         missing = "two people" if len(table) and table["genuine"].all() else "a person with two images"
         raise FiqaError(f"{folder} has not {missing}",

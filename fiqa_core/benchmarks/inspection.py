@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.base import project
-from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import POINT_COLUMNS, FaceSet
+from fiqa_core.base.files import read_table
 from fiqa_core.benchmarks.alignment import choose_face, template
 
 MARGIN, GREY = 56, 127  # a detector wants surroundings: grey pixels about a crop
@@ -17,12 +17,9 @@ NOTHING = "reason not recorded"
 
 
 def prepared_names() -> list[str]:
-    """Names of the face sets below build/benchmarks, sorted. Raises FiqaError if there are none."""
-    folder = project.build() / "benchmarks"
-    names = sorted(path.name for path in folder.glob("*") if (path / "images.csv").is_file())
-    if not names:
-        raise FiqaError(f"{folder} holds no benchmark", "prepare the faces first: dvc repro prepare")
-    return names
+    """Names of the benchmarks that stage `prepare` wrote last, sorted; FiqaError if it has not run."""
+    names = read_table(project.results() / "prepare" / "faces.csv")["name"]
+    return sorted(name for name in names if name != "training")
 
 
 def landmarks_used(images: pd.DataFrame) -> np.ndarray:
@@ -86,13 +83,9 @@ def summary(name: str, images: pd.DataFrame) -> dict:
 def failures(names: list[str]) -> pd.DataFrame:
     """Images of the benchmarks without an aligned face: benchmark, image_id, reason, row in the set."""
     path, parts = project.results() / "prepare" / "failures.csv", []
-    told = (
-        pd.read_csv(path, dtype=str)
-        if path.is_file()
-        else pd.DataFrame(columns=["benchmark", "image_id", "reason"])
-    )
+    told = read_table(path) if path.is_file() else pd.DataFrame(columns=["benchmark", "image_id", "reason"])
     for name in names:
-        images = pd.read_csv(project.build() / "benchmarks" / name / "images.csv", dtype={"image_id": str})
+        images = read_table(project.build() / "benchmarks" / name / "images.csv")
         rows = np.flatnonzero(images["fte"]) if "fte" in images else []
         parts.append(
             pd.DataFrame({"benchmark": name, "image_id": images["image_id"].iloc[rows], "row": rows})

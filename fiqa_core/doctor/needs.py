@@ -7,7 +7,7 @@ from pathlib import Path
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import sha256
-from fiqa_core.base.images import IMAGE_SUFFIXES
+from fiqa_core.base.images import files_below, is_picture
 from fiqa_core.benchmarks.detectors import load_detector
 from fiqa_core.benchmarks.loaders import facts
 from fiqa_core.benchmarks.loaders.listing import Expected, Facts
@@ -134,8 +134,7 @@ def counted(what: str, path: Path) -> int:
     if what == "folders":  # Name/v: clips of people
         people = [person for person in os.scandir(path) if person.is_dir()]
         return sum(clip.is_dir() for person in people for clip in os.scandir(person))
-    names = (name for _, _, files in os.walk(path) for name in files)
-    return sum(what == "files" or Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
+    return sum(what == "files" or is_picture(file) for file in files_below(path))
 
 
 def lines(path: Path) -> int:

@@ -1,7 +1,9 @@
 """`python -m fiqa_core score`: quality scores of the images in a folder, one CSV row per image.
 
-Rows are appended batch by batch, so a killed run goes on where it stopped. A file beside the CSV keeps
-the settings: scores of different methods or networks have different scales and are never mixed.
+Rows are appended batch by batch, so a killed run goes on where it stopped. Two files beside the CSV tell what
+its rows belong to: NAME.json keeps the settings, since scores of different methods or networks have
+different scales and are never mixed, and NAME.pictures which file each score is of, so that a replaced
+picture is scored again.
 """
 import argparse
 import json
@@ -17,8 +19,8 @@ import pandas as pd
 from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.files import sha256, write_csv, write_text
-from fiqa_core.base.images import find_images, to_batch
+from fiqa_core.base.files import digest, sha256, stamp, write_csv, write_text
+from fiqa_core.base.images import find_images, name_of, path_of, to_batch
 from fiqa_core.base.progress import progress
 from fiqa_core.benchmarks.enrolment import OK, face_reader
 from fiqa_core.loading import load_method, load_recogniser
@@ -28,6 +30,8 @@ from fiqa_core.weights.place import find
 from fiqa_core.weights.tensors import locate
 
 COLUMNS = ["image", "score", "percentile", "status"]
+PICTURES = ["image", "size", "modified", "changed", "digest"]
+NOT_FINITE = "the score is not finite"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,19 +45,22 @@ def run(args: argparse.Namespace) -> int:
         os.environ["FIQA_DEVICE"] = args.device
     device = default_device()
     title = find_method(args.method).name
-    names = [path.relative_to(args.folder).as_posix() for path in find_images(args.folder)]
+    names = [name_of(path, args.folder) for path in find_images(args.folder)]
     read = face_reader(args.landmarks, args.detector)
     weights, model = files(args)
     method = make_method(args, weights, model, device)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    finished = begin(args.out, settings_of(args, weights, model, device))
+    finished = begin(args.out, settings_of(args, weights, model, device), args.folder)
     left = [name for name in names if name not in finished]
     if finished:
         print(f"{args.out}: {len(names) - len(left)} images are scored already, {len(left)} are left",
               file=sys.stderr)
     batches = [left[first : first + args.batch] for first in range(0, len(left), args.batch)]
     for batch in progress(batches, f"score {title}", len(left), "images", weight=len):
-        append(args.out, score_batch(method, read, args.folder, batch, device))
+        pictures = picture_facts(args.folder, batch)
+        rows = score_batch(method, read, args.folder, batch, device)
+        append(pictures_file(args.out), pictures)
+        append(args.out, rows)
     return finish(args.out, names)
 
 
@@ -82,8 +89,7 @@ def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
             "name an architecture, for instance iresnet100, "
             "with --weights, or a recogniser that `make repro` trained, for instance cosface",
         )
-    diffusion = args.model or project.build() / "diffusion" / "0.pt"
-    model = find(diffusion) if "diffusion" in needs else None
+    model = find(args.model or project.build() / "diffusion" / "0.pt") if "diffusion" in needs else None
     return find(args.weights or project.build() / "recognisers" / f"{args.recogniser}.pt"), model
 
 
@@ -96,13 +102,14 @@ def make_method(args: argparse.Namespace, weights: Path | None, model: Path | No
 
 def score_batch(method, read, folder: Path, names: list[str], device) -> pd.DataFrame:
     """Rows image, score, percentile (empty until the end), status; NaN where no face was extracted."""
-    faces = [read(folder / name, name) for name in names]
+    faces = [read(path_of(folder, name), name) for name in names]
     good = np.array([not face.failure for face in faces])
     scores = np.full(len(names), np.nan)
     if good.any():
         scores[good] = method(to_batch(np.stack([face.crop for face in faces])[good], device)).cpu().numpy()
-    return pd.DataFrame({"image": names, "score": scores, "percentile": np.nan,
-                         "status": [face.status for face in faces]})
+    lost = good & ~np.isfinite(scores)
+    return pd.DataFrame({"image": names, "score": np.where(lost, np.nan, scores), "percentile": np.nan,
+                         "status": np.where(lost, NOT_FINITE, [face.status for face in faces])})
 
 
 def settings_of(args: argparse.Namespace, weights: Path | None, model: Path | None, device) -> dict:
@@ -116,14 +123,16 @@ def _digest(path: Path | None) -> str | None:
     return None if path is None else sha256(locate(path))
 
 
-def begin(out: Path, settings: dict) -> set[str]:
-    """Open or continue `out`; returns the images that have a score. Images with an error are tried again.
+def begin(out: Path, settings: dict, folder: Path) -> set[str]:
+    """Open or continue `out`; returns the images that have a score. Images with an error are tried again, and
+    those whose file in `folder` is another than the one that was scored.
 
     Raises FiqaError if `out` holds scores of other settings, or is not this command's file.
     """
-    sidecar = out.with_name(out.name + ".json")
+    sidecar, pictures = out.with_name(out.name + ".json"), pictures_file(out)
     if not out.is_file():
         write_text(json.dumps(settings, indent=1) + "\n", sidecar)
+        write_text(",".join(PICTURES) + "\n", pictures)
         write_text(",".join(COLUMNS) + "\n", out)
         return set()
     if not sidecar.is_file():
@@ -135,22 +144,58 @@ def begin(out: Path, settings: dict) -> set[str]:
         key = differing[0]
         raise FiqaError(f"{out} was scored with {key} = {other.get(key)}, now {key} = {settings[key]}",
                         "name another --out, or delete it")
-    text = out.read_text(encoding="utf-8")
-    rows = _rows(out, text[: text.rfind("\n") + 1])
+    rows = whole_rows(out, COLUMNS)
     rows = rows[rows["status"] == OK]
-    _replace(out, rows)
+    known = whole_rows(pictures, PICTURES).drop_duplicates("image",
+                                                           keep="last") if pictures.is_file() else None
+    facts = {} if known is None else {row["image"]: row for row in known.to_dict("records")}
+    same = np.array([is_scored(folder, name, facts.get(name)) for name in rows["image"]], bool)
+    if not same.all():
+        print(f"{out}: {(~same).sum()} scores are of pictures that are gone or were replaced; they are "
+              "dropped",
+              file=sys.stderr)
+    rows = rows[same]
+    write_csv(rows, out, digits=9)
+    write_csv(pd.DataFrame([facts[name] for name in rows["image"]], columns=PICTURES), pictures)
     return set(rows["image"])
 
 
-def _rows(out: Path, text: str) -> pd.DataFrame:
-    """Whole lines of the file; a kill in the middle of a line leaves half a line, which is not among them."""
+def pictures_file(out: Path) -> Path:
+    """The file beside `out` that says which pictures were scored."""
+    return out.with_name(out.name + ".pictures")
+
+
+def picture_facts(folder: Path, names: list[str]) -> pd.DataFrame:
+    """What tells each picture from another of its name: stamp and digest; nothing of unreadable ones."""
+    rows = []
+    for name in names:
+        try:
+            path = path_of(folder, name)
+            rows.append({"image": name, **stamp(path), "digest": digest(path)})
+        except OSError:
+            continue
+    return pd.DataFrame(rows, columns=PICTURES)
+
+
+def is_scored(folder: Path, name: str, known: dict | None) -> bool:
+    """Whether the picture is the file with the `known` facts: untouched since, or of equal content."""
+    path = path_of(folder, name)
+    if known is None or not path.is_file():
+        return False
+    return all(known[key] == value for key, value in stamp(path).items()) or known["digest"] == digest(path)
+
+
+def whole_rows(path: Path, columns: list[str]) -> pd.DataFrame:
+    """The table's whole lines: a kill in the middle of a line leaves half a line, which is not among them."""
+    text = path.read_text(encoding="utf-8")
     try:
-        rows = pd.read_csv(StringIO(text), dtype={"image": str, "status": str}, keep_default_na=False,
+        rows = pd.read_csv(StringIO(text[: text.rfind("\n") + 1]), keep_default_na=False,
+                           dtype={"image": str, "status": str, "digest": str},
                            na_values={"score": [""], "percentile": [""]})
     except (pd.errors.ParserError, pd.errors.EmptyDataError):
         rows = pd.DataFrame()
-    if list(rows) != COLUMNS:
-        raise FiqaError(f"{out} is not a table of {', '.join(COLUMNS)}", "name another --out, or delete it")
+    if list(rows) != columns:
+        raise FiqaError(f"{path} is not a table of {', '.join(columns)}", "name another --out, or delete it")
     return rows
 
 
@@ -163,17 +208,13 @@ def append(out: Path, rows: pd.DataFrame) -> None:
 
 def finish(out: Path, names: list[str]) -> int:
     """Sort the rows by image, add percentiles, say what failed; the exit code."""
-    rows = _rows(out, out.read_text(encoding="utf-8"))
+    rows = whole_rows(out, COLUMNS)
     rows = rows[rows["image"].isin(names)].sort_values("image").reset_index(drop=True)
     rows["percentile"] = (100 * (rows["score"].rank() - 0.5) / rows["score"].count()).round(2)
-    _replace(out, rows)
+    write_csv(rows, out, digits=9)
     failed = Counter(rows.loc[rows["status"] != OK, "status"])
     print(f"{out}: {len(rows) - failed.total()} images scored, {failed.total()} without a score",
           file=sys.stderr)
     for status, count in failed.most_common(5):
         print(f"  {count} x {status}", file=sys.stderr)
     return 1 if failed else 0
-
-
-def _replace(out: Path, rows: pd.DataFrame) -> None:
-    write_csv(rows, out, digits=9)

@@ -1,11 +1,15 @@
 """The decoder on every kind of file people have, and the round trip between pixels and batches."""
+import os
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.images import find_images, jpeg, read_image, to_batch, to_pixels, write_image
+from fiqa_core.base.images import (IMAGE_SUFFIXES, find_images, jpeg, name_of, path_of, read_image, to_batch,
+                                   to_pixels, write_image)
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
 
@@ -88,12 +92,75 @@ def test_jpeg_loses_more_at_low_quality():
     assert loss[0] < loss[1] < loss[2]
 
 
-def test_find_images_sorts_and_refuses_empty_folders(tmp_path):
-    for name in ("b/2.JPG", "a/1.png", "a/notes.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert [path.name for path in find_images(tmp_path)] == ["1.png", "2.JPG"]
+def tree(folder, *names: str):
+    """Files of these names below `folder`, which hold a picture."""
+    for name in names:
+        write_image(folder / "one.png", PIXELS)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "one.png").rename(folder / name)
+    return folder
+
+
+def found(folder) -> list[str]:
+    return [name_of(path, folder) for path in find_images(folder)]
+
+
+def test_pictures_are_sorted_and_folders_without_any_refused(tmp_path):
+    tree(tmp_path, "b/2.JPG", "a/1.png", "a/notes.txt", "a/1", "b/x.jfif")
+    assert found(tmp_path) == ["a/1", "a/1.png", "b/2.JPG", "b/x.jfif"]
     (tmp_path / "empty").mkdir()
     for folder in ("empty", "nowhere"):
         with pytest.raises(FiqaError, match=folder):
             find_images(tmp_path / folder)
+
+
+def test_hidden_files_and_folders_are_no_pictures(tmp_path):
+    tree(tmp_path / ".cache" / "in", "a/1.png", "a/._1.png", ".DS_Store",
+         "a/.ipynb_checkpoints/1-checkpoint.png",
+         ".trash/2.png")
+    assert found(tmp_path / ".cache" / "in") == ["a/1.png"]
+
+
+def test_linked_folders_are_searched_and_loops_are_not(tmp_path):
+    tree(tmp_path / "in", "a/1.png"), tree(tmp_path / "else", "2.png", "deep/3.png")
+    (tmp_path / "in" / "b").symlink_to(tmp_path / "else")
+    (tmp_path / "in" / "c.png").symlink_to(tmp_path / "else" / "2.png")
+    (tmp_path / "in" / "a" / "again").symlink_to(tmp_path / "in")
+    (tmp_path / "else" / "deep" / "up").symlink_to(tmp_path / "else")
+    (tmp_path / "in" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    assert found(tmp_path / "in") == ["a/1.png", "b/2.png", "b/deep/3.png", "c.png", "gone.png"]
+    with pytest.raises(FiqaError, match="gone.png cannot be read: No such file"):
+        read_image(tmp_path / "in" / "gone.png")
+
+
+def test_formats_that_are_not_read_are_counted_aloud(tmp_path, capsys):
+    tree(tmp_path, "1.png", "2.HEIC", "3.heic", "4.cr2", "5.txt", "a.csv")
+    assert found(tmp_path) == ["1.png"]
+    said = capsys.readouterr().err
+    assert "3 pictures are left out" in said and "1 .cr2, 2 .heic" in said and "JPEG or PNG" in said
+    (tmp_path / "1.png").unlink()
+    with pytest.raises(FiqaError, match="holds no image that can be read, but 1 .cr2, 2 .heic"):
+        find_images(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [s for s in IMAGE_SUFFIXES if s not in (".pbm", ".pgm", ".hdr", ".jfif")])
+def test_every_format_that_is_listed_is_read(tmp_path, suffix):
+    """Grey levels of a smooth picture come back, in the right order of colours."""
+    smooth = cv2.resize(PIXELS[:4, :4], (64, 64), interpolation=cv2.INTER_CUBIC)
+    write_image(tmp_path / f"a{suffix}", smooth)
+    limit = 20 if suffix == ".gif" else 8
+    assert np.abs(read_image(tmp_path / f"a{suffix}").astype(int) - smooth).mean() < limit
+
+
+def test_names_that_are_no_utf8_are_escaped_and_found_again(tmp_path):
+    tree(tmp_path, "a/1.png", r"a/plain\\xe9.png")
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/a/caf\xe9 \xc3\xa9.png")
+    os.rename(tmp_path / "a" / "1.png", odd)
+    names = found(tmp_path)
+    assert names == [r"a/caf\xe9 é.png", r"a/plain\\xe9.png"] and "".join(names).encode("utf-8")
+    for name in names:
+        assert np.array_equal(read_image(path_of(tmp_path, name)), PIXELS)
+    Path(odd).write_bytes(b"damaged")
+    with pytest.raises(FiqaError) as error:
+        read_image(path_of(tmp_path, names[0]))
+    assert r"caf\xe9 é.png is not a complete image" in str(error.value) and str(error.value).encode("utf-8")

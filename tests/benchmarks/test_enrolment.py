@@ -1,4 +1,6 @@
 """One way from a picture to its crop: whoever asks gets the same crop, failure and second look."""
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,12 +8,13 @@ import pytest
 from fiqa_core.base.faces import empty_pairs
 from fiqa_core.base.images import find_images, read_image, write_image
 from fiqa_core.benchmarks import enrolment, store
-from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE, align
+from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE, align, misshape
 from fiqa_core.benchmarks.crossfit import read_faces
 from fiqa_core.benchmarks.detectors import Faces
 from fiqa_core.benchmarks.loaders.listing import FilePictures, Listing
 from fiqa_core.challenges.synthetic_sets import folder_sets
 from fiqa_core.pipeline.score_folder import score_batch
+from tests.helpers.shared import shared_path
 from tests.helpers.true_forms import face
 
 NOBODY = Faces(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0))
@@ -70,3 +73,39 @@ def test_a_crop_of_another_size_is_refused_by_all(tmp_path, listing):
     reasons = pd.read_csv(tmp_path / "set" / "failures.csv")["reason"].tolist()
     assert stored.images["fte"].tolist() == [0, 1, 1, 1] and statuses == ["ok", *reasons]
     assert reasons[0] == "not an aligned 112 x 112 crop but 160 x 160 pixels"
+
+
+FACE = ARCFACE_TEMPLATE + 20
+
+
+@pytest.mark.parametrize("points, said", [
+    (FACE / 160, "all in one place .or are fractions"), (np.full((5, 2), 40.0), "all in one place"),
+    (FACE[[1, 0, 2, 4, 3]], "left and right exchanged"), ((160, 0) - FACE * (1, -1), "left and right "
+                                                                                     "exchanged"),
+    (FACE[[1, 0, 2, 3, 4]], "do not resemble a face"), (FACE[[3, 2, 1, 0, 4]], "do not resemble a face"),
+    (FACE * (1, 0) + (0, 50), "on one line"), (np.c_[FACE[:, 0], FACE[:, 0]], "on one line"),
+    (FACE + 160, "outside the picture"), (FACE - (90, 0), "outside the picture"), (FACE * 3, "outside the "
+                                                                                             "picture"),
+])
+def test_landmarks_that_cannot_be_a_face_are_refused_with_a_reason(points, said):
+    """Whether they are given or a detector's; the crop is the picture's centre, as for any failure."""
+    picture = face(1, 160)
+    seen = Faces(np.array([[0.0, 0, 160, 160]]), points[None], np.array([0.9]))
+    for result in (enrolment.enrol(lambda: picture, "a.png", points),
+                   enrolment.enrol(lambda: picture, "a.png", find=lambda image, zoom=1.0: seen)):
+        assert re.search(said, result.failure) and result.crop.shape == (112, 112, 3)
+        assert np.isnan(result.points).all()
+
+
+@pytest.mark.parametrize("points", [FACE, FACE @ [[0, 1], [-1, 0]] + (160, 0), 160 - FACE,
+                                    (FACE - 80) * (0.3, 1) + 80, FACE * 0.1 + 3, FACE - (62, 0)])
+def test_turned_profile_small_and_cut_off_faces_are_none_of_these(points):
+    assert enrolment.enrol(lambda: face(1, 160), "a.png", points).failure == ""
+
+
+def test_no_real_face_is_refused():
+    """The 8,961 labelled faces of the photograph pack, in the pictures that they were labelled in."""
+    known = pd.read_csv(shared_path("faces/metadata.csv")).dropna(subset="landmarks")
+    sizes = known[["source_height", "source_width"]].to_numpy()
+    points = np.array([text.split() for text in known["landmarks"]], float).reshape(-1, 5, 2)
+    assert len(points) == 8961 and {misshape(*face) for face in zip(points, sizes)} == {""}

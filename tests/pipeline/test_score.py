@@ -1,5 +1,6 @@
 """Scoring folders and face sets: failures as rows, resume after a kill, no mixing of settings."""
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from fiqa_core.methods.prefiqs import PreFIQs
 from fiqa_core.methods.ser_fiq import SERFIQ
 from fiqa_core.pipeline import score_folder
 from fiqa_core.pipeline.score import score_face_set
+from fiqa_core.recognisers.zoo import recogniser_from_catalogue
 from fiqa_core.registry import methods
 from fiqa_core.reporting import names
 from tests.helpers.degraded_faces import ladder, trained_recogniser
@@ -113,12 +115,62 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(score, folder):
     assert (folder / "scores.csv").read_text() == (folder / "whole.csv").read_text()
 
 
-def test_a_replaced_image_is_scored_later(score, folder):
+def test_a_replaced_picture_is_scored_again(score, folder, capsys):
+    """Whether it failed before or not, and also where size and time of the file stay the same."""
     score()
     write_image(folder / "in" / "b" / "broken.jpg", np.full((112, 112, 3), 99, np.uint8))
+    before = (folder / "in" / "a" / "1.png").stat()
+    (folder / "in" / "a" / "1.png").write_bytes((folder / "in" / "c" / "7.png").read_bytes())
+    os.utime(folder / "in" / "a" / "1.png", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (folder / "in" / "a" / "1.png").stat().st_size == before.st_size
+    (folder / "in" / "c" / "8.png").unlink()
+    (folder / "in" / "a" / "2.png").touch()                 # another time, the same content
     method = Brightness()
     _, table = score(method=method)
-    assert method.seen == 1 and table.set_index("image")["status"]["b/broken.jpg"] == "ok"
+    scores = table.set_index("image")["score"]
+    assert method.seen == 2 and scores["a/1.png"] == scores["c/7.png"] and "c/8.png" not in scores
+    assert table.set_index("image")["status"]["b/broken.jpg"] == "ok"
+    assert "2 scores are of pictures that are gone or were replaced" in capsys.readouterr().err
+    (folder / "scores.csv.pictures").unlink()               # nothing tells which files the scores are of
+    again = Brightness()
+    assert score(method=again)[1].equals(table) and again.seen == 5
+
+
+def test_a_score_that_is_not_finite_is_never_ok(score):
+    def odd(images):
+        return torch.where(images.mean(dim=(1, 2, 3)) < 0.2, torch.nan,
+                           1 / (images[:, 0, 0, 0] - images[0, 0, 0, 0]))
+
+    code, table = score(method=odd)
+    bad = table["status"] == "the score is not finite"
+    assert code == 1 and bad.any() and np.isfinite(table["score"][table["status"] == "ok"]).all()
+    assert table["score"][bad].isna().all()
+
+
+def test_names_that_are_no_utf8_or_look_like_numbers_are_rows(score, folder):
+    odd = os.fsdecode(os.fsencode(folder / "in") + b"/caf\xe9.png")
+    os.rename(folder / "in" / "a" / "1.png", odd)
+    for name in ("NA", "007", "1e5"):
+        (folder / "in" / name).write_bytes((folder / "in" / "a" / "2.png").read_bytes())
+    score()
+    table = pd.read_csv(folder / "scores.csv", dtype=str, keep_default_na=False).set_index("image")
+    assert table["status"][r"caf\xe9.png"] == table["status"]["NA"] == table["status"]["007"] == "ok"
+    again = Brightness()
+    score(method=again)
+    assert again.seen == 0
+
+
+def test_from_any_folder_without_a_project(tmp_path, monkeypatch):
+    """With recogniser and weights named in full nothing of a project is needed."""
+    write_image(tmp_path / "in" / "1.png", np.full((112, 112, 3), 99, np.uint8))
+    torch.save(recogniser_from_catalogue("mobilefacenet_foamliu").network.state_dict(), tmp_path / "w.pth")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FIQA_ROOT", raising=False)
+    monkeypatch.delenv("FIQA_WEIGHTS", raising=False)
+    assert main(["score", "in", "--method", "magface", "--recogniser", "mobilefacenet_foamliu", "--weights",
+                 "w.pth",
+                 "--out", "s.csv"]) == 0
+    assert pd.read_csv("s.csv")["status"].tolist() == ["ok"]
 
 
 def test_batch_size_does_not_matter(score, folder):

@@ -5,14 +5,15 @@ protocol FP the first index counts in the list of frontal images, the second in 
 list for both yields pairs that look right and are wrong.
 """
 import re
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.loaders.listing import Expected, Facts, Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (PUBLISHED_MISTAKES, count_notes, first_few, list_lines,
-                                                      pair_listing, require)
+from fiqa_core.benchmarks.loaders.pair_checks import (PUBLISHED_MISTAKES, count_notes, first_few,
+                                                      levels_below, list_lines, pair_listing, require)
 
 LISTS = {"F": "Pair_list_F.txt", "P": "Pair_list_P.txt"}
 VIEWS = {"F": "frontal", "P": "profile"}
@@ -50,7 +51,7 @@ def cfp(name: str, folder: str | Path, protocol: str = "FP", aligned: bool | Non
 
 
 def _root(folder: Path) -> Path:
-    for root in (folder, *sorted(path for path in folder.glob("*") if path.is_dir())):
+    for root in chain(*levels_below(folder, 1)):
         if (root / "Protocol").is_dir() and (root / "Data" / "Images").is_dir():
             return root
     raise FiqaError(f"{folder} holds no folders Protocol and Data/Images, nor does a folder below it",

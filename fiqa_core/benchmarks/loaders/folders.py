@@ -6,14 +6,15 @@ pairs.csv   a, b (template_id, for a still its image_id), label (1 genuine, 0 im
             read: path_a, path_b and genuine, as lists of photographs have them
 Without images.csv an image is named by its path below the folder and belongs to the person its folder names.
 """
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import empty_pairs
-from fiqa_core.base.files import read_csv, refuse
-from fiqa_core.base.images import find_images
+from fiqa_core.base.files import digest, read_csv, refuse
+from fiqa_core.base.images import find_images, name_of, path_of
 from fiqa_core.benchmarks.loaders.lfw import official_pairs
 from fiqa_core.benchmarks.loaders.listing import Expected, Facts, FilePictures, Listing
 from fiqa_core.benchmarks.loaders.pair_checks import (first_few, left_out_note, look_aligned, missing_note,
@@ -68,13 +69,14 @@ def own_listing(name: str, folder: Path, pairs: Path | None, images: Path | None
     if images:
         rows = read_images(images)
     else:
-        rows = named_by_path(pd.unique(pd.concat([table["a"], table["b"]])).tolist() or paths_below(folder),
-                             folder)
+        named = pd.unique(pd.concat([table["a"], table["b"]])).tolist()
+        rows = named_by_path(named, folder) if named else people_below(folder)
     absent = which_missing(folder, rows["path"])
     notes = missing_note(rows["path"][absent].tolist(), len(rows), "images", images or pairs or folder,
                          folder,
                          allow_missing)
     kept = rows[~absent].reset_index(drop=True)
+    notes += twins(folder, kept)
     usable = check_pairs(table, rows, kept, pairs)
     notes += left_out_note(usable, pairs)
     failed = kept.index[kept["fte"] == 1] if "fte" in kept else ()
@@ -87,7 +89,43 @@ def own_listing(name: str, folder: Path, pairs: Path | None, images: Path | None
 
 def paths_below(folder: Path) -> list[str]:
     """All images below `folder`, relative to it."""
-    return [path.relative_to(folder).as_posix() for path in find_images(folder)]
+    return [name_of(path, folder) for path in find_images(folder)]
+
+
+def people_below(folder: Path, left_out: Callable[[str], bool] = lambda path: False) -> pd.DataFrame:
+    """`named_by_path` of all images below `folder` that are not `left_out`, where nothing else names people.
+
+    Raises FiqaError unless the folders with images lie side by side: otherwise it is a guess which of the
+    folders above an image is the person, and which a session, a split or an album.
+    """
+    paths = [path for path in paths_below(folder) if not left_out(path)]
+    table = named_by_path(paths, folder)
+    above = {}
+    for path in paths:
+        above.setdefault(path.rpartition("/")[0].rpartition("/")[0], path)
+    if len(above) > 1:
+        raise FiqaError(f"{folder} is not one folder per person: the folders of "
+                        f"{first_few(sorted(above.values()), 2)} "
+                        "do not lie side by side, so it is open which folder is a person",
+                        "put the people's folders beside each other, or write an images.csv with image_id, "
+                        "path and "
+                        "identity")
+    return table
+
+
+def twins(folder: Path, images: pd.DataFrame) -> list[str]:
+    """A note on files of equal content that belong to two people; `images` has path and identity."""
+    files = images.assign(file=[path_of(folder, path) for path in images["path"]])
+    files["size"] = [file.stat().st_size if file.is_file() else -1 for file in files["file"]]
+    several = files.groupby("size")["identity"].transform("nunique") > 1
+    files = files[several & (files["size"] >= 0)]
+    files["digest"] = [digest(file) for file in files["file"]]
+    shared = files[files.groupby("digest")["identity"].transform("nunique") > 1].sort_values(["digest",
+                                                                                              "path"])
+    if shared.empty:
+        return []
+    return [f"{folder}: {len(shared)} pictures are the same file under two people: "
+            f"{first_few(shared['path'], 2)}"]
 
 
 def named_by_path(paths: list[str], folder: Path) -> pd.DataFrame:

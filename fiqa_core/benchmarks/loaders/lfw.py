@@ -11,7 +11,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import sha256
 from fiqa_core.base.images import IMAGE_SUFFIXES
 from fiqa_core.benchmarks.loaders.listing import Expected, Facts, Listing
-from fiqa_core.benchmarks.loaders.pair_checks import list_lines, pair_listing, require
+from fiqa_core.benchmarks.loaders.pair_checks import levels_below, list_lines, pair_listing, require
 
 # SHA-256 of the published lists, as scikit-learn pins them
 OFFICIAL = {"pairs.txt": "ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592",
@@ -97,8 +97,7 @@ def identity_roots(folder: Path, identities: list[str]) -> list[Path]:
 
     Archives unpack so. Raises FiqaError, naming the first identity, if there are none.
     """
-    for pattern in ("", "*", "*/*"):
-        level = sorted(path for path in folder.glob(pattern) if path.is_dir()) if pattern else [folder]
+    for level in levels_below(folder, 2):
         found = [path for path in level if any((path / identity).is_dir() for identity in identities)]
         if found:
             return found

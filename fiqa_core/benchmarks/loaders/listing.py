@@ -11,7 +11,7 @@ import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import PAIR_COLUMNS
-from fiqa_core.base.images import read_image
+from fiqa_core.base.images import path_of, read_image
 
 LISTING_COLUMNS = ("image_id", "identity", "template_id", "media_id")
 
@@ -133,7 +133,7 @@ class FilePictures:
         if row in self.failed:
             raise FiqaError(f"{self.names[row]} is listed as a failure (fte = 1)", "set fte to 0 to use the "
                                                                                    "image")
-        return read_image(self.folder / self.names[row])
+        return read_image(path_of(self.folder, self.names[row]))
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class CutPictures:
     boxes: np.ndarray
 
     def __call__(self, row: int) -> np.ndarray:
-        picture, box = read_image(self.folder / self.names[row]), self.boxes[row]
+        picture, box = read_image(path_of(self.folder, self.names[row])), self.boxes[row]
         left, top = np.maximum(box[:2], 0)
         part = picture[top : max(box[3], 0), left : max(box[2], 0)]
         if not part.size:

@@ -6,7 +6,7 @@ ones a note.
 """
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import first_line, read_text
+from fiqa_core.base.images import path_of, shown
 from fiqa_core.benchmarks.loaders.listing import FilePictures, Listing
 
 PUBLISHED_MISTAKES = 0.01  # share of contradictions that a published list is known to hold; kept and noted
@@ -43,6 +44,16 @@ def first_existing(candidates: list[Path]) -> Path | None:
     return next((path for path in candidates if path.exists()), None)
 
 
+def levels_below(folder: Path, depth: int) -> Iterator[list[Path]]:
+    """`folder`, then the folders in it, and so on, `depth` levels down, as archives unpack."""
+    level = [folder]
+    for _ in range(depth):
+        yield level
+        level = sorted(place for above in level for place in above.iterdir()
+                       if place.is_dir() and not place.name.startswith("."))
+    yield level
+
+
 def list_lines(path: Path, layout: str) -> list[str]:
     """The lines of a text file up to the last that is not empty; FiqaError if there are none or no text."""
     return read_text(path, layout).rstrip().splitlines()
@@ -58,9 +69,9 @@ def which_missing(folder: Path, names: Iterable[str]) -> np.ndarray:
     for name in names:
         parent, _, file = name.rpartition("/")
         if parent not in listed:
-            place = folder / parent
+            place = path_of(folder, parent)
             entries = os.scandir(place) if place.is_dir() else ()
-            listed[parent] = {entry.name for entry in entries if entry.is_file()}
+            listed[parent] = {shown(entry.name) for entry in entries if entry.is_file()}
         absent.append(file not in listed[parent])
     return np.array(absent, bool)
 
@@ -295,9 +306,7 @@ def flat_folder(folder: Path, names: pd.Series) -> Path:
     Raises FiqaError if none does, or several: archives hold originals and aligned copies of equal names.
     """
     names = pd.unique(names)[:50]
-    levels = [[folder],
-              *(sorted(p for p in folder.glob(pattern) if p.is_dir()) for pattern in ("*", "*/*", "*/*/*"))]
-    for level in levels:
+    for level in levels_below(folder, 3):
         found = [place for place in level if any((place / name).is_file() for name in names)]
         if len(found) > 1:
             raise FiqaError(f"{folder} holds the images several times: "

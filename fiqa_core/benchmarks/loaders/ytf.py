@@ -180,7 +180,7 @@ def frame_reader(root: Path, images: pd.DataFrame, variant: str, margin: float) 
 def _numbered_files(root: Path, clip: str) -> dict[int, str]:
     """Frame number -> path relative to `root` of the pictures `...frame.jpg` of a clip."""
     folder = root / clip
-    files = [Path(name) for name in (os.listdir(folder) if folder.is_dir() else [])]
+    files = [Path(name) for name in (os.listdir(folder) if folder.is_dir() else []) if name[0] != "."]
     numbers = {file: file.stem.rpartition(".")[2] for file in files if file.suffix.lower() in IMAGE_SUFFIXES}
     return {int(number): f"{clip}/{file}" for file, number in numbers.items() if number.isdecimal()}
 

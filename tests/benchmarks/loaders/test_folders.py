@@ -118,3 +118,47 @@ def test_files_that_are_not_there(place):
     (place / "pairs.csv").write_text("a,b,label\n")
     with pytest.raises(FiqaError, match="pairs.csv has no rows"):
         load(place)
+
+
+@pytest.mark.parametrize("names, said", [
+    (("Ann/old/1.png", "Ann/new/2.png", "Bob/old/1.png"), "Ann/old/1.png|Ann/new/2.png"),
+    (("train/Ann/1.png", "test/Ann/2.png"), "test/Ann/2.png, train/Ann/1.png"),
+    (("Ann/1.png", "Bob/old/1.png"), "Ann/1.png, Bob/old/1.png"),
+])
+def test_which_folder_is_a_person_is_not_guessed(tmp_path, names, said):
+    for row, name in enumerate(names):
+        write_image(tmp_path / name, face(row))
+    with pytest.raises(FiqaError, match=f"not one folder per person: .*{said}.*side by side.*\n.*images.csv"):
+        load(tmp_path)
+
+
+def test_people_may_lie_below_one_common_folder(tmp_path):
+    for name in ("lfw/all/Ann/1.png", "lfw/all/Bob/1.png"):
+        write_image(tmp_path / name, face(len(name)))
+    assert load(tmp_path).images["identity"].tolist() == ["Ann", "Bob"]
+
+
+def test_one_file_under_two_people_is_noted(place):
+    (place / "Bob/2.png").write_bytes((place / "Ann/1.png").read_bytes())
+    (place / "Cyd/2.png").write_bytes((place / "Cyd/1.png").read_bytes())
+    assert load(place).notes == (
+        f"{place}: 2 pictures are the same file under two people: Ann/1.png, Bob/2.png",)
+
+
+def test_people_called_na_or_007_keep_their_names(tmp_path):
+    """Names that spreadsheets take for numbers or for nothing, in folders and in both tables."""
+    people = ("NA", "007", "1e5", "nan", "True", "None")
+    for row, person in enumerate(people):
+        for number in (1, 2):
+            write_image(tmp_path / person / f"{number}.png", face(10 * row + number))
+    rows = [f"{p}/1.png,{p}/2.png,1,{i}" for i, p in enumerate(people)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["path_a,path_b,genuine,fold", *rows,
+                                                   "NA/1.png,007/1.png,0,1"]))
+    listing = load(tmp_path)
+    assert sorted(set(listing.images["identity"])) == sorted(people) and len(listing.pairs) == 7
+    lines = [f"{p},{p}/1.png,{p}" for p in people]
+    (tmp_path / "images.csv").write_text("\n".join(["image_id,path,identity", *lines]))
+    (tmp_path / "pairs.csv").write_text("a,b,label\nNA,007,0\n")
+    listing = load(tmp_path)
+    assert listing.images["image_id"].tolist() == list(people) == listing.images["identity"].tolist()
+    assert listing.pairs.iloc[0].tolist() == ["NA", "007", 0, -1]

@@ -7,20 +7,9 @@ from fiqa_core.loading import load_published, load_quality, save_quality
 from fiqa_core.methods.froq import FROQ
 from fiqa_core.methods.sdd_fiqa import official_network
 from fiqa_core.recognisers.zoo import recogniser_from_config
-from fiqa_core.registry import methods
 from fiqa_core.weights.catalogue import find_model
 from fiqa_core.weights.fit import Undrawn
 from tests.helpers.small_networks import NETWORK, trained
-
-
-@pytest.mark.parametrize("slug", [slug for slug, method in methods().items() if "model" in method.needs])
-def test_saved_and_loaded_it_scores_alike(slug, tmp_path):
-    model, recogniser = trained(slug)
-    save_quality(model, slug, recogniser, tmp_path / "m.pt")
-    images = torch.rand(3, 3, 112, 112, generator=torch.Generator().manual_seed(1))
-    loaded = load_quality(slug, tmp_path / "m.pt")
-    assert torch.equal(loaded(images), model(images)) and loaded(images).shape == (3,)
-    assert not any(p.requires_grad for p in loaded.parameters())
 
 
 def test_a_file_that_lacks_a_weight_is_refused(tmp_path):

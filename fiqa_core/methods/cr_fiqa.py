@@ -19,6 +19,7 @@ from fiqa_core.recognisers.heads import ArcFace
 from fiqa_core.recognisers.iresnet import DEPTHS, IResNet
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.zoo import recogniser_from_catalogue
+from fiqa_core.training.fitting import settings_of
 from fiqa_core.training.recogniser import DEFAULTS as TRAINING
 from fiqa_core.training.recogniser import train
 
@@ -27,6 +28,7 @@ NEGATIVE_ZERO = -1e-12              # what the released code puts in the place o
 # Official (S): IResNet50 on CASIA-WebFace, batch 512, 34 epochs, lr 0.1.
 PAPER = {"scale": 64.0, "margin": 0.5, "quality_weight": 10.0, "beta": 0.5, "shifted": True,
          "pretrained": False, "epochs": 34, "batch": 512, "lr": 0.1}
+DEFAULTS = {**TRAINING, **PAPER}
 QUALITY_OPTIONS = ("quality_weight", "beta", "shifted")
 
 
@@ -118,7 +120,7 @@ def train_cr_fiqa(faces: FaceSet, recogniser: Recogniser, config: dict, checkpoi
     """Train recogniser and quality layer jointly on `faces`.
 
     recogniser   tells the architecture; its weights are the start where `pretrained`, else they are not used
-    config       overrides of PAPER and of training.recogniser.DEFAULTS
+    config       overrides of DEFAULTS
     checkpoint   written after every epoch; an interrupted run continues from it, with the same result
     log          CSV with one row per epoch
 
@@ -126,7 +128,7 @@ def train_cr_fiqa(faces: FaceSet, recogniser: Recogniser, config: dict, checkpoi
     learning rate and disturb the recogniser; a quality_weight of 1 suits them. Raises FiqaError for a
     configuration that does not fit.
     """
-    config = {**recogniser.config, "name": "CR-FIQA", **PAPER, **config, "head": "crfiqa"}
+    config = {**recogniser.config, "name": "CR-FIQA", **settings_of(config, DEFAULTS), "head": "crfiqa"}
     head = partial(ClassifiabilityHead, **{key: config[key] for key in QUALITY_OPTIONS})
     initial = recogniser if config["pretrained"] else None
     trained, head = train(faces, config, checkpoint, device, log, head, initial)
@@ -140,5 +142,5 @@ def official(depth: int) -> CRFIQA:
     return CRFIQA(backbone, backbone.network.qs)
 
 
-METHODS = [Method("cr_fiqa", "CR-FIQA", CRFIQA, needs=("model",), train=train_cr_fiqa, training={**TRAINING, **PAPER},
+METHODS = [Method("cr_fiqa", "CR-FIQA", CRFIQA, needs=("model",), train=train_cr_fiqa, training=DEFAULTS,
                   released={"cr_fiqa_s": partial(official, 50), "cr_fiqa_l": partial(official, 100)})]

@@ -70,17 +70,3 @@ def trained_recogniser():
     with tempfile.TemporaryDirectory() as folder:
         config = {**NETWORK, **TRAINING, "head": "cosface"}
         return train_recogniser(training_faces(), config, Path(folder) / "run.pt", "cpu")
-
-
-def check_interface(method) -> None:
-    """What every method promises, whatever it computes: shape, independence of the batch, finite scores."""
-    images = ladder("blur", 4, (0.3,))[0]
-    scores = method(images)
-    assert scores.shape == (4,) and scores.dtype == torch.float32 and not scores.requires_grad
-    assert torch.equal(scores, method(images)) and method(images[:0]).shape == (0,)
-    singles = torch.cat([method(image[None]) for image in images])
-    torch.testing.assert_close(singles, scores, rtol=1e-4, atol=1e-5)
-    random = torch.rand(3, 112, 112, generator=torch.Generator().manual_seed(0))
-    extremes = torch.stack([torch.zeros(3, 112, 112), torch.ones(3, 112, 112), random])
-    assert torch.isfinite(method(extremes)).all()
-    assert not torch.allclose(method(images.flip(1)), scores, rtol=1e-4)

@@ -80,11 +80,16 @@ class LimitedMemory(torch.nn.Module):
         return self.network(images)
 
 
-def trained(slug: str):
+def trained(slug: str, **options):
     """A method of random weights on a small recogniser, and that recogniser."""
     build = find_method(slug).build
     with torch.random.fork_rng():
         torch.manual_seed(3)
         recogniser = recogniser_from_config(NETWORK).freeze()
         backbone = (recogniser,) if "backbone" in signature(build).parameters else ()
-        return build(*backbone, **ARGUMENTS.get(slug, {})).eval(), recogniser
+        method = build(*backbone, **{**ARGUMENTS.get(slug, {}), **options})
+        if not backbone and hasattr(method, "network"):         # batch norms with statistics of faces
+            method.network.train()
+            for seed in range(8):
+                method.network(method.prepare(faces(8, seed)))
+        return method.eval(), recogniser

@@ -15,8 +15,7 @@ from fiqa_core.recognisers.zoo import recogniser_from_config
 from fiqa_core.training import distillation
 from fiqa_core.training.distillation import distil, train_distilled, validation_rows
 from fiqa_core.training.fitting import trained_parameters
-from tests.helpers.interruption import check_interruption
-from tests.helpers.small_networks import LimitedMemory, faces, recogniser
+from tests.helpers.small_networks import faces, recogniser
 
 
 def test_head_by_hand():
@@ -42,9 +41,6 @@ def test_scores_and_embeddings_of_one_pass():
         torch.testing.assert_close(embedding, network(images))
         assert score.shape == (3,) and torch.equal(score, model(images))
         torch.testing.assert_close(score, model.parts()[1](embedding)[:, 0])
-        assert model(images[:0]).shape == (0,)
-        with pytest.raises(FiqaError):
-            model(images * 255)
 
 
 def test_cr_fiqa_is_its_bare_network_on_images_in_minus_one_to_one():
@@ -77,19 +73,9 @@ def test_preparation_is_the_recognisers():
     torch.testing.assert_close(EDifFIQA(network).embed_and_score(images)[0], network(images))
 
 
-def test_running_out_of_memory_halves_the_chunk():
-    images, model = faces(5), EDifFIQA(recogniser())
-    whole = model(images)
-    model.network.base_model = LimitedMemory(model.network.base_model, limit=2)
-    torch.testing.assert_close(model(images), whole, atol=1e-6, rtol=0)
-
-
-def test_save_and_load(tmp_path):
-    torch.manual_seed(1)
+def test_the_second_role_and_files_that_do_not_fit(tmp_path):
     images, network = faces(2), recogniser()
-    for slug, model in (("diffiqa_r", DifFIQAR(network)), ("ediffiqa_s", EDifFIQA(network))):
-        save_quality(model, slug, network, tmp_path / f"{slug}.pt")
-        assert torch.equal(load_quality(slug, tmp_path / f"{slug}.pt")(images), model(images))
+    save_quality(EDifFIQA(network), "ediffiqa_s", network, tmp_path / "ediffiqa_s.pt")
     again = load_quality("ediffiqa_s", tmp_path / "ediffiqa_s.pt").as_recogniser()
     assert torch.equal(again(images), network(images))
     torch.save({"linear.weight": torch.zeros(1, 512)}, tmp_path / "short.pt")
@@ -192,14 +178,6 @@ def test_the_best_epoch_is_kept(monkeypatch):
     state = model.state_dict()
     assert all(torch.equal(state[key], kept[1][key]) for key in state)
     assert not torch.equal(kept[1]["linear.weight"], kept[2]["linear.weight"])
-
-
-@pytest.mark.parametrize("kind", [DifFIQAR, EDifFIQA])
-def test_interrupted_training_gives_the_same_model(kind, tmp_path, monkeypatch):
-    faces, scores = training_data()
-    faces.images["label"] = scores
-    check_interruption(lambda state, log: train_distilled(kind, faces, recogniser(), SMALL, state, log=log), tmp_path,
-                       monkeypatch, after=6)
 
 
 def test_a_new_head_is_drawn_with_the_seed_alone():

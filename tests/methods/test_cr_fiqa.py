@@ -9,10 +9,9 @@ from torch import nn
 
 from fiqa_core.loading import load_quality
 from fiqa_core.methods.cr_fiqa import CRFIQA, ClassifiabilityHead, relative_classifiability, train_cr_fiqa
-from fiqa_core.recognisers.zoo import recogniser_from_catalogue, recogniser_from_config
-from tests.helpers.degraded_faces import NETWORK, TRAINING, trained_recogniser, training_faces
+from fiqa_core.recognisers.zoo import recogniser_from_catalogue
+from tests.helpers.degraded_faces import TRAINING, trained_recogniser, training_faces
 from tests.helpers.golden_networks import fill, golden, golden_input, keys_agree
-from tests.helpers.interruption import check_interruption
 from tests.helpers.small_networks import faces, recogniser
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "crfiqa_loss.npz")
@@ -112,10 +111,3 @@ def test_training_can_start_from_the_recogniser(tmp_path):
     model = train_cr_fiqa(training_faces(4, 8), trained_recogniser(), still, tmp_path / "run.pt")
     for mine, theirs in zip(model.backbone.network.parameters(), trained_recogniser().network.parameters()):
         assert torch.equal(mine, theirs)
-
-
-def test_a_killed_cr_fiqa_resumes_and_ends_with_the_same_weights(tmp_path, monkeypatch):
-    data, architecture = training_faces(4, 8), recogniser_from_config(NETWORK)
-    config = {**TRAINING, "epochs": 2, "batch": 16}
-    check_interruption(lambda state, log: train_cr_fiqa(data, architecture, config, state, log=log), tmp_path,
-                       monkeypatch, after=2)

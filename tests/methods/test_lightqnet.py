@@ -9,7 +9,6 @@ from fiqa_core.base.images import read_image, to_batch
 from fiqa_core.methods.lightqnet import (WIDTHS, ConvNorm, LightQNet, LightQNetNetwork, from_tensorflow,
                                          torch_name)
 from tests.helpers.shared import shared_path
-from tests.helpers.small_networks import faces
 
 
 def trained(width):
@@ -88,17 +87,6 @@ def test_preparation_is_the_demos(colour):
     order = slice(None, None, -1) if colour == "bgr" else slice(None)
     wanted = np.stack([cv2.resize(image, (96, 96))[..., order] for image in pixels]).transpose(0, 3, 1, 2)
     np.testing.assert_array_equal(prepared, wanted)
-
-
-def test_scores_are_probabilities_and_do_not_depend_on_the_batch():
-    torch.manual_seed(0)
-    model, images = LightQNet("dm025", budget=1), faces(3)
-    scores = model(images)
-    assert scores.shape == (3,) and ((scores > 0) & (scores < 1)).all()
-    torch.testing.assert_close(scores[1:2], model(images[1:2]))
-    assert model(images[:0]).shape == (0,)
-    with pytest.raises(FiqaError, match="0, 1"):
-        model(images * 255)
 
 
 def test_unknown_width_and_colour_are_refused():

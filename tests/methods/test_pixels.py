@@ -4,7 +4,6 @@ import pytest
 import torch
 from scipy import ndimage
 
-from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import to_batch
 from fiqa_core.methods.pixels import (COLUMNS, LUMA, ROWS, histogram, illumination,
                                       luminance, sharpness, symmetry)
@@ -37,19 +36,6 @@ def rendered(people, **causes):
 def grey(values):
     """An image (1, 3, 112, 112) whose luminance is `values`."""
     return torch.as_tensor(values, dtype=torch.float32).expand(1, 3, 112, 112).contiguous()
-
-
-@pytest.mark.parametrize("method", [sharpness, illumination, symmetry])
-def test_the_interface_of_all_methods(method):
-    images = faces(5)
-    scores = method(images)
-    assert scores.shape == (5,) and scores.dtype == torch.float32
-    torch.testing.assert_close(scores, torch.cat([method(image[None]) for image in images]))
-    plain = torch.stack([torch.zeros(3, 112, 112), torch.ones(3, 112, 112)])
-    assert torch.isfinite(method(plain)).all() and method(images[:0]).shape == (0,)
-    assert not torch.equal(method(images.flip(1)), scores)  # red and blue weigh differently
-    with pytest.raises(FiqaError):
-        method(images * 255)
 
 
 def test_sharpness_is_scipys_variance_of_the_laplacian():

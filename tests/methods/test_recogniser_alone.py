@@ -1,4 +1,4 @@
-"""FROQ, GraFIQs and PreFIQs against brute force, closed forms and scipy; what all three have in common."""
+"""FROQ, GraFIQs and PreFIQs against brute force, closed forms and scipy."""
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,8 +17,7 @@ from fiqa_core.methods.prefiqs import PreFIQs, pruned
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.trunk import observable_layers, watched
 from fiqa_core.recognisers.zoo import recogniser_from_config
-from tests.helpers.interruption import check_interruption
-from tests.helpers.small_networks import LimitedMemory, faces, recogniser
+from tests.helpers.small_networks import faces, recogniser
 
 LAYERS = ["conv1", "layer2.0.prelu", "layer4.0.bn3"]
 METHODS = {"FROQ": lambda network: FROQ(network, LAYERS), "GraFIQs": GraFIQs, "PreFIQs": PreFIQs}
@@ -31,36 +30,6 @@ def observed_network(seed=0):
         for step in range(8):
             network(faces(16, seed=step))
     return network.freeze()
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_the_interface_of_all_methods(name):
-    network, images = observed_network(), faces(8)
-    method = METHODS[name](network)
-    before = {key: value.clone() for key, value in network.state_dict().items()}
-    scores = method(images)
-    assert scores.shape == (8,) and scores.dtype == torch.float32 and not scores.requires_grad
-    assert torch.equal(scores, method(images)) and method(images[:0]).shape == (0,)
-    singles = torch.cat([method(image[None]) for image in images])
-    torch.testing.assert_close(singles, scores, rtol=1e-4, atol=1e-5)
-    extreme = torch.stack([torch.zeros(3, 112, 112), torch.ones(3, 112, 112),
-                           torch.rand(3, 112, 112, generator=torch.Generator().manual_seed(1))])
-    assert torch.isfinite(method(extreme)).all()
-    assert not torch.allclose(method(images.flip(1)), scores)
-    with pytest.raises(FiqaError):
-        method(images * 255)
-    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
-    assert not any(layer._forward_hooks for layer in network.modules())
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_running_out_of_memory_halves_the_chunk(name):
-    network, images = observed_network(), faces(5)
-    wanted = METHODS[name](network)(images)
-    method = METHODS[name](network)
-    network.network.conv1 = LimitedMemory(network.network.conv1, limit=2)
-    torch.testing.assert_close(method(images), wanted, rtol=1e-4, atol=1e-5)
-    assert max(network.network.conv1.seen) > 2
 
 
 # --- GraFIQs -----------------------------------------------------------------------------------------
@@ -288,13 +257,6 @@ def test_calibration_finds_layers_that_follow_the_labels(monkeypatch):
     contrast = torch.linspace(0.1, 1, 40)
     images = 0.5 + (faces(40, seed=9) - 0.5) * contrast[:, None, None, None]
     assert spearmanr(method(images), contrast).statistic > 0.8
-
-
-def test_interrupted_calibration_gives_the_same_layers(tmp_path, monkeypatch):
-    monkeypatch.setattr(froq, "SHARD", 16)
-    network, training = observed_network(), face_set()
-    check_interruption(lambda state, log: train_froq(training, network, SMALL, state, log=log), tmp_path, monkeypatch,
-                       after=2)
 
 
 def test_froq_refuses_unfit_input():

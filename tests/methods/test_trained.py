@@ -15,13 +15,11 @@ from fiqa_core.base.images import to_batch
 from fiqa_core.methods import pfe
 from fiqa_core.methods.cr_fiqa import CRFIQA, train_cr_fiqa
 from fiqa_core.methods.magface import MagFace
-from fiqa_core.methods.pfe import PFE, UncertaintyModule, train_pfe
+from fiqa_core.methods.pfe import UncertaintyModule, train_pfe
 from fiqa_core.recognisers import heads
 from fiqa_core.recognisers.zoo import recogniser_from_config
 from fiqa_core.training.recogniser import train_recogniser
-from tests.helpers.degraded_faces import (NETWORK, TRAINING, check_interface, means, trained_recogniser,
-                                          training_faces)
-from tests.helpers.interruption import check_interruption
+from tests.helpers.degraded_faces import NETWORK, TRAINING, means, trained_recogniser, training_faces
 from tests.helpers.small_networks import faces, recogniser
 
 BGR = {"colour": "bgr", "mean": 0.0, "std": 1.0}
@@ -43,11 +41,6 @@ def trained(name: str):
         return train_pfe(training_faces(), trained_recogniser(), PFE_CONFIG, checkpoint)
 
 
-@pytest.mark.parametrize("name", ["MagFace", "CR-FIQA", "PFE"])
-def test_what_every_method_promises(name):
-    check_interface(trained(name))
-
-
 @pytest.mark.parametrize("name, kind", [("MagFace", "blur"), ("MagFace", "noise"), ("PFE", "blur"),
                                         ("PFE", "noise")])
 def test_scores_fall_with_degradation(name, kind):
@@ -64,21 +57,6 @@ def test_magface_follows_the_true_severity():
     data = training_faces()
     scores = trained("MagFace")(to_batch(data.pixels))
     assert spearmanr(scores, data.images["severity"]).statistic < -0.2
-
-
-
-@pytest.mark.parametrize("name, build, change", [("MagFace", MagFace, BGR), ("CR-FIQA", CRFIQA, {}),
-                                                 ("PFE", PFE, {})])
-def test_a_state_dict_rebuilds_the_method(name, build, change):
-    again = build(recogniser_from_config({**NETWORK, **change}).freeze())
-    again.load_state_dict(trained(name).state_dict())
-    assert torch.equal(again(faces(3)), trained(name)(faces(3)))
-
-
-@pytest.mark.parametrize("build", [MagFace, CRFIQA, PFE])
-def test_unfit_images_are_refused(build):
-    with pytest.raises(FiqaError):
-        build(recogniser())(faces(1) * 255)
 
 
 # ---- MagFace
@@ -160,12 +138,6 @@ def test_pfe_lowers_its_loss_and_leaves_the_recogniser_alone(tmp_path):
     log = np.genfromtxt(tmp_path / "log.csv", delimiter=",", names=True)
     assert log["loss"][-3:].mean() < log["loss"][:3].mean()
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
-
-
-def test_a_killed_pfe_resumes_and_ends_with_the_same_weights(tmp_path, monkeypatch):
-    data, config = training_faces(4, 8), {**PFE_CONFIG, "epochs": 4}
-    check_interruption(lambda state, log: train_pfe(data, trained_recogniser(), config, state, log=log), tmp_path,
-                       monkeypatch, after=3)
 
 
 def test_bad_training_input_is_refused():

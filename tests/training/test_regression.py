@@ -20,7 +20,6 @@ from fiqa_core.training import fitting
 from fiqa_core.training.people import codes_of, genuine_pairs
 from fiqa_core.training.recogniser import train_recogniser
 from fiqa_core.training.regression import fit_regression, raw_scores
-from tests.helpers.interruption import check_interruption
 from tests.helpers.small_networks import faces as random_faces
 from tests.helpers.small_networks import recogniser
 
@@ -126,31 +125,6 @@ def test_the_worse_face_tells_the_similarity(trained, name):
     i, j = (side.numpy() for side in genuine_pairs(torch.from_numpy(codes_of(faces.images["identity"]))))
     worse = np.minimum(scores[i], scores[j])
     assert spearmanr(worse, (cosines[i] * cosines[j]).sum(1))[0] > 0.3
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_scores_are_finite_repeatable_and_independent_of_the_batch(trained, name):
-    method = trained[2][name]
-    images = torch.cat([random_faces(5), torch.zeros(1, 3, 112, 112), torch.ones(1, 3, 112, 112),
-                        torch.rand(1, 3, 112, 112, generator=torch.Generator().manual_seed(0))])
-    scores = method(images)
-    assert scores.shape == (8,) and scores.dtype == torch.float32 and torch.isfinite(scores).all()
-    assert torch.equal(scores, method(images))
-    single = torch.cat([method(image[None]) for image in images])
-    torch.testing.assert_close(scores, single, atol=1e-4, rtol=1e-5)
-    assert (scores[:5] != method(images.flip(1))[:5]).any()     # the order of the colours counts
-    assert not any(p.requires_grad for p in method.parameters()) and not method.training
-
-
-@pytest.mark.parametrize("name, build", [("faceqnet", FaceQnet), ("sdd_fiqa", SDDFIQA), ("pcnet", PCNet)])
-def test_the_state_rebuilds_the_method(trained, name, build):
-    _, network, methods = trained
-    again = build(recogniser_from_config(network.config))
-    again.load_state_dict(methods[name].state_dict())
-    images = random_faces(3)
-    assert torch.equal(again(images), methods[name](images)) and again(images[:0]).shape == (0,)
-    with pytest.raises(FiqaError):
-        again(images * 255)
 
 
 def test_keys_and_size_of_the_released_sdd_fiqa_head():
@@ -261,20 +235,6 @@ def test_the_best_epoch_is_kept(monkeypatch, tmp_path):
     assert model.head[-1].bias.item() == kept[1] != kept[2]
     log = pd.read_csv(tmp_path / "log.csv")
     assert list(log["epoch"]) == [1, 2, 3] and list(log["validation_loss"]) == [0.3, 0.1, 0.2]
-
-
-RUNS = {"faceqnet": (train_faceqnet, {"batch": 6}),
-        "sdd_fiqa": (train_sdd_fiqa, {"batch": 6, "rounds": 2, "trained_tensors": 4}),
-        "pcnet": (train_pcnet, {"people": 2, "each": 3, "trained_tensors": 4}),
-        "lightqnet": (train_student, {"people": 2, "each": 3})}
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_interrupted_training_gives_the_same_model(name, tmp_path, monkeypatch):
-    train, config = RUNS[name]
-    faces, network = training_faces(6, 4), recogniser()
-    config = {**config, "epochs": 3, "validation": 0.2}
-    check_interruption(lambda state, log: train(faces, network, config, state, log=log), tmp_path, monkeypatch)
 
 
 def test_bad_input_is_refused():

@@ -235,7 +235,7 @@ def reproduce(args: Namespace) -> int:
 def activate(args: Namespace) -> None:
     """Write params.yaml."""
     from fiqa_core.pipeline.suites import write_params
-    print(f"wrote {write_params(args.name, args.set)}; reproduce it with: make repro")
+    print(*write_params(args.name, args.set), f"params.yaml is suite {args.name!r} now; reproduce it with: make repro", sep="\n")
 
 
 def execute(args: Namespace) -> None:

@@ -37,14 +37,29 @@ def data() -> Path:
     return root() / "data"
 
 
+def active_suite() -> str:
+    """Name of the suite in params.yaml; the default one's where that file is missing or names none."""
+    return (settings() if (root() / "params.yaml").is_file() else {}).get("suite", "demo")
+
+
+def code() -> Path:
+    """What each notebook and method computes, as text: the same for every suite."""
+    return root() / "build" / "code"
+
+
 def build() -> Path:
-    """Heavy stage outputs: packed images, weights, embeddings."""
-    return root() / "build"
+    """Heavy stage outputs of the active suite: packed images, weights, embeddings."""
+    return root() / "build" / active_suite()
 
 
 def results() -> Path:
-    """Light stage outputs: CSV, JSON and figures, the numbers everything else reads."""
-    return root() / "results"
+    """Light stage outputs of the active suite: CSV, JSON and figures, the numbers everything else reads."""
+    return root() / "results" / active_suite()
+
+
+def report() -> Path:
+    """The active suite's report, a folder of pages."""
+    return root() / "report" / active_suite()
 
 
 def settings(section: str | None = None) -> dict:

@@ -10,7 +10,7 @@ from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.progress import clock
 from fiqa_core.base.project import settings
-from fiqa_core.pipeline.suites import write_params
+from fiqa_core.pipeline.suites import change_params, write_params
 
 RUNNING = "Running stage '"
 DVC = (sys.executable, "-m", "dvc")
@@ -21,8 +21,10 @@ def reproduce(suite: str | None, changes: list[str], targets: list[str]) -> int:
 
     None: the active suite. Its report's place is printed at the end.
     """
-    if suite or changes:
-        write_params(suite or settings("suite"), changes)
+    if suite:
+        print(*write_params(suite, changes), sep="\n", end="")
+    elif changes:
+        change_params(changes)
     start = time.monotonic()
     print(f"== reproducing suite {settings('suite')!r} in {project.root()}\n"
           "   finished stages are kept: after Ctrl-C, run the same command again", flush=True)
@@ -63,7 +65,7 @@ def _summary(start: float) -> None:
     if path.is_file():
         for method, values in json.loads(path.read_text())["pauc_0.3_iso"].items():
             print(f"   {method:14s} mean pAUC(0.3) {values['mean']:.3f}  [{values['low']:.3f}, {values['high']:.3f}]")
-    print(f"   report: {project.root() / 'report' / 'index.html'}", flush=True)
+    print(f"   report: {project.report() / 'index.html'}", flush=True)
 
 
 def _dvc(*arguments: str) -> str:

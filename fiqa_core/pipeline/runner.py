@@ -119,7 +119,7 @@ def write_digests() -> list[Path]:
 
     `<notebook>.txt`, or `<notebook>@<slug>.txt` for every method where the notebook has a parameter `method`.
     """
-    folder = project.build() / "code"
+    folder = project.code()
     folder.mkdir(parents=True, exist_ok=True)
     written = {"report": _lines(reachable("import fiqa_core.reporting.html_report"))}
     for notebook in sorted((project.root() / "notebooks").glob("*.ipynb")):

@@ -27,7 +27,7 @@ def partial_path(name: str, codes: str | list[str], faces: FaceSet | None = None
     """
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode())
     for code in [codes] if isinstance(codes, str) else codes:
-        path = project.build() / "code" / f"{code}.txt"
+        path = project.code() / f"{code}.txt"
         digest.update(path.read_bytes() if path.is_file() else b"")
     if faces is not None:
         digest.update(faces.images.to_csv(index=False).encode())

@@ -14,9 +14,11 @@ from inspect import signature
 from pathlib import Path
 
 import yaml
+from ruamel.yaml import YAML
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import replacing, write_text
 from fiqa_core.base.method import SECTIONS
 from fiqa_core.base.project import SUITES, _read, suite_names
 from fiqa_core.benchmarks.crossfit import photograph_suite
@@ -69,23 +71,68 @@ def chosen_suite(name: str, overrides: list[str] = ()) -> dict:
     """
     suite = load_suite(name)
     for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise FiqaError(f"{override!r} is not of the form section.key=value",
-                            "for instance: faces.folder=corpora/lfw/images")
-        _set(suite, key, yaml.safe_load(value))
+        _set(suite, *key_and_value(override))
     return suite
 
 
-def write_params(name: str, overrides: list[str] = ()) -> Path:
-    """Make suite `name` the active one, with "section.key=value" overrides; returns the file written."""
+def write_params(name: str, overrides: list[str] = ()) -> list[str]:
+    """Make suite `name` the active one, with "section.key=value" overrides.
+
+    Every suite has folders of its own below build, results and report. What DVC knows of the suite before,
+    `dvc.lock`, waits in its build folder and comes back with it, so that the way back runs nothing. Returns
+    a line that says what params.yaml held beyond its suite and the new one does not: it waits there too.
+    """
     suite = chosen_suite(name, overrides)
     text = yaml.safe_dump(suite, sort_keys=False, width=110, default_flow_style=None)
     if not overrides and "base" not in _read(SUITES / f"{name}.yaml"):
         text = (SUITES / f"{name}.yaml").read_text()      # a complete suite keeps its comments
-    path = project.root() / "params.yaml"
-    path.write_text(HEADER.format(name=name) + text)
-    return path
+    root, notes = project.root(), []
+    if (root / "params.yaml").is_file():
+        before = project.settings()
+        kept, old = project.build(), before["suite"]
+        own = [change for change in changes(load_suite(old), before) if old in suite_names()]
+        if own and before != suite:
+            write_text((root / "params.yaml").read_text(), kept / "params.yaml")
+            notes = [f"params.yaml was suite {old!r} with {', '.join(own)}: that is in {kept / 'params.yaml'}"]
+        if old != name:
+            swap(root / "dvc.lock", kept / "dvc.lock", root / "build" / name / "dvc.lock")
+    write_text(HEADER.format(name=name) + text, root / "params.yaml")
+    return notes
+
+
+def change_params(overrides: list[str]) -> None:
+    """Change values of params.yaml, "section.key=value", and nothing else: comments and other changes stay."""
+    path, form = project.root() / "params.yaml", YAML()
+    form.width = 110
+    suite = form.load(path.read_text())
+    for override in overrides:
+        _set(suite, *key_and_value(override))
+    with replacing(path) as part, open(part, "w", encoding="utf-8") as file:
+        form.dump(suite, file)
+
+
+def changes(old: dict, new: dict, prefix: str = "") -> list[str]:
+    """What `new` says otherwise than `old`, as "section.key=value"; "null" for what it lacks.
+
+    >>> changes({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}})
+    ['a.b=3', 'a.c=null']
+    """
+    found = []
+    for key in dict.fromkeys((*old, *new)):
+        if isinstance(old.get(key), dict) and isinstance(new.get(key), dict):
+            found += changes(old[key], new[key], f"{prefix}{key}.")
+        elif old.get(key) != new.get(key):
+            found.append(f"{prefix}{key}={'null' if new.get(key) is None else new[key]}")
+    return found
+
+
+def swap(file: Path, away: Path, back: Path) -> None:
+    """Put `file` to `away`, and `back`, if there is one, in its place."""
+    if file.is_file():
+        write_text(file.read_text(), away)
+        file.unlink()
+    if back.is_file():
+        write_text(back.read_text(), file)
 
 
 def key_and_value(text: str) -> tuple[str, object]:
@@ -96,7 +143,7 @@ def key_and_value(text: str) -> tuple[str, object]:
     """
     key, equals, value = text.partition("=")
     if not equals:
-        raise FiqaError(f"{text!r} is not of the form key=value", "for instance: method=faceqan")
+        raise FiqaError(f"{text!r} is not of the form key=value", "for instance: method=faceqan or faces.folder=corpora/lfw/images")
     return key, yaml.safe_load(value)
 
 

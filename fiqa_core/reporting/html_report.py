@@ -33,12 +33,12 @@ code { background: #f0f0f0 }
 
 
 def build_report() -> Path:
-    """Write results/summary.json and report/; returns the page to open."""
+    """Write results/<suite>/summary.json and report/<suite>; returns the page to open."""
     means, pauc = load_measured("evaluation/means"), load_measured("evaluation/pauc")
     write_text(json.dumps(summary(means, pauc), indent=2) + "\n", project.results() / "summary.json")
-    folder = project.root() / "report"
+    folder = project.report()
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    folder.mkdir(parents=True)
     names = executed_names()
     pages, figures = convert_notebooks(names, folder), copy_figures(names, folder)
     shutil.copy(project.root() / "params.yaml", folder / "params.yaml")

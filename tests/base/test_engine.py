@@ -156,7 +156,7 @@ def test_embeddings_go_on_and_are_memory_mapped(project, monkeypatch):
     assert (
         isinstance(vectors, np.memmap)
         and vectors.shape == (13, 32)
-        and not list(project.glob("build/partial/*"))
+        and not list(project.glob("build/demo/partial/*"))
     )
     calls, batch = [], recogniser_module.embed_batch
 
@@ -180,8 +180,8 @@ def test_known_pictures_are_not_embedded_again(project):
     copy = face_set(13, "copy")
     pixels = copy.pixels.copy()
     pixels[[2, 7]] = 255 - pixels[[2, 7]]
-    type(copy)("copy", pixels, copy.images, copy.pairs).save(project / "build" / "benchmarks" / "copy")
-    pd.DataFrame({"name": ["LFW", "copy"]}).to_csv(project / "results" / "prepare" / "faces.csv", index=False)
+    type(copy)("copy", pixels, copy.images, copy.pairs).save(project / "build" / "demo" / "benchmarks" / "copy")
+    pd.DataFrame({"name": ["LFW", "copy"]}).to_csv(project / "results" / "demo" / "prepare" / "faces.csv", index=False)
     table = embed.embed_benchmarks()
     first, second = (embed.load_embeddings("cosface", name) for name in ("LFW", "copy"))
     same = np.delete(np.arange(13), [2, 7])

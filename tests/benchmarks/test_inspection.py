@@ -62,15 +62,16 @@ def test_summary_with_and_without_landmarks():
 
 def test_failures_with_their_reasons(tmp_path, monkeypatch):
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
+    (tmp_path / "params.yaml").write_text("suite: test\n")
     with pytest.raises(FiqaError, match="faces.csv is missing"):
         inspection.prepared_names()
-    face_set("B", fte=[0, 1, 0, 0, 1, 0]).save(tmp_path / "build" / "benchmarks" / "B")
-    face_set("A").save(tmp_path / "build" / "benchmarks" / "A")
-    face_set("left over").save(tmp_path / "build" / "benchmarks" / "left over")
-    (tmp_path / "results" / "prepare").mkdir(parents=True)
-    (tmp_path / "results" / "prepare" / "faces.csv").write_text("name,images\nB,6\ntraining,6\nA,6\n")
+    face_set("B", fte=[0, 1, 0, 0, 1, 0]).save(tmp_path / "build" / "test" / "benchmarks" / "B")
+    face_set("A").save(tmp_path / "build" / "test" / "benchmarks" / "A")
+    face_set("left over").save(tmp_path / "build" / "test" / "benchmarks" / "left over")
+    (tmp_path / "results" / "test" / "prepare").mkdir(parents=True)
+    (tmp_path / "results" / "test" / "prepare" / "faces.csv").write_text("name,images\nB,6\ntraining,6\nA,6\n")
     assert inspection.prepared_names() == ["A", "B"]
-    (tmp_path / "results" / "prepare" / "failures.csv").write_text(
+    (tmp_path / "results" / "test" / "prepare" / "failures.csv").write_text(
         "benchmark,image_id,reason\nB,i4,no face found\n"
     )
     table = inspection.failures(["A", "B"])

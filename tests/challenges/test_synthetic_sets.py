@@ -112,7 +112,7 @@ def test_a_prepared_benchmark_is_a_set(folder, brightness):
     images = pd.DataFrame({"image_id": ids, "identity": ids, "template_id": ids, "media_id": ids,
                            "crossfit": 0, "fte": [0, 0, 1, 0, 0]})
     pixels = np.full((5, 112, 112, 3), 128, np.uint8)
-    FaceSet("LFW", pixels, images, empty_pairs()).save(folder / "build" / "benchmarks" / "LFW")
+    FaceSet("LFW", pixels, images, empty_pairs()).save(folder / "build" / "test" / "benchmarks" / "LFW")
     scores = synthetic_sets.score_sets(synthetic_sets.benchmark_sets(["LFW"]), ["cr_fiqa"])
     assert np.flatnonzero(scores["score"] == -np.inf).tolist() == [2] and len(scores) == 5
     drawn = synthetic_sets.benchmark_sets(["LFW"], count=3, seed=1)["LFW"]
@@ -137,5 +137,5 @@ def test_the_notebook_runs(folder, brightness, capsys):
                 namespace.update(methods=["cr_fiqa", "sharpness"], count=2)
     shown = capsys.readouterr().out
     assert "published: 6 of 8 assigned generated sets" in shown and "measured, CR-FIQA:" in shown
-    made = {path.name for path in (folder / "results" / "artefacts" / "50_synthetic_quality").iterdir()}
+    made = {path.name for path in (folder / "results" / "test" / "artefacts" / "50_synthetic_quality").iterdir()}
     assert {"table.csv", "published.csv", "50_synthetic_quality_measured.png"} <= made

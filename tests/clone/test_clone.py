@@ -40,16 +40,16 @@ def clone(tmp_path_factory):
 
 
 def table(clone, name):
-    return pd.read_csv(clone / "results" / name)
+    return pd.read_csv(clone / "results" / "ci" / name)
 
 
 def test_every_table_and_the_report_are_there(clone):
-    report = (clone / "report" / "index.html").read_text()
+    report = (clone / "report" / "ci" / "index.html").read_text()
     for notebook in sorted((clone / "notebooks").glob("*.ipynb")):
         if notebook.stem != "00_start_here":
             assert f'href="{notebook.stem}' in report, f"{notebook.stem} is not linked from the report"
     for stem in (path.stem for path in (clone / "notebooks").glob("[1-9]*.ipynb")):
-        assert list((clone / "results" / "artefacts" / stem).glob("*.csv")), stem
+        assert list((clone / "results" / "ci" / "artefacts" / stem).glob("*.csv")), stem
 
 
 def test_tables_hold_every_method_benchmark_and_recogniser(clone):
@@ -65,7 +65,7 @@ def test_tables_hold_every_method_benchmark_and_recogniser(clone):
 
 
 def test_scores_are_finite_and_one_per_image(clone):
-    scores = {path.stem: pd.read_csv(path) for path in (clone / "results" / "scores").glob("*.csv")}
+    scores = {path.stem: pd.read_csv(path) for path in (clone / "results" / "ci" / "scores").glob("*.csv")}
     images = scores["sharpness"][["benchmark", "image_id"]]
     for slug, table in scores.items():
         assert np.isfinite(table.score).all() and table[["benchmark", "image_id"]].equals(images), slug
@@ -107,8 +107,8 @@ def test_an_opened_notebook_and_new_prose_run_nothing_but_the_digest(clone):
 def test_forced_stages_give_identical_csv_files(clone):
     """Everything that draws random numbers runs again; only run times may differ."""
     def tables():
-        found = (path for path in (clone / "results").rglob("*.csv")
-                 if path.relative_to(clone).parts[1] not in ("runtime", "artefacts"))
+        found = (path for path in (clone / "results" / "ci").rglob("*.csv")
+                 if path.relative_to(clone).parts[2] not in ("runtime", "artefacts"))
         return {str(path.relative_to(clone)): path.read_bytes() for path in found}
 
     before = tables()
@@ -129,7 +129,7 @@ def test_one_parameter_runs_only_what_depends_on_it(clone):
 
 
 def test_lost_results_come_back_from_the_cache(clone):
-    shutil.rmtree(clone / "results" / "evaluation")
+    shutil.rmtree(clone / "results" / "ci" / "evaluation")
     output = run(clone, "dvc", "repro")
     assert "Running stage 'evaluate'" not in output
-    assert (clone / "results" / "evaluation" / "means.csv").is_file()
+    assert (clone / "results" / "ci" / "evaluation" / "means.csv").is_file()

@@ -36,7 +36,7 @@ def project(tmp_path, monkeypatch):
 
 
 def scored(folder) -> bytes:
-    return (folder / "results" / "scores" / "faceqan.csv").read_bytes()
+    return (folder / "results" / "demo" / "scores" / "faceqan.csv").read_bytes()
 
 
 def test_two_workers_write_what_one_process_writes(project, monkeypatch):
@@ -52,8 +52,8 @@ def test_two_workers_write_what_one_process_writes(project, monkeypatch):
 def test_scoring_killed_in_the_middle_goes_on_to_the_same_file(project):
     result = finished([sys.executable, "-c", KILLED], env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert result.returncode == -signal.SIGKILL, result.stderr
-    written = {path: path.stat().st_mtime_ns for path in project.glob("build/partial/*/part-*.npy")}
-    assert len(written) == 3 and not (project / "results" / "scores").exists()
+    written = {path: path.stat().st_mtime_ns for path in project.glob("build/demo/partial/*/part-*.npy")}
+    assert len(written) == 3 and not (project / "results" / "demo" / "scores").exists()
 
     seen = []
     with pytest.MonkeyPatch.context() as patch:

@@ -18,9 +18,9 @@ def test_rendered_sets_have_the_sizes_that_rendering_gives_them(root):
 
 def test_prepared_sets_are_counted_for_the_suite_that_prepared_them(root):
     suites.write_params("demo")
-    (root / "results" / "prepare").mkdir(parents=True)
+    (root / "results" / "demo" / "prepare").mkdir(parents=True)
     pd.DataFrame({"name": ["LFW"], "images": [7], "identities": [1], "templates": [7], "genuine": [3],
-                  "impostor": [4]}).to_csv(root / "results" / "prepare" / "faces.csv", index=False)
+                  "impostor": [4]}).to_csv(root / "results" / "demo" / "prepare" / "faces.csv", index=False)
     assert sizes("demo")["LFW"] == Faces("LFW", 7, 3, 4)
     assert sizes("ci")["LFW"].images != 7
 

@@ -99,9 +99,10 @@ def project_folder(request, tmp_path_factory):
         )
     )
     shutil.copytree(ROOT / "fiqa_core" / "inputs" / "published", folder / "data" / "published")
-    write_evaluation(folder / "results" / "evaluation", suite)
-    write_runtime(folder / "results", suite["methods"])
-    write_faces(folder, suite)
+    results = folder / "results" / request.param
+    write_evaluation(results / "evaluation", suite)
+    write_runtime(results, suite["methods"])
+    write_faces(folder / "build" / request.param, results, suite)
     return folder, request.param
 
 
@@ -145,7 +146,7 @@ def write_runtime(results: Path, own: list[str]) -> None:
           results / "runtime" / "methods.csv")
 
 
-def write_faces(folder: Path, suite: dict) -> None:
+def write_faces(build: Path, results: Path, suite: dict) -> None:
     parts = []
     for name in suite["benchmarks"]:
         ids = [f"{name}_{i}" for i in range(IMAGES)]
@@ -155,7 +156,7 @@ def write_faces(folder: Path, suite: dict) -> None:
         )
         pixels = RNG.integers(0, 255, (IMAGES, 112, 112, 3), dtype=np.uint8)
         faces = FaceSet(name, pixels, images, empty_pairs())
-        faces.save(folder / "build" / "benchmarks" / name)
+        faces.save(build / "benchmarks" / name)
         parts.append(
             frame(("benchmark", [name]), ("image_id", ids), ("method", suite["methods"]), score=(0, 1))
         )
@@ -163,7 +164,7 @@ def write_faces(folder: Path, suite: dict) -> None:
     scores.iloc[0, -1] = -np.inf  # one face whose features could not be extracted
     for slug, name in METHODS.items():
         if name in suite["methods"]:
-            write(scores[scores["method"] == name], folder / "results" / "scores" / f"{slug}.csv")
+            write(scores[scores["method"] == name], results / "scores" / f"{slug}.csv")
 
 
 def code_cells(notebook: Path) -> list[dict]:
@@ -186,7 +187,7 @@ def test_notebook_runs_and_writes_the_same_bytes_twice(notebook, project_folder,
     shown = capsys.readouterr().out
     assert f"suite `{suite}`" in shown
     assert ("never a value" in shown) == (suite == "demo")
-    made = folder / "results" / "artefacts" / notebook.stem
+    made = folder / "results" / suite / "artefacts" / notebook.stem
     files = {path.name: path.read_bytes() for path in made.iterdir()}
     assert any(name.endswith(".csv") for name in files)
     pictures = [name for name in files if name.endswith(".png")]

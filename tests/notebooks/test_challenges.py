@@ -69,15 +69,15 @@ def small_project(tmp_path_factory):
     suite = suite | small | {"evaluation": suite["evaluation"] | {"fmr": 0.05, "resamples": 20}}
     (folder / "params.yaml").write_text(yaml.safe_dump(suite))
     shutil.copytree(ROOT / "fiqa_core" / "inputs" / "published", folder / "data" / "published")
-    (folder / "build" / "recognisers").mkdir(parents=True)
-    save_recogniser(recogniser(), folder / "build" / "recognisers" / "cosface.pt")
+    (folder / "build" / "demo" / "recognisers").mkdir(parents=True)
+    save_recogniser(recogniser(), folder / "build" / "demo" / "recognisers" / "cosface.pt")
     sets = [face_set("LFW", 1, 0), face_set("YTF", 3, 1)]
     for faces in sets:
-        faces.save(folder / "build" / "benchmarks" / faces.name)
+        faces.save(folder / "build" / "demo" / "benchmarks" / faces.name)
     training = face_set("training", 1, 2)
-    FaceSet("training", training.pixels, training.images, empty_pairs()).save(folder / "build" / "training")
-    (folder / "results" / "prepare").mkdir(parents=True)
-    pd.DataFrame({"name": ["training", "LFW", "YTF"]}).to_csv(folder / "results" / "prepare" / "faces.csv")
+    FaceSet("training", training.pixels, training.images, empty_pairs()).save(folder / "build" / "demo" / "training")
+    (folder / "results" / "demo" / "prepare").mkdir(parents=True)
+    pd.DataFrame({"name": ["training", "LFW", "YTF"]}).to_csv(folder / "results" / "demo" / "prepare" / "faces.csv")
     write_scores(folder, sets)
     return folder
 
@@ -86,15 +86,15 @@ def write_scores(folder: Path, sets: list[FaceSet]) -> None:
     rng = np.random.default_rng(0)
     tables = []
     for faces in sets:
-        path = folder / "build" / "embeddings" / "cosface" / f"{faces.name}.npy"
+        path = folder / "build" / "demo" / "embeddings" / "cosface" / f"{faces.name}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         who = pd.factorize(faces.images["identity"])[0]
         person, noise = rng.normal(size=(who.max() + 1, 8))[who], rng.normal(size=(len(faces), 8))
         np.save(path, (person + 0.7 * noise).astype(np.float32))
         tables.append(pd.DataFrame({"benchmark": faces.name, "image_id": faces.images["image_id"],
                                     "method": "FaceQAN", "score": rng.random(len(faces))}))
-    (folder / "results" / "scores").mkdir()
-    pd.concat(tables).to_csv(folder / "results" / "scores" / "faceqan.csv", index=False)
+    (folder / "results" / "demo" / "scores").mkdir()
+    pd.concat(tables).to_csv(folder / "results" / "demo" / "scores" / "faceqan.csv", index=False)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def execute(notebook: Path, **changes) -> dict:
 def made_by(notebook: Path, project: Path) -> dict[str, bytes]:
     execute(notebook)
     return {path.name: path.read_bytes()
-            for path in (project / "results" / "artefacts" / notebook.stem).iterdir()}
+            for path in (project / "results" / "demo" / "artefacts" / notebook.stem).iterdir()}
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -132,7 +132,7 @@ def test_notebook_measures_and_writes(notebook, project):
 
 def test_thresholds_in_reach_out_of_reach_and_without_impostors(project):
     execute(NOTEBOOKS[3])
-    table = pd.read_csv(project / "results" / "artefacts" / NOTEBOOKS[3].stem / "table.csv")
+    table = pd.read_csv(project / "results" / "demo" / "artefacts" / NOTEBOOKS[3].stem / "table.csv")
     verdicts = table[table["rule"] == "value"].set_index("application")["verdict"]
     assert verdicts["vault"] == "out of reach" and verdicts["bank"] == "too few impostor pairs"
     assert verdicts["door"].startswith(("held", "missed"))
@@ -234,7 +234,7 @@ def test_a_suite_without_clips_says_so(project):
 
 def test_without_training_faces_there_is_no_occlusion_measure(project):
     assert list(components.face_space(12, 4)) == ["occlusion"]
-    table = project / "build" / "training" / "images.csv"
+    table = project / "build" / "demo" / "training" / "images.csv"
     table.rename(table.with_suffix(".away"))
     try:
         assert components.face_space(12, 4) == {}

@@ -67,7 +67,7 @@ def test_the_demo_has_every_method_of_the_papers_tables(folder):
     ("ediffiqa_s", "distilled", ["quality/ediffiqa_s/1.pt"]), ("sharpness", "on_pixels", [])])
 def test_where_a_method_stands_and_which_weights_it_has(folder, slug, section, weights):
     assert registry.methods()[slug].section == section and score.entry_of(slug) == project.settings(f"{section}.{slug}")
-    assert score.weights_of(slug, 1) == [folder / "build" / path for path in weights]
+    assert score.weights_of(slug, 1) == [folder / "build" / "demo" / path for path in weights]
 
 
 def test_a_checkpoint_serves_all_parts_and_unknown_methods_are_explained(folder):
@@ -114,7 +114,7 @@ def test_a_cross_fitted_model_that_is_done_leaves_nothing_behind(folder):
         assert model == 0 and allowed.all()
         partial.write_text("state"), stage_files.log_path(partial).write_text("epoch,loss\n1,0.5\n")
         assert stage_files.read_log(partial)["loss"].tolist() == [0.5]
-    assert not list((folder / "build" / "partial").iterdir())
+    assert not list((folder / "build" / "demo" / "partial").iterdir())
     assert list(prepare.crossfit(None, "w", "n")) == []
 
 
@@ -130,7 +130,7 @@ def test_override_changes_one_value(folder):
     assert project.settings("on_recogniser.faceqan.iterations") == 5
 
 
-@pytest.mark.parametrize("override, said", [("on_recogniser.faceqan", "section.key=value"), ("no.such=1", "no section")])
+@pytest.mark.parametrize("override, said", [("on_recogniser.faceqan", "key=value"), ("no.such=1", "no section")])
 def test_bad_override_is_explained(folder, override, said):
     with pytest.raises(FiqaError, match=said):
         suites.write_params("demo", [override])
@@ -189,7 +189,7 @@ def test_runner_executes_and_returns_the_copy(folder):
     write_notebook(folder / "notebooks" / "n.ipynb", "open('made.txt', 'w').write(str(x))")
     target = runner.run_notebook("n", {"x": 7})
     assert (folder / "notebooks" / "made.txt").read_text() == "7"
-    assert target == folder / "build" / "notebooks" / "n-7.ipynb" and target.is_file()
+    assert target == folder / "build" / "demo" / "notebooks" / "n-7.ipynb" and target.is_file()
 
 
 def test_kernels_keep_their_memory(folder, monkeypatch):
@@ -240,4 +240,4 @@ def test_draw_identities_takes_whole_people_with_many_images_first():
 def test_no_labels_where_none_are_wanted(folder):
     suites.write_params("demo", ["labels.images=0"])
     assert label_training_faces().empty
-    assert (folder / "build" / "labels").is_dir() and (folder / "results" / "labels" / "labels.csv").is_file()
+    assert (folder / "build" / "demo" / "labels").is_dir() and (folder / "results" / "demo" / "labels" / "labels.csv").is_file()

@@ -227,7 +227,7 @@ def test_missing_parts_are_named(folder, monkeypatch, capsys):
         (["--method", "faceqan"], "needs --recogniser"),
         (["--method", "faceqan", "--recogniser", "iresnet18", "--weights", "no.pt"], "no.pt is not there"),
         (["--method", "ediffiqa_l", "--recogniser", "net"], "--recogniser has no use"),
-        (["--method", "ediffiqa_l"], "build/quality/ediffiqa_l/0.pt is not there"),
+        (["--method", "ediffiqa_l"], "build/demo/quality/ediffiqa_l/0.pt is not there"),
     ):
         assert main([*start, *options]) == 2 and message in capsys.readouterr().err
     assert main(["score", str(folder / "none"), "--out", "s.csv", "--method", "faceqan"]) == 2

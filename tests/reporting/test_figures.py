@@ -172,8 +172,9 @@ def test_figure_draws_and_says_what_it_shows(name):
 
 def test_saved_figure_is_the_same_file_again_with_alt_text_beside(tmp_path, monkeypatch):
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
+    (tmp_path / "params.yaml").write_text("suite: test\n")
     shown = save_figure(FIGURES["edc"](), "11_test", "edc")
-    path = tmp_path / "results" / "artefacts" / "11_test" / "11_test_edc.png"
+    path = tmp_path / "results" / "test" / "artefacts" / "11_test" / "11_test_edc.png"
     first = path.read_bytes()
     save_figure(FIGURES["edc"](), "11_test", "edc")
     assert path.read_bytes() == first and first.startswith(b"\x89PNG")

@@ -20,6 +20,7 @@ CELLS = ["source", "recogniser", "method", "setting", "quantity", "discard_limit
 def folder(tmp_path, monkeypatch):
     """A project of its own that holds a copy of the published tables."""
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
+    (tmp_path / "params.yaml").write_text("suite: test\n")
     shutil.copytree(INPUTS, tmp_path / "data" / "published")
     return tmp_path
 

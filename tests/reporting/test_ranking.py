@@ -23,7 +23,7 @@ RESAMPLES = 40
 
 
 def write_params(folder, source):
-    suite = {"faces": {"source": source}, "on_recogniser": dict.fromkeys(SLUGS)}
+    suite = {"suite": "test", "faces": {"source": source}, "on_recogniser": dict.fromkeys(SLUGS)}
     (folder / "params.yaml").write_text(yaml.safe_dump(suite))
 
 
@@ -32,7 +32,7 @@ def folder(tmp_path, monkeypatch):
     """A project with the published tables; `source` of its faces is photographs."""
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
     shutil.copytree(INPUTS / "published", tmp_path / "data" / "published")
-    (tmp_path / "results" / "evaluation").mkdir(parents=True)
+    (tmp_path / "results" / "test" / "evaluation").mkdir(parents=True)
     write_params(tmp_path, "official")
     return tmp_path
 
@@ -49,8 +49,8 @@ def areas_and_replicates(seed=0):
 
 
 def write(folder, areas, replicates):
-    areas.to_csv(folder / "results" / "evaluation" / "pauc.csv", index=False)
-    np.save(folder / "results" / "evaluation" / "replicates.npy", replicates)
+    areas.to_csv(folder / "results" / "test" / "evaluation" / "pauc.csv", index=False)
+    np.save(folder / "results" / "test" / "evaluation" / "replicates.npy", replicates)
 
 
 def printed_values(recogniser, benchmark):
@@ -143,13 +143,13 @@ def test_doubtful_and_copied_rows_are_no_printed_order(folder):
 
 def test_stored_replicates_are_checked(folder):
     areas, replicates = areas_and_replicates()
-    areas.to_csv(folder / "results" / "evaluation" / "pauc.csv", index=False)
+    areas.to_csv(folder / "results" / "test" / "evaluation" / "pauc.csv", index=False)
     with pytest.raises(FiqaError, match="replicates.npy is missing"):
         load_replicates()
     write(folder, areas, replicates[:-1])
     with pytest.raises(FiqaError, match=rf"\({len(areas) - 1}, 40\), pauc.csv has {len(areas)} rows"):
         load_replicates()
-    np.save(folder / "results" / "evaluation" / "replicates.npy", np.array([{}]), allow_pickle=True)
+    np.save(folder / "results" / "test" / "evaluation" / "replicates.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(FiqaError, match="is no array"):
         load_replicates()
     write(folder, areas, replicates)
@@ -194,11 +194,11 @@ def write_rates(folder, fnmr=0.01):
     keys = {"benchmark": "LFW", "recogniser": ["ArcFace", "MobileFaceNet"], "method": "oracle",
             "preset": "paper"}
     pd.DataFrame(keys | {"discard_limit": 0.3, "errors": 30, "genuine": 3000}).to_csv(
-        folder / "results" / "evaluation" / "pauc.csv", index=False
+        folder / "results" / "test" / "evaluation" / "pauc.csv", index=False
     )
     curves = pd.DataFrame(keys | {"discard": 0.0, "fnmr": fnmr, "low": 0.007, "high": 0.014})
     later = curves.assign(discard=0.05, fnmr=0.001)
-    pd.concat([curves, later]).to_csv(folder / "results" / "evaluation" / "edc.csv", index=False)
+    pd.concat([curves, later]).to_csv(folder / "results" / "test" / "evaluation" / "edc.csv", index=False)
 
 
 def test_fnmr_without_discard_stands_beside_the_papers(folder):
@@ -226,7 +226,7 @@ def test_rendered_rates_are_never_subtracted(folder):
 
 def test_shapes_of_curves_start_at_one_on_both_sides(folder):
     write_rates(folder)
-    path = folder / "results" / "evaluation" / "edc.csv"
+    path = folder / "results" / "test" / "evaluation" / "edc.csv"
     pd.read_csv(path).assign(method="eDifFIQA(L)").to_csv(path, index=False)
     shapes = recogniser_check.curve_shapes()
     assert set(shapes["recogniser"]) == {"ArcFace"} and set(shapes["benchmark"]) == {"LFW"}

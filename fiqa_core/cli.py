@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.project import suite_names
-from fiqa_core.weights import listing, presence
+from fiqa_core.weights import overview, presence
 from fiqa_core.weights.catalogue import COMMAND, find_model, models
 from fiqa_core.weights.place import weights_folder
 
@@ -140,7 +140,7 @@ def weights_arguments(parser: ArgumentParser) -> None:
 
 def show(args: Namespace) -> None:
     """The table of all models, or everything about the given ones."""
-    print("\n\n".join(listing.details(find_model(slug)) for slug in args.slugs) or listing.table())
+    print("\n\n".join(overview.details(find_model(slug)) for slug in args.slugs) or overview.table())
 
 
 def fetch(args: Namespace) -> None:
@@ -148,7 +148,7 @@ def fetch(args: Namespace) -> None:
     from fiqa_core.weights.fetch import fetch as fetch_model
     for model in [find_model(slug) for slug in args.slugs]:
         place = fetch_model(model, args.accept_licence)
-        print(f"{model.slug} is at {place}\n  use it: {listing.usage(model)}")
+        print(f"{model.slug} is at {place}\n  use it: {overview.usage(model)}")
 
 
 def check(args: Namespace) -> int:
@@ -163,7 +163,7 @@ def check(args: Namespace) -> int:
         start = time.monotonic()
         try:
             found = presence.check(model, load_published)
-            print(f"good   {model.slug}: {found}, {listing.loads(model)} in {time.monotonic() - start:.1f} s")
+            print(f"good   {model.slug}: {found}, {overview.loads(model)} in {time.monotonic() - start:.1f} s")
         except FiqaError as error:
             faults += 1
             print(f"FAULT  {error}")
@@ -175,8 +175,8 @@ def add(args: Namespace) -> None:
     from fiqa_core.loading import load_published
     model = find_model(args.slug)
     place = presence.add(model, args.file, load_published, args.link, args.replace)
-    print(f"{model.slug}: {args.file} {listing.loads(model)}; it is at {place}\n"
-          f"  use it: {listing.usage(model)}")
+    print(f"{model.slug}: {args.file} {overview.loads(model)}; it is at {place}\n"
+          f"  use it: {overview.usage(model)}")
 
 
 def convert(args: Namespace) -> None:

@@ -47,10 +47,15 @@ def replacing(path: Path, mark: str = "", remedy: str = ROOM) -> Iterator[Path]:
         with writing(path, remedy):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield part
-            os.replace(part, path)
+            settle(part, path)
     finally:
         if part.is_file() or part.is_symlink():
             part.unlink()
+
+
+def settle(part: Path, path: Path) -> None:
+    """The finished file or folder `part` takes the place of `path` in one step."""
+    os.replace(part, path)
 
 
 def write_text(text: str, path: Path) -> None:

@@ -3,7 +3,6 @@
 LFW's own host no longer answers; scikit-learn keeps copies on figshare, and these are its addresses and
 digests (sklearn/datasets/_lfw.py).
 """
-import os
 import shutil
 import tarfile
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.files import sha256, writing
+from fiqa_core.base.files import settle, sha256, writing
 from fiqa_core.benchmarks.loaders.lfw import FACTS, OFFICIAL
 from fiqa_core.weights.fetch import ask, download
 from fiqa_core.weights.presence import ROOM
@@ -123,7 +122,7 @@ def unpack(archive: Path, folder: Path, name: str) -> None:
             content.extractall(partial, filter="data")
         if not (partial / name).is_dir():
             raise FiqaError(f"{archive} holds no folder {name}", "delete it and fetch it again")
-        os.replace(partial / name, folder / name)
+        settle(partial / name, folder / name)
     except (tarfile.TarError, EOFError) as error:
         raise FiqaError(f"{archive} cannot be unpacked: {error}", "delete it and fetch it again") from None
     finally:

@@ -1,5 +1,4 @@
 """Stages `score_*`: quality scores of the benchmark images by one method."""
-import hashlib
 from functools import partial as bound
 from pathlib import Path
 
@@ -11,13 +10,14 @@ from fiqa_core.base.device import default_device
 from fiqa_core.base.engine import Job, run_shards
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.files import digest
 from fiqa_core.base.images import to_batch
 from fiqa_core.base.project import settings
 from fiqa_core.loading import load_method
 from fiqa_core.pipeline.diffuse import diffusion_path
 from fiqa_core.pipeline.prepare import load_benchmarks, load_prepared, subset_mask
 from fiqa_core.pipeline.recognise import pipeline_recogniser, recogniser_path
-from fiqa_core.pipeline.stage_files import forget, partial_path
+from fiqa_core.pipeline.stage_files import forget, partial_path, write_rows
 from fiqa_core.registry import methods, methods_of
 from fiqa_core.reporting.names import order_methods
 
@@ -32,9 +32,7 @@ def score_benchmarks(slug: str) -> pd.DataFrame:
     """
     tables = [score_benchmark(slug, faces) for faces in load_benchmarks().values()]
     table = pd.concat(tables, ignore_index=True)
-    path = project.results() / "scores" / f"{slug}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+    write_rows(table, project.results() / "scores" / f"{slug}.csv")
     return table
 
 
@@ -110,8 +108,7 @@ def digest_of(path: Path) -> str:
     """What a file of weights holds, in short. Raises FiqaError if it is missing."""
     if not path.is_file():
         raise FiqaError(f"{path} is missing", "run the stage that makes it: dvc repro")
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()[:16]
+    return digest(path)
 
 
 def quality_path(slug: str, model: int) -> Path:

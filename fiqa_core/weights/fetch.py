@@ -1,6 +1,5 @@
 """Fetching a checkpoint: licence first, then a download that resumes; only the right digest completes it."""
 import math
-import os
 import re
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Protocol
 import requests
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.files import sha256, writing
+from fiqa_core.base.files import settle, sha256, writing
 from fiqa_core.base.progress import progress
 from fiqa_core.weights.catalogue import Model
 from fiqa_core.weights.place import weights_folder
@@ -85,7 +84,7 @@ def download(model: Published, target: Path) -> None:
     _receive(model, partial, have)
     found, size = sha256(partial), partial.stat().st_size
     if found == model.sha256:
-        os.replace(partial, target)
+        settle(partial, target)
         return
     partial.unlink()
     if have:                                # the earlier part may have been of another file

@@ -19,11 +19,10 @@ POOLED = 32_768             # images pooled at once: bounds memory, never change
 
 
 def pool(embeddings: np.ndarray, template: np.ndarray, media: np.ndarray,
-         quality: np.ndarray | None = None, keep_norm: bool = False,
-         keep: np.ndarray | None = None) -> np.ndarray:
+         quality: np.ndarray | None = None, keep: np.ndarray | None = None) -> np.ndarray:
     """Unit template vectors (T, D) float32: mean within each medium, sum over media, L2-normalised.
 
-    embeddings  (N, D) face vectors, memory-mapped or not; reduced to unit length first unless `keep_norm`
+    embeddings  (N, D) face vectors, memory-mapped or not; reduced to unit length first
     keep        (N,) bool, the images that count (None: all); every template needs one
     quality     (N,) optional: weighted means instead, weights max(quality, 0) within a medium and each
                 medium weighted by its mean weight. Fusion answers another question than discarding:
@@ -42,7 +41,7 @@ def pool(embeddings: np.ndarray, template: np.ndarray, media: np.ndarray,
     for begin, end in blocks(first, POOLED):
         block = order[first[begin]:first[end]]
         vectors = np.asarray(embeddings[rows[block]], dtype=np.float32)
-        pooled[begin:end] = pool_block(vectors if keep_norm else unit(vectors), medium[block], owner,
+        pooled[begin:end] = pool_block(unit(vectors), medium[block], owner,
                                        None if weight is None else weight[block])
     return pooled
 
@@ -181,7 +180,7 @@ class BenchmarkPairs:
         """Number of identities that take part in a comparison."""
         return int(max(self.identity_a.max(), self.identity_b.max())) + 1
 
-    def similarity(self, embeddings: np.ndarray, keep_norm: bool = False, keep: np.ndarray | None = None,
+    def similarity(self, embeddings: np.ndarray, keep: np.ndarray | None = None,
                    weight: np.ndarray | None = None) -> np.ndarray:
         """Cosine (P,) float64 in [-1, 1] of the templates pooled from `embeddings` (N, D), rows as `images`.
 
@@ -192,8 +191,8 @@ class BenchmarkPairs:
             raise FiqaError(f"{self.name}: {len(embeddings)} embeddings for {len(self.images)} images",
                             "embed every image of the face set, in the order of its images table")
         usable = usable_images(self.failed, self.template)
-        vectors = pool(embeddings, self.template, self.media, weight, keep_norm,
-                       usable if keep is None else usable & keep)
+        keep = usable if keep is None else usable & keep
+        vectors = pool(embeddings, self.template, self.media, weight, keep)
         similarity = pair_similarity(vectors, self.a, self.b).astype(np.float64)
         np.clip(similarity, -1, 1, out=similarity)
         lost = group_reduce(np.minimum, self.failed, self.template)

@@ -126,7 +126,7 @@ class Measure:
                 for preset in self.chosen.presets}
 
     def _compared(self, rank: np.ndarray) -> dict[str, Comparisons]:
-        """The recognisers' comparisons, with similarity -1 where an image failed to extract for this method."""
+        """The recognisers' comparisons, with similarity -1 where an image failed to extract for the method."""
         failures = np.flatnonzero(rank == FAILED)
         if all((values.similarity[failures] == -1).all() for values in self.compared.values()):
             return self.compared

@@ -40,7 +40,7 @@ def pair_ranks(rank: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def counted(rank: np.ndarray, size: int, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Number of the pairs `rank` (P,), and of `errors` (P,) among them, at each rank 0, 1, ..., size - 1."""
-    total = np.zeros(2 * size + 2, dtype=np.int64)                       # right and wrong, unscored ones first
+    total = np.zeros(2 * size + 2, dtype=np.int64)                     # right and wrong, unscored ones first
     for first in range(0, len(rank), CHUNK):
         part = slice(first, first + CHUNK)
         total += np.bincount(2 * rank[part] + 2 + errors[part], minlength=len(total))

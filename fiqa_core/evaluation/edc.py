@@ -135,7 +135,7 @@ def edc(similarity: np.ndarray, genuine: np.ndarray, pair_quality: np.ndarray,
 
     similarity    (P,) float, higher is more alike; cosines for `paper` and `nearest` (clipped to [-1, 1])
     genuine       (P,) bool or 0/1, 1 for pairs of one identity
-    pair_quality  (P,) float, higher is better; the minimum of the two images' (see templates.pair_quality).
+    pair_quality  (P,) float, higher is better; the minimum of the images' (see `comparisons.pair_quality`).
                   -inf marks failure to extract: the pair leaves first and its similarity counts as -1.
                   Under `iso` the values of impostor pairs are not used and may be NaN.
     fmr           target false match rate

@@ -197,42 +197,37 @@ def edc_table(cells: list[Cell]) -> pd.DataFrame:
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
+def areas(cells: list[Cell], chosen: Settings):
+    """Yield preset, limit and method -> {(benchmark, recogniser): (pAUC, replicates)}, where defined."""
+    for preset in chosen.presets:
+        for limit in chosen.discard_limits:
+            found = {}
+            for cell in (cell for cell in cells if cell.preset == preset):
+                own = found.setdefault(cell.method, {})
+                own |= {(cell.benchmark, name): (cell.result.pauc[name, limit],
+                                                 cell.result.replicates.get((name, limit)))
+                        for name in cell.result.curves if not np.isnan(cell.result.pauc[name, limit])}
+            yield preset, limit, found
+
+
 def means_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
     """Mean pAUC over benchmarks, per recogniser and over all; resamples of benchmarks are independent.
 
     A benchmark without errors (pAUC undefined) is left out; column `benchmarks` counts those averaged.
     """
-    recognisers = list(dict.fromkeys(name for cell in cells for name in cell.result.curves))
+    recognisers = dict.fromkeys(name for cell in cells for name in cell.result.curves)
     rows = []
-    for preset in chosen.presets:
-        for limit in chosen.discard_limits:
-            values, replicates = stack(cells, preset, limit)
-            for recogniser in ["all", *recognisers]:
-                for method in values:
-                    keys = [key for key in values[method] if recogniser in ("all", key[1])]
-                    if keys:
-                        spread = percentile_interval(mean_replicates([replicates[method][k] for k in keys]))
-                        rows.append((recogniser, method, preset, limit,
-                                     np.mean([values[method][k] for k in keys]), *spread,
-                                     len({name for name, _ in keys})))
+    for preset, limit, found in areas(cells, chosen):
+        for recogniser in ["all", *recognisers]:
+            for method, cell in found.items():
+                own = {key: area for key, area in cell.items() if recogniser in ("all", key[1])}
+                if own:
+                    values, replicates = zip(*own.values())
+                    rows.append((recogniser, method, preset, limit, np.mean(values),
+                                 *percentile_interval(mean_replicates(replicates)),
+                                 len({name for name, _ in own})))
     return pd.DataFrame(rows, columns=["recogniser", "method", "preset", "discard_limit", "pauc", "low",
                                        "high", "benchmarks"])
-
-
-def stack(cells: list[Cell], preset: str, limit: float) -> tuple[dict, dict]:
-    """method -> {(benchmark, recogniser): defined pAUC} and the same of replicates."""
-    values, replicates = {}, {}
-    for cell in cells:
-        if cell.preset != preset:
-            continue
-        for recogniser in cell.result.curves:
-            key, place = (recogniser, limit), (cell.benchmark, recogniser)
-            values.setdefault(cell.method, {})
-            replicates.setdefault(cell.method, {})
-            if not np.isnan(cell.result.pauc[key]):
-                values[cell.method][place] = cell.result.pauc[key]
-                replicates[cell.method][place] = cell.result.replicates.get(key)
-    return values, replicates
 
 
 def differences_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
@@ -242,16 +237,15 @@ def differences_table(cells: list[Cell], chosen: Settings) -> pd.DataFrame:
     References are left out: the oracle's bound and chance stand in `means`.
     """
     rows = []
-    for preset in chosen.presets:
-        for limit in chosen.discard_limits:
-            values, replicates = stack([c for c in cells if c.method not in (ORACLE, RANDOM)], preset, limit)
-            for a, b in combinations(values, 2):
-                keys = [key for key in values[a] if key in values[b]]
-                if keys:
-                    first, second = (mean_replicates([replicates[m][k] for k in keys]) for m in (a, b))
-                    spread = percentile_interval(None if first is None or second is None else first - second)
-                    rows.append((a, b, preset, limit, np.mean([values[a][k] - values[b][k] for k in keys]),
-                                 *spread, len({name for name, _ in keys})))
+    for preset, limit, found in areas([c for c in cells if c.method not in REFERENCES], chosen):
+        for a, b in combinations(found, 2):
+            keys = [key for key in found[a] if key in found[b]]
+            if keys:
+                values, replicates = zip(*(zip(*(found[method][key] for key in keys)) for method in (a, b)))
+                first, second = map(mean_replicates, replicates)
+                spread = percentile_interval(None if first is None or second is None else first - second)
+                rows.append((a, b, preset, limit, np.mean(np.subtract(*values)), *spread,
+                             len({name for name, _ in keys})))
     return pd.DataFrame(rows, columns=["method_a", "method_b", "preset", "discard_limit", "difference",
                                        "low", "high", "benchmarks"])
 

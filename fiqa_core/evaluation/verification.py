@@ -158,15 +158,10 @@ def fold_accuracy(mated: list[np.ndarray], impostor: list[np.ndarray], held: int
     return float(np.mean(rates))
 
 
-def best_threshold(similarity: np.ndarray, genuine: np.ndarray) -> float:
-    """Threshold of highest balanced accuracy, midway between two neighbours, the lowest of equals."""
-    similarity, genuine = separated(similarity, genuine)
-    return threshold_of_sorted([np.sort(similarity[genuine])], [np.sort(similarity[~genuine])])
-
-
 def threshold_of_sorted(mated: list[np.ndarray], impostor: list[np.ndarray]) -> float:
-    """`best_threshold` of ascending arrays (one per fold, say). Raises FiqaError if a class is empty.
+    """Threshold of highest balanced accuracy, midway between two neighbours, the lowest of equals.
 
+    mated, impostor  ascending arrays (one per fold, say). Raises `Undefined` if a class is empty.
     Only genuine similarities can be best: raising the threshold from one of them to the next rejects
     impostors at no cost.
     """

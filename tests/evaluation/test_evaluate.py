@@ -202,7 +202,7 @@ SAME = np.repeat(np.random.default_rng(0).standard_normal((IDENTITIES, 24)), EAC
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("change, embeddings, score, note", [
     (without(0), {}, 0, "0 impostor"), (without(1), {}, 0, "there is no genuine pair"),
-    (lambda faces: replace(faces, pairs=faces.pairs[faces.pairs["genuine"].diff() != 0]), {}, 0, "1 impostor"),
+    (lambda faces: replace(faces, pairs=faces.pairs.groupby("genuine").head(1)), {}, 0, "1 impostor"),
     (lambda faces: faces, {("ArcFace", "LFW"): SAME}, 0, "no genuine pair is rejected"),
     (lambda faces: faces, {}, 1, "all qualities are equal"),
     (lambda faces: faces, {}, 2, "% have one quality")],

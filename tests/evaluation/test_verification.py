@@ -3,8 +3,12 @@ import numpy as np
 import pytest
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.evaluation.verification import (accuracy, best_threshold, consecutive_folds, dprime,
-                                               equal_error_rate, error_rates, verification)
+from fiqa_core.evaluation.verification import (accuracy, consecutive_folds, dprime, equal_error_rate,
+                                               error_rates, threshold_of_sorted, verification)
+
+
+def best_threshold(similarity, genuine):
+    return threshold_of_sorted([np.sort(similarity[genuine])], [np.sort(similarity[~genuine])])
 
 
 def test_rates_by_hand():

@@ -3,7 +3,7 @@
 One thread, processor time, median of 5 runs; the results are checked to be equal. Compared are
 - plain: the published algorithm step by step: at each of 100 discard fractions a mask of the comparisons that
   are kept (Grother & Tabassi 2007; the scripts of MagFace and CR-FIQA do so at 20);
-- core: the same curve at all its points in bare numpy: sort by the lower quality of each pair, cumulate errors;
+- core: the same curve at all its points in bare numpy: sort by each pair's lower quality, cumulate errors;
 - ours: images ranked once, errors counted per rank (`evaluation.discard`), at all its points;
 - second: ours for one more recogniser, whose pairs have their ranks already.
 """
@@ -75,7 +75,8 @@ def compare(pairs: int, images: int, runs: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, nargs="+", default=[1_000_000, 15_658_489])
     parser.add_argument("--images", type=int, default=23_124, help="or templates: IJB-C's number")
     parser.add_argument("--runs", type=int, default=5)

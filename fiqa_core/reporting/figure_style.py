@@ -98,12 +98,15 @@ def lines(axis, table: pd.DataFrame, x: str, y: str, by: str = "method", looks: 
     front, behind = table[table[by].isin(names)], table[~table[by].isin(names)]
     common = {"x": x, "y": y, "estimator": None, "errorbar": None, "sort": False, "legend": False, "ax": axis,
               "drawstyle": "steps-post" if steps else "default"}
-    if len(behind):
+    if table[y].isna().all():
+        axis.text(0.5, 0.5, "nothing to measure", transform=axis.transAxes, ha="center", color=MUTED)
+    if behind[y].notna().any():                         # seaborn fails on gaps alone
         seaborn.lineplot(behind, units=by, **common, **BACKGROUND)
-    seaborn.lineplot(front, hue=by, style=by, hue_order=names, style_order=names, linewidth=1.6,
-                     markeredgecolor="auto", palette={name: looks[name].colour for name in names},
-                     markersize=5, zorder=3, dashes={name: looks[name].dash for name in names},
-                     markers={name: looks[name].marker for name in names} if markers else False, **common)
+    if front[y].notna().any():
+        seaborn.lineplot(front, hue=by, style=by, hue_order=names, style_order=names, linewidth=1.6,
+                         markeredgecolor="auto", palette={name: looks[name].colour for name in names},
+                         markersize=5, zorder=3, dashes={name: looks[name].dash for name in names},
+                         markers={name: looks[name].marker for name in names} if markers else False, **common)
     for name in (name for name in names if name in bands and name not in REFERENCES):
         line = front[front[by] == name]
         axis.fill_between(line[x], line["low"], line["high"], step="post" if steps else None, zorder=2,
@@ -199,6 +202,7 @@ def label_ends(axes, ends: list[tuple[str, float, float, str]], size: float = 8.
     ends  (text, x, y, colour) in data coordinates; call after limits and scale are set and the figure is laid
           out (`Figure.draw_without_rendering`), which the labels' spacing is measured in
     """
+    ends = [end for end in ends if np.isfinite(end[1:3]).all()]
     if not ends:
         return
     to_axes = axes.transData + axes.transAxes.inverted()

@@ -224,6 +224,15 @@ def test_families_name_every_method_once():
     assert len(named) == len(set(named)) == len(LOOKS)
 
 
+def test_a_benchmark_that_could_not_be_measured_is_a_panel_that_says_so():
+    table = edc_table()
+    gap = table["benchmark"] == "LFW"
+    figure = figure_curves.edc_panels(table.assign(fnmr=table["fnmr"].mask(gap), low=np.nan, high=np.nan))
+    figure.draw_without_rendering()
+    said = [any(text.get_text() == "nothing to measure" for text in axis.texts) for axis in figure.axes]
+    assert said[:2] == [True, False]
+
+
 def test_edc_is_drawn_as_steps_of_the_given_values():
     figure = figure_curves.edc_panels(edc_table(("LFW",), ("FaceQAN",)), limit=0.2)
     (line,) = figure.axes[0].get_lines()

@@ -76,27 +76,39 @@ def misshape(points: np.ndarray, shape: tuple) -> str:
     template. Of 8,961 faces of LFW and others none was further from it than 13.3 pixels, root mean square in
     the 112 crop; with left and right exchanged none is nearer than 19.
     """
-    centred = points - points.mean(axis=0)
     if np.ptp(points, axis=0).max() < 2:
         return "landmarks lie all in one place (or are fractions, not pixels)"
-    longer, shorter = np.linalg.svd(centred, compute_uv=False)
+    longer, shorter = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     if shorter < 0.05 * longer:
         return "landmarks lie on one line"
     size = np.array(shape[1::-1])
     outside = np.maximum(-points, points - size).max(axis=1)
     if (outside > 0).sum() > 2 or outside.max() > longer:
         return "landmarks lie outside the picture"
-    if misfit(points) > MISFIT:
-        exchanged = misfit(points[[1, 0, 2, 4, 3]]) < MISFIT
+    if misfit(in_crop(points)) > MISFIT:
+        exchanged = misfit(in_crop(points[[1, 0, 2, 4, 3]])) < MISFIT
         return "landmarks have left and right exchanged" if exchanged else "landmarks do not resemble a face"
     return ""
 
 
-def misfit(points: np.ndarray) -> float:
-    """Root mean square distance of five landmarks (5, 2) from the template, in pixels of the aligned crop."""
-    matrix = similarity_transform(points, ARCFACE_TEMPLATE)
-    placed = points @ matrix[:, :2].T + matrix[:, 2]
-    return float(np.sqrt(((placed - ARCFACE_TEMPLATE) ** 2).sum(axis=1).mean()))
+def in_crop(points: np.ndarray) -> np.ndarray:
+    """Landmarks (..., 5, 2) of photographs as they lie in the aligned 112 x 112 crops; NaN stays.
+
+    The least-squares similarity of `similarity_transform` for all faces at once: with points as complex
+    numbers about their means, rotation and scale are the one factor sum(conj(z) w) / sum(|z|^2).
+    """
+    points = np.asarray(points, float)
+    z, w = points[..., 0] + 1j * points[..., 1], template() @ (1, 1j)
+    centred = z - z.mean(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        factor = (centred.conj() @ (w - w.mean())) / (np.abs(centred) ** 2).sum(axis=-1)
+        placed = factor[..., None] * centred + w.mean()
+    return np.stack([placed.real, placed.imag], axis=-1)
+
+
+def misfit(points: np.ndarray) -> np.ndarray:
+    """Root mean square distance of landmarks in crops (..., 5, 2) from the template, in pixels."""
+    return np.sqrt(((points - template()) ** 2).sum(axis=-1).mean(axis=-1))
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import pandas as pd
 from fiqa_core.base import project
 from fiqa_core.base.faces import POINT_COLUMNS, FaceSet
 from fiqa_core.base.files import read_table
-from fiqa_core.benchmarks.alignment import choose_face, template
+from fiqa_core.benchmarks.alignment import choose_face, in_crop, misfit
 
 MARGIN, GREY = 56, 127  # a detector wants surroundings: grey pixels about a crop
 NOTHING = "reason not recorded"
@@ -29,29 +29,9 @@ def landmarks_used(images: pd.DataFrame) -> np.ndarray:
     return images[list(POINT_COLUMNS)].to_numpy(float).reshape(-1, 5, 2)
 
 
-def in_crop(points: np.ndarray) -> np.ndarray:
-    """Landmarks (N, 5, 2) of photographs as they lie in the aligned 112 x 112 crops; NaN stays.
-
-    The least-squares similarity of `similarity_transform` for all faces at once: with points as complex
-    numbers about their means, rotation and scale are the one factor sum(conj(z) w) / sum(|z|^2).
-    """
-    points = np.asarray(points, float)
-    z, w = points[..., 0] + 1j * points[..., 1], template() @ (1, 1j)
-    centred = z - z.mean(axis=-1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        factor = (centred.conj() @ (w - w.mean())) / (np.abs(centred) ** 2).sum(axis=-1)
-        placed = factor[..., None] * centred + w.mean()
-    return np.stack([placed.real, placed.imag], axis=-1)
-
-
 def eye_distance(points: np.ndarray) -> np.ndarray:
     """(N,) distance of the eyes in pixels of the photograph, from landmarks (N, 5, 2)."""
     return np.linalg.norm(points[:, 1] - points[:, 0], axis=1)
-
-
-def misfit(points: np.ndarray) -> np.ndarray:
-    """(N,) root mean square distance of landmarks in crops (N, 5, 2) from the template, in pixels."""
-    return np.sqrt(((points - template()) ** 2).sum(axis=-1).mean(axis=-1))
 
 
 def measures(name: str, images: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.engine import Job, run_shards
 from fiqa_core.base.faces import FaceSet
-from fiqa_core.base.files import digest, replacing, write_csv
+from fiqa_core.base.files import digest, read_table, replacing, write_csv
 from fiqa_core.base.project import settings
 from fiqa_core.evaluation.comparisons import face_set_similarity
 from fiqa_core.evaluation.evaluate import verification_table
@@ -65,7 +65,7 @@ def compared_recognisers() -> dict[str, str]:
 def training_log(slug: str) -> pd.DataFrame | None:
     """The training curve of a recogniser; None where it was loaded, not trained."""
     path = project.results() / "recognisers" / slug / "training.csv"
-    return pd.read_csv(path) if path.is_file() else None
+    return read_table(path) if path.is_file() else None
 
 
 def embed_face_set(slug: str, recogniser: Recogniser, faces: FaceSet, known: dict | None = None,

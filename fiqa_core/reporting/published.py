@@ -5,12 +5,13 @@ papers' own: the mean of FNMR(u)/FNMR(0) on a 5 % grid of discard fractions u, a
 another rule have another name, so that nothing joins them by accident. Values that were read from somebody
 else's copy of a paper stand apart, in the folder `second_hand`.
 """
-import numpy as np
 import pandas as pd
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import read_csv, read_table, refuse
 
+AGAIN = "correct it, or fetch the inputs again: dvc repro data.dvc"
 COLUMNS = ("source", "recogniser", "method", "benchmark", "setting", "quantity", "discard_limit", "value",
            "unit", "mark")
 QUANTITIES = ("pAUC", "pAUC by another rule", "AUC by another rule", "raw area", "FNMR", "FNMR(0)",
@@ -46,16 +47,10 @@ def load_published(name: str) -> pd.DataFrame:
         known = ", ".join(published_names()) or "none"
         raise FiqaError(f"there is no published table {path} (known: {known})",
                         "use one of the known names, or fetch the inputs: dvc repro data.dvc")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise FiqaError(f"{path} is not a table: {error}",
-                        "fetch the inputs again: dvc repro data.dvc") from error
+    table = read_csv(path, {"discard_limit": float, "value": float}, AGAIN)
     if tuple(table.columns) != COLUMNS:
         raise FiqaError(f"{path} has the columns {', '.join(table.columns)}",
                         f"it must have exactly {', '.join(COLUMNS)}")
-    for column in ("discard_limit", "value"):
-        table[column] = numbers(table[column], path, column)
     check(table, path)
     return table
 
@@ -72,8 +67,7 @@ def published_scores(method: str, benchmark: str) -> pd.Series | None:
     path = project.data() / "published" / f"scores_{method}_{benchmark}.csv.gz".lower()
     if not path.is_file():
         return None
-    table = pd.read_csv(path, dtype={"image": str})
-    return table.set_index("image")["score"]
+    return read_table(path).set_index("image")["score"]
 
 
 def as_measured(table: pd.DataFrame) -> pd.DataFrame:
@@ -84,16 +78,6 @@ def as_measured(table: pd.DataFrame) -> pd.DataFrame:
 def reliable(table: pd.DataFrame) -> pd.DataFrame:
     """Rows that may stand beside a measurement: none of an unknown place, doubtful or second-hand."""
     return table[~table["mark"].isin(UNRELIABLE)].reset_index(drop=True)
-
-
-def numbers(text: pd.Series, path, column: str) -> pd.Series:
-    """`text` as float64, empty text as NaN. Raises FiqaError that names the first line it cannot read."""
-    values = pd.to_numeric(text, errors="coerce").astype("float64")
-    bad = np.flatnonzero(values.isna() & (text != ""))
-    if len(bad):
-        raise FiqaError(f"{path}, line {bad[0] + 2}: {column} is {text.iloc[bad[0]]!r}, not a number",
-                        "correct the value, or fetch the inputs again: dvc repro data.dvc")
-    return values
 
 
 def check(table: pd.DataFrame, path) -> None:
@@ -108,9 +92,7 @@ def check(table: pd.DataFrame, path) -> None:
         f"second-hand values belong into {SECOND_HAND}, no others": (table["mark"] == "second hand") != apart,
     }
     for what, rows in wrong.items():
-        if rows.any():
-            raise FiqaError(f"{path}, line {np.flatnonzero(rows)[0] + 2}: {what}",
-                            "correct the line, or fetch the inputs again: dvc repro data.dvc")
+        refuse(rows, path, what, AGAIN)
 
 
 def pick(table: pd.DataFrame, **wanted) -> pd.DataFrame:

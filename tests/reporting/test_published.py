@@ -138,7 +138,7 @@ def test_known_cells(folder):
         (lambda text: text.replace("image,", "image,maybe", 1), "unknown mark"),
         (lambda text: text + text.splitlines()[1] + "\n", "there already"),
         (lambda text: text.replace("method", "technique", 1), "has the columns"),
-        (lambda text: "", "not a table"),
+        (lambda text: "", "csv is empty"),
     ],
 )
 def test_bad_tables_are_refused_with_the_line(folder, change, said):

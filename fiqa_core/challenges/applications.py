@@ -13,7 +13,7 @@ from fiqa_core.challenges.operating_points import (CHECKED, Application, Operati
                                                    check, halves)
 from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs
 from fiqa_core.pipeline.embed import load_embeddings
-from fiqa_core.pipeline.prepare import load_benchmarks
+from fiqa_core.pipeline.outputs import load_benchmarks
 from fiqa_core.reporting.beside import load_scores
 
 KEYS = ["method", "application", "rule"]

@@ -8,8 +8,8 @@ from fiqa_core.base.device import default_device
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.project import settings
-from fiqa_core.pipeline.prepare import benchmark_names, load_benchmarks
-from fiqa_core.pipeline.recognise import compared_recognisers, pipeline_recogniser
+from fiqa_core.pipeline.outputs import (benchmark_names, compared_recognisers, load_benchmarks,
+                                        pipeline_recogniser)
 from fiqa_core.pipeline.score import pipeline_method, score_face_set
 from fiqa_core.recognisers.recogniser import embed
 from fiqa_core.reporting.beside import load_scores, suite_methods

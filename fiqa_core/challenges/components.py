@@ -18,7 +18,7 @@ from fiqa_core.evaluation.comparisons import benchmark_pairs
 from fiqa_core.evaluation.curves import Measure, Settings
 from fiqa_core.evaluation.ranks import harm
 from fiqa_core.pipeline.embed import load_embeddings
-from fiqa_core.pipeline.prepare import load_benchmarks, load_sets
+from fiqa_core.pipeline.outputs import load_benchmarks, load_sets
 from fiqa_core.pipeline.score import score_face_set
 from fiqa_core.reporting.beside import load_scores
 from fiqa_core.reporting.figure_faces import benchmark_faces, choose_benchmark, pictures, spread_of_quality

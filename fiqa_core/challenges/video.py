@@ -19,7 +19,7 @@ from fiqa_core.evaluation.bootstrap import ResampledPairs, percentile_interval
 from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs, media_groups
 from fiqa_core.evaluation.thresholds import threshold_at_fmr
 from fiqa_core.pipeline.embed import load_embeddings
-from fiqa_core.pipeline.prepare import load_benchmarks
+from fiqa_core.pipeline.outputs import load_benchmarks
 from fiqa_core.rendering.face_sets import load_protocol, rendered_benchmark
 from fiqa_core.reporting.beside import load_scores
 

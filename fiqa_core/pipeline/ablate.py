@@ -16,8 +16,7 @@ from fiqa_core.base.project import settings
 from fiqa_core.evaluation.evaluate import evaluate
 from fiqa_core.kernels import diffiqa, faceqan
 from fiqa_core.pipeline.embed import load_embeddings
-from fiqa_core.pipeline.prepare import load_benchmarks
-from fiqa_core.pipeline.recognise import compared_recognisers
+from fiqa_core.pipeline.outputs import compared_recognisers, load_benchmarks
 from fiqa_core.pipeline.score import pipeline_method, pipeline_methods
 
 COLUMNS = ["ablation", "benchmark", "recogniser", "preset", "discard_limit", "pauc", "low", "high", "fnmr0"]

@@ -1,6 +1,4 @@
 """Stage `diffusion`: train DifFIQA's diffusion model, one per cross-fitted part of the training faces."""
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
@@ -9,9 +7,9 @@ from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.images import to_batch, to_pixels
 from fiqa_core.base.project import settings
-from fiqa_core.kernels.diffusion import Diffusion
 from fiqa_core.loading import load_diffusion, save_diffusion
-from fiqa_core.pipeline.prepare import crossfit, load_sets, load_training, matching
+from fiqa_core.pipeline.outputs import (crossfit, diffusion_path, load_sets, load_training, matching,
+                                        pipeline_diffusion)
 from fiqa_core.pipeline.stage_files import copy_checked, log_path, read_log, write_rows
 from fiqa_core.training.diffusion import train_diffusion
 
@@ -39,17 +37,6 @@ def train_diffusion_models() -> pd.DataFrame:
     table = pd.concat(logs[1:] or logs, ignore_index=True)
     write_rows(table, project.results() / "diffusion" / "training.csv")
     return table
-
-
-def diffusion_path(model: int) -> Path:
-    """Where diffusion model `model` is kept; a user's checkpoint serves all parts."""
-    number = 0 if "checkpoint" in settings("diffusion") else model
-    return project.build() / "diffusion" / f"{number}.pt"
-
-
-def pipeline_diffusion(model: int = 0) -> Diffusion:
-    """The trained diffusion model with index `model`, on the default device."""
-    return load_diffusion(diffusion_path(model)).to(default_device())
 
 
 def forward_and_backward(count: int, timestep: int = 5) -> dict[str, np.ndarray]:

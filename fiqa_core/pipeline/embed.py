@@ -8,9 +8,8 @@ from fiqa_core.base import project
 from fiqa_core.base.engine import write_whole
 from fiqa_core.base.files import write_csv
 from fiqa_core.evaluation.comparisons import face_set_similarity
-from fiqa_core.pipeline.prepare import load_benchmarks
-from fiqa_core.pipeline.recognise import (compared_recognisers, embed_face_set, embedding_partial,
-                                          picture_keys, pipeline_recogniser)
+from fiqa_core.pipeline.outputs import compared_recognisers, load_benchmarks, pipeline_recogniser
+from fiqa_core.pipeline.recognise import embed_face_set, embedding_partial, picture_keys
 from fiqa_core.pipeline.stage_files import forget
 
 BLOCK = 32_768                      # rows of embeddings whose lengths are taken at once

@@ -13,8 +13,7 @@ from fiqa_core.evaluation.evaluate import FILE, evaluate, verification_table
 from fiqa_core.kernels.ediffiqa import EDifFIQA
 from fiqa_core.loading import load_quality
 from fiqa_core.pipeline.embed import load_embeddings
-from fiqa_core.pipeline.prepare import load_benchmarks
-from fiqa_core.pipeline.recognise import compared_recognisers
+from fiqa_core.pipeline.outputs import compared_recognisers, load_benchmarks
 from fiqa_core.pipeline.score import quality_path
 from fiqa_core.recognisers.recogniser import embed
 from fiqa_core.registry import methods, methods_of

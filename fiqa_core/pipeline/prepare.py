@@ -24,13 +24,14 @@ import yaml
 from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.faces import IMAGE_COLUMNS, FaceSet, empty_pairs, load_face_set
+from fiqa_core.base.faces import IMAGE_COLUMNS, FaceSet, empty_pairs
 from fiqa_core.base.files import read_table, write_csv
 from fiqa_core.base.project import settings
 from fiqa_core.benchmarks.crossfit import photograph_suite
 from fiqa_core.benchmarks.loaders import PATH_OPTIONS, form_options, load_listing
 from fiqa_core.benchmarks.store import store
-from fiqa_core.pipeline.stage_files import forget, log_path, partial_path
+from fiqa_core.pipeline.outputs import benchmark_folder
+from fiqa_core.pipeline.stage_files import partial_path
 from fiqa_core.rendering.face_sets import rendered_benchmark, rendered_training_set
 
 
@@ -79,41 +80,6 @@ def failures(faces: FaceSet, folder: Path | None) -> pd.DataFrame:
     return table
 
 
-def benchmark_folder(name: str):
-    return project.build() / "benchmarks" / name
-
-
-def benchmark_names() -> list[str]:
-    """Names of the prepared benchmarks, in the order of results/prepare/faces.csv."""
-    names = read_table(project.results() / "prepare" / "faces.csv")["name"]
-    return [name for name in names if name != "training"]
-
-
-def load_benchmarks() -> dict[str, FaceSet]:
-    """All prepared benchmarks by name; pixels stay on disk."""
-    return {name: load_face_set(benchmark_folder(name)) for name in benchmark_names()}
-
-
-def load_prepared(name: str) -> FaceSet:
-    """The prepared training faces ("training") or one benchmark."""
-    return load_training() if name == "training" else load_face_set(benchmark_folder(name))
-
-
-def load_training() -> FaceSet:
-    """The prepared training faces. Raises FiqaError where the suite has none."""
-    faces = load_face_set(project.build() / "training")
-    if len(faces) == 0:
-        raise FiqaError("the active suite has no training faces",
-                        "name some in params.yaml, faces.training, or give checkpoints for all networks")
-    return faces
-
-
-def load_sets() -> dict[str, FaceSet]:
-    """Every prepared set that has faces, "training" first; pixels stay on disk."""
-    training = load_face_set(project.build() / "training")
-    return {**({"training": training} if len(training) else {}), **load_benchmarks()}
-
-
 def describe(faces: FaceSet) -> dict:
     images, pairs = faces.images, faces.pairs
     return {"name": faces.name, "images": len(images), "identities": images["identity"].nunique(),
@@ -139,13 +105,6 @@ def _protocol(name: str) -> dict:
 def _photographs(**chosen):
     """A user's own aligned photographs: training faces, the benchmark, its cross-quality copy."""
     return photograph_suite(root=project.root(), seed=settings("seed"), **chosen)
-
-
-def subset_mask(faces: FaceSet, subset: bool) -> np.ndarray:
-    """Images that a slow method scores: those marked `subset`, or all where the set marks none."""
-    if subset and "subset" in faces.images:
-        return faces.images["subset"].to_numpy() == 1
-    return np.ones(len(faces), dtype=bool)
 
 
 STORE_OPTIONS = ("detector", "landmarks", "policy", "workers")
@@ -239,41 +198,3 @@ def empty_training() -> FaceSet:
     faces.save(folder)
     write_csv(faces.images[["image_id"]].assign(reason=""), folder / "failures.csv")
     return faces
-
-
-def matching(faces: FaceSet, only: dict, section: str) -> np.ndarray:
-    """Mask (N,) of the images whose columns have the values `only` names ({}: all images).
-
-    section   where `only` stands in params.yaml, for the message. Raises FiqaError if there is no such image.
-    """
-    mask = np.ones(len(faces), dtype=bool)
-    for column, value in only.items():
-        mask &= (faces.images[column] == value).to_numpy() if column in faces.images else False
-    if not mask.any():
-        raise FiqaError(f"params.yaml, {section}: no training image has {only}",
-                        "name columns and values of build/training/images.csv, or {} to use all images")
-    return mask
-
-
-def crossfit(faces: FaceSet | None, name: str, codes: str | list[str],
-             **identity) -> Iterator[tuple[int, np.ndarray, Path]]:
-    """Each cross-fitted model: its index, the mask (N,) of the images it may see, the path of its partial work.
-
-    Model h never sees images whose `crossfit` is h, those of people it will score; where no part is held out
-    there is model 0 alone, and without faces none. Partial work and its log are removed when the model is done.
-
-    name, codes, identity   as for `partial_path`
-    """
-    parts = [] if faces is None else sorted(set(faces.images["crossfit"]) - {-1}) or [0]
-    for model in parts:
-        partial = partial_path(f"{name}-{model}", codes, faces, **identity)
-        yield model, (faces.images["crossfit"] != model).to_numpy(), partial
-        forget(partial), forget(log_path(partial))
-
-
-def chosen_faces(faces: FaceSet, mask: np.ndarray) -> FaceSet:
-    """The training set of the marked images; the set itself where all are."""
-    if mask.all():
-        return faces
-    return FaceSet(faces.name, np.asarray(faces.pixels[mask]), faces.images[mask].reset_index(drop=True),
-                   faces.pairs)

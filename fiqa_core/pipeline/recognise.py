@@ -16,7 +16,8 @@ from fiqa_core.evaluation.comparisons import face_set_similarity
 from fiqa_core.evaluation.evaluate import verification_table
 from fiqa_core.evaluation.verification import error_rates
 from fiqa_core.loading import load_recogniser, save_recogniser
-from fiqa_core.pipeline.prepare import load_benchmarks, load_prepared, load_training
+from fiqa_core.pipeline.outputs import (load_benchmarks, load_prepared, load_training, pipeline_recogniser,
+                                        recogniser_path)
 from fiqa_core.pipeline.stage_files import forget, log_path, partial_path
 from fiqa_core.recognisers.recogniser import Recogniser, embed_batch
 from fiqa_core.training.recogniser import train_recogniser
@@ -46,20 +47,6 @@ def obtain_recogniser(slug: str) -> Recogniser:
         forget(partial), forget(log_path(partial))
     save_recogniser(recogniser, recogniser_path(slug))
     return recogniser
-
-
-def recogniser_path(slug: str):
-    return project.build() / "recognisers" / f"{slug}.pt"
-
-
-def pipeline_recogniser(slug: str) -> Recogniser:
-    """The recogniser that its stage trained or loaded, on the default device."""
-    return load_recogniser(slug, recogniser_path(slug)).to(default_device())
-
-
-def compared_recognisers() -> dict[str, str]:
-    """Slug -> display name of the recognisers that tables compare (`compare: false` leaves one out)."""
-    return {slug: config["name"] for slug, config in settings("recognisers").items() if config.get("compare", True)}
 
 
 def training_log(slug: str) -> pd.DataFrame | None:

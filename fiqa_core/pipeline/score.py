@@ -14,9 +14,8 @@ from fiqa_core.base.files import digest
 from fiqa_core.base.images import to_batch
 from fiqa_core.base.project import settings
 from fiqa_core.loading import load_method
-from fiqa_core.pipeline.diffuse import diffusion_path
-from fiqa_core.pipeline.prepare import load_benchmarks, load_prepared, subset_mask
-from fiqa_core.pipeline.recognise import pipeline_recogniser, recogniser_path
+from fiqa_core.pipeline.outputs import (diffusion_path, load_benchmarks, load_prepared, pipeline_recogniser,
+                                        recogniser_path, subset_mask)
 from fiqa_core.pipeline.stage_files import forget, partial_path, write_rows
 from fiqa_core.registry import methods, methods_of
 from fiqa_core.reporting.names import order_methods

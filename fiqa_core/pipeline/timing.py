@@ -13,7 +13,7 @@ from fiqa_core.base.files import write_csv
 from fiqa_core.base.images import to_batch
 from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
-from fiqa_core.pipeline.prepare import load_sets
+from fiqa_core.pipeline.outputs import load_sets
 from fiqa_core.pipeline.score import pipeline_method, pipeline_methods
 from fiqa_core.registry import methods
 

@@ -1,6 +1,6 @@
 """Stages `label`, `distil` and `train`: what the trained methods learn from, and their training.
 
-One model per cross-fitted part of the training faces: see `prepare.crossfit`.
+One model per cross-fitted part of the training faces: see `outputs.crossfit`.
 """
 from collections.abc import Callable
 from functools import partial as bound
@@ -15,8 +15,7 @@ from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.files import read_table
 from fiqa_core.base.project import settings
 from fiqa_core.loading import load_quality, save_quality
-from fiqa_core.pipeline.prepare import chosen_faces, crossfit, load_training
-from fiqa_core.pipeline.recognise import pipeline_recogniser
+from fiqa_core.pipeline.outputs import chosen_faces, crossfit, load_training, pipeline_recogniser
 from fiqa_core.pipeline.score import entry_of, pipeline_method, quality_path, score_face_set, scoring_job
 from fiqa_core.pipeline.stage_files import copy_checked, log_path, read_log, write_rows
 from fiqa_core.registry import methods

@@ -19,7 +19,7 @@ from fiqa_core.base.images import to_pixels
 from fiqa_core.challenges import applications, chosen_faces, components, video
 from fiqa_core.evaluation import comparisons
 from fiqa_core.loading import save_recogniser
-from fiqa_core.pipeline.prepare import load_benchmarks
+from fiqa_core.pipeline.outputs import load_benchmarks
 from fiqa_core.pipeline.suites import load_suite
 from tests.helpers.small_networks import faces as smooth_faces
 from tests.helpers.small_networks import recogniser

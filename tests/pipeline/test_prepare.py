@@ -14,7 +14,8 @@ from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE
 from fiqa_core.benchmarks.detectors import Faces
 from fiqa_core.benchmarks.loaders import load_listing
 from fiqa_core.pipeline import prepare
-from fiqa_core.pipeline.prepare import load_benchmarks, load_sets, load_training, prepare_faces
+from fiqa_core.pipeline.outputs import load_benchmarks, load_sets, load_training
+from fiqa_core.pipeline.prepare import prepare_faces
 from tests.benchmarks.test_crossfit import smooth_picture
 from tests.helpers.forms_writers import record, write_adience, write_ijbc, write_recordio, write_ytf
 from tests.helpers.true_forms import encoded, write_calfw, write_cplfw

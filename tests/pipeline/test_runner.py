@@ -14,7 +14,7 @@ from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet, empty_pairs
 from fiqa_core.loading import save_quality
-from fiqa_core.pipeline import prepare, runner, score, stage_files, suites
+from fiqa_core.pipeline import outputs, runner, score, stage_files, suites
 from fiqa_core.pipeline.train import draw_identities, label_training_faces, train_method
 from fiqa_core.reporting import names
 from tests.helpers.small_networks import trained
@@ -96,26 +96,26 @@ def test_training_faces_are_chosen_by_column_and_part(folder):
     images = pd.DataFrame({"image_id": list("abc"), "identity": list("xyz"), "template_id": list("abc"),
                            "media_id": list("abc"), "crossfit": [0, 1, -1], "group": ["good", "good", "spoilt"]})
     faces = FaceSet("training", np.zeros((3, 112, 112, 3), np.uint8), images, empty_pairs())
-    assert prepare.matching(faces, {"group": "good"}, "s").tolist() == [True, True, False]
-    seen = {model: list(prepare.chosen_faces(faces, allowed).images["image_id"])
-            for model, allowed, _ in prepare.crossfit(faces, "w", "n")}
+    assert outputs.matching(faces, {"group": "good"}, "s").tolist() == [True, True, False]
+    seen = {model: list(outputs.chosen_faces(faces, allowed).images["image_id"])
+            for model, allowed, _ in outputs.crossfit(faces, "w", "n")}
     assert seen == {0: ["b", "c"], 1: ["a", "c"]}
-    assert prepare.chosen_faces(faces, prepare.matching(faces, {}, "s")) is faces
+    assert outputs.chosen_faces(faces, outputs.matching(faces, {}, "s")) is faces
     for only in ({"group": "none"}, {"colour": "red"}):
         with pytest.raises(FiqaError, match="diffusion.only"):
-            prepare.matching(faces, only, "diffusion.only")
+            outputs.matching(faces, only, "diffusion.only")
 
 
 def test_a_cross_fitted_model_that_is_done_leaves_nothing_behind(folder):
     images = pd.DataFrame({"image_id": ["a"], "identity": ["x"], "template_id": ["a"], "media_id": ["a"],
                            "crossfit": [-1]})
     faces = FaceSet("training", np.zeros((1, 112, 112, 3), np.uint8), images, empty_pairs())
-    for model, allowed, partial in prepare.crossfit(faces, "w", "n"):
+    for model, allowed, partial in outputs.crossfit(faces, "w", "n"):
         assert model == 0 and allowed.all()
         partial.write_text("state"), stage_files.log_path(partial).write_text("epoch,loss\n1,0.5\n")
         assert stage_files.read_log(partial)["loss"].tolist() == [0.5]
     assert not list((folder / "build" / "demo" / "partial").iterdir())
-    assert list(prepare.crossfit(None, "w", "n")) == []
+    assert list(outputs.crossfit(None, "w", "n")) == []
 
 
 def test_merge_lays_changes_over_and_null_removes():

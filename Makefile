@@ -28,7 +28,7 @@ repro: $(READY)
 	@$(RUN) -m fiqa_core repro $(if $(SUITE),--suite $(SUITE)) $(foreach pair,$(SET),--set $(pair))
 
 test: $(READY)
-	@$(RUN) -m pytest -m "not slow"
+	@$(RUN) -m pytest -m "not slow" -n 2 --dist loadfile
 
 lab: $(READY)
 	@$(RUN) -m jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb

@@ -20,8 +20,8 @@ from fiqa_core.evaluation.ranks import harm
 from fiqa_core.pipeline.embed import load_embeddings
 from fiqa_core.pipeline.outputs import load_benchmarks, load_sets
 from fiqa_core.pipeline.score import score_face_set
-from fiqa_core.reporting.beside import load_scores
-from fiqa_core.reporting.figure_faces import benchmark_faces, choose_benchmark, pictures, spread_of_quality
+from fiqa_core.reporting.beside import choose, load_scores
+from fiqa_core.reporting.figure_faces import benchmark_faces, pictures, spread_of_quality
 
 BATCH = 128
 
@@ -132,7 +132,7 @@ def explained_faces(ranks: pd.DataFrame, method: str = "",
     if method not in methods:
         raise FiqaError(f"explained_by is {method!r}, which has no scores",
                         f"choose one of {', '.join(methods)}")
-    name = choose_benchmark(ranks.loc[ranks[method].notna(), "benchmark"])
+    name = choose("benchmark", ranks.loc[ranks[method].notna(), "benchmark"])
     own = ranks[(ranks["benchmark"] == name)].set_index("image_id")[[method, *components]].dropna()
     chosen = spread_of_quality(own, method, count)
     return pictures(benchmark_faces(name), chosen), own.loc[chosen], own.loc[chosen]

@@ -2,7 +2,6 @@
 import numpy as np
 import pandas as pd
 
-from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation.ranks import kendall, spearman
 from fiqa_core.reporting.beside import beside, comparable, load_measured
 from fiqa_core.reporting.names import order_methods
@@ -16,16 +15,6 @@ PRINTED_TIME = {"run time mean": "published", "run time sd": "published_sd",
                 "parameters": "parameters_published"}
 MEASURED_TIME = {"median_ms": "measured", "mean_ms": "measured_mean", "sd_ms": "measured_sd",
                  "parameters": "parameters_measured"}
-
-
-def choose_recogniser(available, wanted: str = "",
-                      preferred: tuple[str, ...] = ("ArcFace", "CosFace")) -> str:
-    """`wanted` if given, else the first of `preferred` that is available, else the first available one."""
-    names = [name for name in dict.fromkeys(available) if name != "all"]
-    if wanted and wanted not in names:
-        raise FiqaError(f"recogniser is {wanted!r}, which is not measured",
-                        f"choose among {', '.join(names)}")
-    return next(name for name in (wanted, *preferred, *names) if name in names)
 
 
 def faceqan_runtime() -> pd.DataFrame:

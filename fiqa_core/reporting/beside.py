@@ -19,6 +19,7 @@ from fiqa_core.registry import methods_of
 from fiqa_core.reporting.names import METHODS
 
 TEXT = ("method", "method_a", "method_b", "recogniser", "cause", "ablation")  # names, whatever they look like
+PREFERRED = {"recogniser": ("ArcFace", "CosFace"), "benchmark": ("XQLFW", "LFW-XQ")}
 TRUE_FACES = ("photographs", "official")  # values of `faces.source` that stand for real photographs
 
 
@@ -48,6 +49,15 @@ def suite_methods() -> dict[str, str]:
         if path.is_file():
             found[slug] = read_table(path, TEXT)["method"].get(0, slug)
     return found
+
+
+def choose(what: str, available, wanted: str = "", preferred: tuple[str, ...] | None = None) -> str:
+    """The "recogniser" or "benchmark" (`what`) to show: `wanted` if given, else the first of `preferred`
+    that is available, else the first available. PREFERRED benchmarks have the widest range of quality."""
+    names = [name for name in dict.fromkeys(available) if name != "all"]
+    if wanted and wanted not in names:
+        raise FiqaError(f"{what} is {wanted!r}, which is not measured", f"choose among {', '.join(names)}")
+    return next(name for name in (wanted, *(preferred or PREFERRED[what]), *names) if name in names)
 
 
 def load_measured(name: str, columns: tuple[str, ...] = (), every: bool = False) -> pd.DataFrame:

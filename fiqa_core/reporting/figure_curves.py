@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from fiqa_core.evaluation.edc import REFERENCES
-from fiqa_core.reporting.figure_style import (INK, MARK, PLAIN, canvas, empty_figure, finish, label_ends,
-                                              lines, marker_style, panels, plain_looks)
-from fiqa_core.reporting.names import FAMILIES, LOOKS, OTHER, order_methods
+from fiqa_core.reporting.figure_style import (MARK, MUTED, PLAIN, canvas, empty_figure, finish, label_ends,
+                                              lines, panels, plain_looks)
+from fiqa_core.reporting.names import DASHED, FAMILIES, LOOKS, OTHER, Look, look, order_methods
 
 DISCARDED = ("share of comparisons discarded", "FNMR of what remains")
 
@@ -135,24 +135,17 @@ def repeats_runtime(table: pd.DataFrame, title: str = "") -> Figure:
 
     table  repeats (k), published, measured (milliseconds per image), published_relative, measured_relative
     """
-    figure, axes = canvas(1, 3, size=(11, 3.2))
-    table = table.sort_values("repeats")
-    looks = {"published": marker_style("FaceQAN", filled=False) | {"linestyle": (0, (4, 3))},
-             "measured": marker_style("FaceQAN") | {"linestyle": "solid"}}
-    ends = []
-    for axis, side in zip(axes[0], looks):
-        axis.plot(table["repeats"], table[side], **looks[side])
-        axis.set(title=side, xlabel="repeats k", ylabel="milliseconds per image", ylim=(0, None))
-        shown = table.dropna(subset=[f"{side}_relative"])
-        axes[0, 2].plot(shown["repeats"], shown[f"{side}_relative"], **looks[side])
-        ends += [(side, *shown[["repeats", f"{side}_relative"]].iloc[-1], INK)] if len(shown) else []
-    axes[0, 2].set(title="both, relative", xlabel="repeats k", ylabel="relative cost", ylim=(0, None))
-    finish(figure,
-           "FaceQAN's run time per image against its number of repeats, published, measured, and both "
-           "relative to ten repeats.", title)
-    figure.draw_without_rendering()
-    label_ends(axes[0, 2], ends)
-    return figure
+    sides = {"published": Look(MUTED, DASHED, "s"), "measured": look("FaceQAN")}
+    long = table.sort_values("repeats").melt("repeats", [*sides, *(f"{side}_relative" for side in sides)],
+                                             "column")
+    long = long.dropna().assign(side=lambda rows: rows["column"].str.removesuffix("_relative"))
+    relative = long["column"].str.endswith("_relative")
+    named = {f"{side}, ms per image": (long[long["column"] == side], {side}, ()) for side in sides}
+    named["both, relative"] = (long[relative], set(sides), ())
+    return curve_panels(named, "repeats", "value", ("repeats k", ""), title,
+                        "FaceQAN's run time per image against "
+                        "its number of repeats, published, measured, and both relative to ten repeats.",
+                        markers=True, by="side", looks=sides, ylim=(0, None))
 
 
 def verification_curves(curves: dict[str, tuple[np.ndarray, np.ndarray]], kind: str = "det",

@@ -21,15 +21,6 @@ def benchmark_faces(name: str) -> FaceSet:
     return load_face_set(project.build() / "benchmarks" / name)
 
 
-def choose_benchmark(available, wanted: str = "") -> str:
-    """`wanted` if given, else the benchmark with the widest range of quality among `available`."""
-    names = list(dict.fromkeys(available))
-    if wanted and wanted not in names:
-        raise FiqaError(f"benchmark is {wanted!r}, which has no scores", f"choose among {', '.join(names)}")
-    ranked = [wanted, "XQLFW", "LFW-XQ", *names]
-    return next(name for name in ranked if name in names)
-
-
 def spread_of_quality(table: pd.DataFrame, by: str, count: int) -> list[str]:
     """`count` image ids from worst to best, evenly spaced in the ranking by column `by`.
 

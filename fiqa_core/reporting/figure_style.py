@@ -123,14 +123,10 @@ def dots(axis, x, y, low=None, high=None, styles=PLAIN, filled=True, upright: bo
     low, high = (np.full(count, np.nan) if end is None else np.asarray(end, float) for end in (low, high))
     styles, filled = (np.broadcast_to(np.asarray(value), count) for value in (styles, filled))
     for a, b, start, end, style, full in zip(x, y, low, high, styles, filled):
-        own = marker_style(str(style), full)
-        if style.startswith("#"):
-            own |= {"color": style, "marker": "o", "markersize": 6,
-                    "markerfacecolor": style if full else PAPER}
         span, place = (axis.vlines, a) if upright else (axis.hlines, b)
         if np.isfinite(start):
-            span(place, start, end, color=own["color"], alpha=0.5, linewidth=2.2)
-        axis.plot(a, b, **own)
+            span(place, start, end, color=look(style).colour, alpha=0.5, linewidth=2.2)
+        axis.plot(a, b, **marker_style(style, full))
 
 
 def rows_of(axis, names) -> None:

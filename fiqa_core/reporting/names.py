@@ -64,8 +64,8 @@ FOCUS = ("SER-FIQ", "CR-FIQA", "FaceQAN", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)"
 
 
 def look(method: str) -> Look:
-    """The look of `method`; the neutral one for a method without a row."""
-    return LOOKS.get(method, OTHER)
+    """The look of `method`: the neutral one for a method without a row, a colour ("#0072B2") for itself."""
+    return LOOKS.get(method, Look(method, SOLID, "o") if method.startswith("#") else OTHER)
 
 
 def order_methods(methods) -> list[str]:

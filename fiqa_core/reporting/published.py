@@ -11,7 +11,7 @@ from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import read_csv, read_table, refuse
 
-AGAIN = "correct it, or fetch the inputs again: dvc repro data.dvc"
+REMEDY = "correct it, or fetch the inputs again: dvc repro data.dvc"
 COLUMNS = ("source", "recogniser", "method", "benchmark", "setting", "quantity", "discard_limit", "value",
            "unit", "mark")
 QUANTITIES = ("pAUC", "pAUC by another rule", "AUC by another rule", "raw area", "FNMR", "FNMR(0)",
@@ -47,11 +47,17 @@ def load_published(name: str) -> pd.DataFrame:
         known = ", ".join(published_names()) or "none"
         raise FiqaError(f"there is no published table {path} (known: {known})",
                         "use one of the known names, or fetch the inputs: dvc repro data.dvc")
-    table = read_csv(path, {"discard_limit": float, "value": float}, AGAIN)
-    if tuple(table.columns) != COLUMNS:
-        raise FiqaError(f"{path} has the columns {', '.join(table.columns)}",
-                        f"it must have exactly {', '.join(COLUMNS)}")
-    check(table, path)
+    kinds = dict.fromkeys(COLUMNS, str) | {"discard_limit": float, "value": float}
+    table = read_csv(path, kinds, REMEDY)[list(COLUMNS)]
+    wrong = {
+        "no value": table["value"].isna(),
+        "an unknown quantity": ~table["quantity"].isin(QUANTITIES),
+        "an unknown mark": ~table["mark"].isin(tuple(MARKS)),
+        "a value that is there already": table.duplicated([*COLUMNS[:7]]),
+        f"second-hand values belong into {SECOND_HAND}, no others":
+            (table["mark"] == "second hand") != (path.parent.name == SECOND_HAND)}
+    for what, rows in wrong.items():
+        refuse(rows, path, what, REMEDY)
     return table
 
 
@@ -78,21 +84,6 @@ def as_measured(table: pd.DataFrame) -> pd.DataFrame:
 def reliable(table: pd.DataFrame) -> pd.DataFrame:
     """Rows that may stand beside a measurement: none of an unknown place, doubtful or second-hand."""
     return table[~table["mark"].isin(UNRELIABLE)].reset_index(drop=True)
-
-
-def check(table: pd.DataFrame, path) -> None:
-    """Raise FiqaError on a missing value, an unknown quantity or mark, or a value given twice."""
-    keys = [c for c in COLUMNS if c not in ("value", "unit", "mark")]
-    apart = path.parent.name == SECOND_HAND
-    wrong = {
-        "no value": table["value"].isna(),
-        "an unknown quantity": ~table["quantity"].isin(QUANTITIES),
-        "an unknown mark": ~table["mark"].isin(tuple(MARKS)),
-        "a value that is there already": table.duplicated(keys),
-        f"second-hand values belong into {SECOND_HAND}, no others": (table["mark"] == "second hand") != apart,
-    }
-    for what, rows in wrong.items():
-        refuse(rows, path, what, AGAIN)
 
 
 def pick(table: pd.DataFrame, **wanted) -> pd.DataFrame:

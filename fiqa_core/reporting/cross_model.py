@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.evaluation.edc import REFERENCES
-from fiqa_core.registry import methods, methods_of
+from fiqa_core.registry import methods_of
 from fiqa_core.reporting.names import order_methods
 
 OWN_NETWORK = ("cr_fiqa", "faceqgen")  # learn with a network of their own: no recogniser is theirs
@@ -11,17 +11,18 @@ COLUMNS = ["benchmark", "method", "scored_with", "same", "same_low", "same_high"
            "cross_high", "others", "gap", "verdict"]
 
 
-def scoring_recognisers(suite: dict) -> dict[str, str]:
+def scoring_recognisers(suite: dict, names: dict[str, str]) -> dict[str, str]:
     """Method -> display name of the recogniser that it works with or learns from, as params.yaml tells.
 
-    suite  the whole of params.yaml. Methods with their authors' weights, with a network of their own, or that
-           look at the pixels alone are not among them: for them every comparison is cross-model.
+    suite  the whole of params.yaml; names: slug -> name of its methods, as `beside.suite_methods`
+    Methods with their authors' weights, with a network of their own, or that look at the pixels alone are not
+    among them: for them every comparison is cross-model.
     """
     found = {}
     for slug, entry in methods_of(suite, "on_recogniser", "on_diffusion", "trained", "distilled").items():
         if slug not in OWN_NETWORK and "checkpoint" not in entry:
             recogniser = entry.get("recogniser", entry.get("backbone", suite["scoring"]["recogniser"]))
-            found[methods()[slug].name] = suite["recognisers"].get(recogniser, {}).get("name", recogniser)
+            found[names[slug]] = suite["recognisers"].get(recogniser, {}).get("name", recogniser)
     return found
 
 

@@ -56,7 +56,6 @@ METHODS = {slug: name for slug, name, *_ in ROWS if slug}
 LOOKS = {name: Look(*row) for _, name, _, *row in ROWS}
 FAMILIES = {family: [name for _, name, own, *_ in ROWS if own == family]
             for family in (LABELS, RECOGNISER, REACTION, RECONSTRUCTION, EDIFFIQA, NEWER, PIXELS, REFERENCE)}
-REFERENCE_LINES = {slug: name for slug, name, family, *_ in ROWS if family == PIXELS}
 OTHER = Look("#444444", DASHDOT, "o")
 # What figures of a few methods show: the papers' own and those they are mostly compared with.
 FOCUS = ("SER-FIQ", "CR-FIQA", "FaceQAN", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)",

@@ -32,7 +32,7 @@ def test_no_outputs_and_a_plain_kernel(notebook):
 
 def test_one_parameters_cell_of_literals_comes_first(notebook):
     cells = code_cells(notebook)
-    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    tagged = [cell for cell in cells if cell["metadata"].get("tags") == ["parameters"]]
     assert tagged == cells[:1]
     for statement in ast.parse(source(tagged[0])).body:
         assert isinstance(statement, ast.Assign)
@@ -45,6 +45,18 @@ def test_first_cell_says_what_it_is(notebook):
     assert first["cell_type"] == "markdown" and text.startswith("# ")
     for word in ("Question", "Inputs", "Outputs", "Time"):
         assert word.lower() in text.lower(), f"the first cell does not name its {word}"
+
+
+def test_an_artefact_says_what_one_sees_and_ends_with_an_exercise(notebook, request):
+    if int(request.node.callspec.params["notebook"].stem[:2]) >= 10:
+        assert "**Question.**" in source(notebook["cells"][0])
+        assert "**You will see**" in source(notebook["cells"][0])
+        assert "**Exercise.**" in source(notebook["cells"][-1])
+
+
+def test_every_cell_has_an_id_of_its_own(notebook):
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids)
 
 
 def test_code_cells_are_short_and_define_nothing(notebook):

@@ -6,7 +6,8 @@ import pytest
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation import ranks
 from fiqa_core.reporting import figure_curves, figure_dots, figure_faces, figure_style, figure_tables
-from fiqa_core.reporting.figure_style import canvas, empty_figure, label_ends, save_figure, spread
+from fiqa_core.reporting.beside import choose
+from fiqa_core.reporting.figure_style import canvas, dots, label_ends, lines, save_figure, spread
 from fiqa_core.reporting.names import FAMILIES, GREY, LOOKS, METHODS, look
 
 OWN = [name for name in METHODS.values() if name in LOOKS]
@@ -22,144 +23,36 @@ def edc_table(benchmarks=("LFW", "CPLFW"), methods=(*OWN, "oracle", "random")):
 
 
 def beside_table():
-    return pd.DataFrame(
-        {
-            "method": [*OWN, "CR-FIQA", "random"],
-            "published": [*np.linspace(0.6, 0.8, len(OWN)), 0.7, np.nan],
-            "measured": [*np.linspace(0.9, 0.5, len(OWN)), np.nan, 1.0],
-            "low": 0.4,
-            "high": 1.0,
-        }
-    )
-
-
-def runtime_table():
-    return pd.DataFrame(
-        {
-            "method": OWN,
-            "published": np.nan,
-            "measured": 2.0,
-            "parameters_published": 60.0,
-            "parameters_measured": np.linspace(0.1, 9, len(OWN)),
-        }
-    )
-
-
-def repeats_table():
-    return pd.DataFrame(
-        {
-            "repeats": [2, 10, 50],
-            "published": [1.0, 2, 3],
-            "measured": [1.0, 5, 25],
-            "published_relative": [0.5, 1, 1.5],
-            "measured_relative": [np.nan] * 3,
-        }
-    )
-
-
-def scores_table():
-    return pd.DataFrame(
-        [(b, str(i), m, RNG.uniform()) for b in ("LFW", "YTF") for i in range(30) for m in OWN],
-        columns=["benchmark", "image_id", "method", "score"],
-    )
-
-
-def square(rows, columns):
-    return pd.DataFrame(RNG.uniform(-1, 1, (len(rows), len(columns))), index=rows, columns=columns)
-
-
-def rank_table():
-    return pd.DataFrame(
-        {
-            "recogniser": ["ArcFace", "ArcFace", "all"],
-            "benchmark": ["LFW", "mean", "mean"],
-            "spearman": [0.5, -0.2, 0.1],
-            "low": [0.2, -0.6, np.nan],
-            "high": [0.8, -0.1, np.nan],
-        }
-    )
+    return pd.DataFrame({"method": [*OWN, "CR-FIQA", "random"],
+                         "published": [*np.linspace(0.6, 0.8, len(OWN)), 0.7, np.nan],
+                         "measured": [*np.linspace(0.9, 0.5, len(OWN)), np.nan, 1.0], "low": 0.4,
+                         "high": 1.0})
 
 
 def fnmr_table():
-    return pd.DataFrame(
-        {
-            "recogniser": ["ArcFace", "CosFace", "ArcFace"],
-            "benchmark": ["LFW", "LFW", "XQLFW"],
-            "published": [0.008, 0.009, 0.4],
-            "measured": [0.01, 0.02, 0.3],
-            "low": 0.005,
-            "high": 0.5,
-        }
-    )
+    return pd.DataFrame({"recogniser": ["ArcFace", "CosFace", "ArcFace"],
+                         "benchmark": ["LFW", "LFW", "XQLFW"], "published": [0.008, 0.009, 0.4],
+                         "measured": [0.01, 0.02, 0.3], "low": 0.005, "high": 0.5})
 
 
-def shape_table():
-    rows = [(s, r, b, u, 1 - u) for s in ("published", "measured") for r in ("ArcFace", "CosFace")
-            for b in ("LFW", "XQLFW") for u in (0, 0.05)]
-    return pd.DataFrame(rows, columns=["side", "recogniser", "benchmark", "discard", "ratio"])
-
-
-def cross_table():
-    return pd.DataFrame(
-        {
-            "method": OWN,
-            "scored_with": "CosFace",
-            "same": 0.7,
-            "cross": 0.75,
-            "cross_low": 0.72,
-            "cross_high": 0.8,
-            "verdict": "best with its own recogniser",
-        }
-    )
-
-
-def set_table():
-    rows = [(m, s, RNG.uniform(), 0.1) for m in ("CR-FIQA", "Sharpness") for s in ("full renderer", "clay")]
-    return pd.DataFrame(rows, columns=["method", "set", "mean", "sd"])
-
-
+RATES = {"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}
+NOTHING = pd.DataFrame()
+# What the tests of the notebooks do not draw.
 FIGURES = {
-    "edc": lambda: figure_curves.edc_panels(edc_table(), "FaceQAN"),
-    "edc of one benchmark, logarithmic": lambda: figure_curves.edc_panels(
-        edc_table(("LFW",)), logarithmic=True
-    ),
-    "edc, few in colour": lambda: figure_curves.edc_panels(edc_table(), "FaceQAN", shown=["CR-FIQA"]),
-    "edc by family": lambda: figure_curves.edc_families(edc_table(("LFW",))),
-    "order": lambda: figure_dots.rank_correlation_dots(rank_table()),
-    "no order": lambda: figure_dots.rank_correlation_dots(rank_table().iloc[:0]),
-    "FNMR(0) apart": lambda: figure_dots.fnmr_dots(fnmr_table(), together=False),
-    "FNMR(0) together": lambda: figure_dots.fnmr_dots(fnmr_table(), together=True),
-    "no FNMR(0)": lambda: figure_dots.fnmr_dots(fnmr_table().iloc[:0], together=True),
-    "shapes": lambda: figure_curves.curve_shapes(shape_table()),
-    "no shapes": lambda: figure_curves.curve_shapes(shape_table().iloc[:0]),
-    "same and cross": lambda: figure_dots.same_and_cross(cross_table()),
-    "no same model": lambda: figure_dots.same_and_cross(cross_table().iloc[:0]),
-    "sets": lambda: figure_dots.set_means(set_table(), "method"),
-    "heat-map": lambda: figure_tables.pauc_heatmap(
-        square(OWN, ["LFW", "YTF"]), "title that is longer than the table is wide"
-    ),
-    "beside": lambda: figure_dots.published_and_measured(beside_table(), "pAUC"),
-    "intervals": lambda: figure_dots.intervals(
-        pd.DataFrame(
-            {"benchmark": "LFW", "setting": ["full", "k=2"], "value": [0.5, 0.6], "low": 0.4, "high": 0.7}
-        ),
-        "pAUC",
-        reference=1,
-    ),
-    "repeats": lambda: figure_curves.repeats_runtime(repeats_table()),
-    "run time": lambda: figure_dots.method_runtime(runtime_table()),
-    "distributions": lambda: figure_tables.score_distributions(scores_table()),
-    "rank matrix": lambda: figure_tables.rank_matrix(square(OWN, OWN)),
-    "training": lambda: figure_curves.training_curve(
-        pd.DataFrame({"step": [1, 2], "loss": [3.0, np.nan]}), ["loss"]
-    ),
-    "det": lambda: figure_curves.verification_curves(
-        {"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}
-    ),
-    "roc": lambda: figure_curves.verification_curves(
-        {"ArcFace": (np.linspace(0, 1, 50), np.linspace(1, 0, 50))}, "roc"
-    ),
-    "empty": lambda: empty_figure("Nothing to show."),
+    "logarithmic": lambda: figure_curves.edc_panels(edc_table(("LFW",)), logarithmic=True),
+    "training": lambda: figure_curves.training_log(
+        pd.DataFrame({"model": 0, "epoch": [1, 2], "loss": [3, np.nan]})),
+    "det": lambda: figure_curves.verification_curves(RATES),
+    "roc": lambda: figure_curves.verification_curves(RATES, "roc"),
+    "no order": lambda: figure_dots.rank_correlation_dots(NOTHING),
+    "no FNMR(0)": lambda: figure_dots.fnmr_dots(NOTHING, together=True),
+    "no shapes": lambda: figure_curves.curve_shapes(NOTHING),
+    "no same model": lambda: figure_dots.same_and_cross(NOTHING),
+    "no ablation": lambda: figure_dots.intervals(NOTHING, "pAUC"),
+    "no goal": lambda: figure_tables.ratio_heatmap(NOTHING),
+    "no published run time": lambda: figure_dots.method_runtime(pd.DataFrame(
+        {"method": OWN, "published": np.nan, "measured": 2.0, "parameters_published": np.nan,
+         "parameters_measured": np.linspace(0, 9, len(OWN))})),
 }
 
 
@@ -173,10 +66,10 @@ def test_figure_draws_and_says_what_it_shows(name):
 def test_saved_figure_is_the_same_file_again_with_alt_text_beside(tmp_path, monkeypatch):
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
     (tmp_path / "params.yaml").write_text("suite: test\n")
-    shown = save_figure(FIGURES["edc"](), "11_test", "edc")
+    shown = save_figure(figure_curves.edc_panels(edc_table(), "FaceQAN"), "11_test", "edc")
     path = tmp_path / "results" / "test" / "artefacts" / "11_test" / "11_test_edc.png"
     first = path.read_bytes()
-    save_figure(FIGURES["edc"](), "11_test", "edc")
+    save_figure(figure_curves.edc_panels(edc_table(), "FaceQAN"), "11_test", "edc")
     assert path.read_bytes() == first and first.startswith(b"\x89PNG")
     assert path.with_suffix(".txt").read_text().strip() == shown.alt
     assert b"matplotlib" not in first.lower()[:400]
@@ -257,6 +150,51 @@ def test_spread_keeps_order_and_distance(wanted):
     assert ((placed > -1e-9) & (placed < 1 + 1e-9)).all()
 
 
+def test_dots_are_open_or_filled_and_have_their_interval():
+    _, axes = canvas()
+    dots(axes[0, 0], [0.5, 0.7, np.nan], [0, 1, 2], [0.4, np.nan, np.nan], [0.6, np.nan, np.nan],
+         ["FaceQAN", "#123456", "Mine"], [True, False, True])
+    first, second, _ = axes[0, 0].get_lines()
+    own = look("FaceQAN")
+    assert (first.get_marker(), first.get_markerfacecolor()) == (own.marker, own.colour)
+    assert second.get_color() == "#123456" and second.get_markerfacecolor() == figure_style.PAPER
+    (span,) = axes[0, 0].collections
+    assert span.get_segments()[0].tolist() == [[0.4, 0], [0.6, 0]]
+
+
+def test_bands_lie_between_low_and_high_of_the_named_lines():
+    _, axes = canvas()
+    table = edc_table(("LFW",), ("FaceQAN", "CR-FIQA", "Mine", "oracle"))
+    lines(axes[0, 0], table, "discard", "fnmr", bands={"CR-FIQA", "oracle"})
+    (band,) = axes[0, 0].collections
+    own = table[table["method"] == "CR-FIQA"]
+    box = band.get_datalim(axes[0, 0].transData)
+    assert (box.y0, box.y1) == pytest.approx((own["low"].min(), own["high"].max()))
+    assert [line.get_color() for line in axes[0, 0].get_lines()][1:] == [
+        look(name).colour for name in ("FaceQAN", "CR-FIQA", "Mine")]  # the reference lies behind
+
+
+def test_the_best_method_is_bold_and_a_reference_never():
+    table = pd.DataFrame({"LFW": [0.5, 0.4, 0.1], "YTF": [np.nan, 0.9, 0.1]}, ["FaceQAN", "Mine", "oracle"])
+    texts = figure_tables.pauc_heatmap(table).axes[0].texts
+    assert {text.get_text(): text.get_fontweight() for text in texts} == {
+        "0.500": "normal", "0.400": "bold", "0.900": "bold", "0.100": "normal"}
+
+
+def test_a_sheet_of_faces_is_filled_row_by_row():
+    face = np.zeros((4, 4, 3), np.uint8)
+    captions = ["a", "b", "", "a very long caption indeed"]
+    faces, labels = [face, face, None, face], ["FaceQAN", "set"]
+    figure = figure_faces.face_sheet(faces, 3, captions, labels, frames={1: "red"})
+    axis = figure.axes[0]
+    step = 1.04 + 2 * 0.16                              # the longest caption has two lines
+    assert np.allclose([image.get_extent() for image in axis.images],
+                       [(0, 1, 1, 0), (1.04, 2.04, 1, 0), (0, 1, step + 1, step)])
+    assert axis.patches[0].get_xy() == (1.04, 0)
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["FaceQAN", "set"]
+    assert figure._repr_png_().startswith(b"\x89PNG") and len(figure.get_label()) > 5
+
+
 def test_no_label_for_no_line():
     _, axes = canvas()
     label_ends(axes[0, 0], [])
@@ -282,31 +220,19 @@ def test_strips_and_table_of_faces():
     assert "0.300" in [text.get_text() for text in table.axes[1].texts]
 
 
-def test_benchmark_of_the_visual_comparison():
-    assert figure_faces.choose_benchmark(["LFW", "XQLFW"]) == "XQLFW"
-    assert figure_faces.choose_benchmark(["LFW", "LFW-XQ"]) == "LFW-XQ"
-    assert figure_faces.choose_benchmark(["Mine"]) == "Mine"
-    with pytest.raises(FiqaError, match="no scores"):
-        figure_faces.choose_benchmark(["LFW"], "YTF")
+def test_what_to_show():
+    assert choose("benchmark", ["LFW", "XQLFW"]) == "XQLFW"
+    assert choose("benchmark", ["LFW", "LFW-XQ"]) == "LFW-XQ"
+    assert choose("recogniser", ["all", "Mine"]) == "Mine"
+    with pytest.raises(FiqaError, match="benchmark is 'YTF', which is not measured"):
+        choose("benchmark", ["LFW"], "YTF")
 
 
 def test_binned_scores_fall_with_severity():
-    scores = pd.DataFrame(
-        {
-            "benchmark": "LFW",
-            "image_id": [str(i) for i in range(60)],
-            "method": "FaceQAN",
-            "score": np.linspace(1, 0, 60),
-        }
-    )
-    truth = pd.DataFrame(
-        {
-            "benchmark": "LFW",
-            "image_id": [str(i) for i in range(60)],
-            "cause": "blur",
-            "magnitude": np.linspace(0, 2, 60),
-        }
-    )
+    scores = pd.DataFrame({"benchmark": "LFW", "image_id": [str(i) for i in range(60)], "method": "FaceQAN",
+                           "score": np.linspace(1, 0, 60)})
+    truth = pd.DataFrame({"benchmark": "LFW", "image_id": [str(i) for i in range(60)], "cause": "blur",
+                          "magnitude": np.linspace(0, 2, 60)})
     binned = ranks.binned_scores(scores, truth, bins=6)
     assert binned["images"].tolist() == [10] * 6
     assert binned["score"].is_monotonic_decreasing and (binned["low"] <= binned["score"]).all()
@@ -315,14 +241,7 @@ def test_binned_scores_fall_with_severity():
 
 
 def test_cause_table_weighs_benchmarks_by_images():
-    table = pd.DataFrame(
-        {
-            "benchmark": ["a", "b"],
-            "method": "FaceQAN",
-            "cause": "blur",
-            "spearman": [-1.0, 0.0],
-            "images": [300, 100],
-        }
-    )
+    table = pd.DataFrame({"benchmark": ["a", "b"], "method": "FaceQAN", "cause": "blur",
+                          "spearman": [-1.0, 0.0], "images": [300, 100]})
     assert ranks.cause_table(table, ["blur", "yaw"]).loc["FaceQAN", "blur"] == -0.75
     assert ranks.cause_table(table.iloc[:0], ["blur"]).empty

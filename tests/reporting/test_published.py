@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import write_csv
 from fiqa_core.reporting import beside, names, published, ranking
 from fiqa_core.reporting.recogniser_check import GENUINE
 
@@ -31,16 +32,8 @@ def test_every_table_loads(folder, name):
     assert len(table) and table["value"].notna().all() and (table["source"] != "").all()
 
 
-@pytest.mark.parametrize(
-    "name, rows",
-    [
-        ("ediffiqa_pauc", 30),
-        ("aikd_pauc", 80),
-        ("froq_pauc", 44),
-        ("uvface_pauc", 10),
-        ("second_hand/clibfiqa", 53),
-    ],
-)
+@pytest.mark.parametrize("name, rows", [("ediffiqa_pauc", 30), ("aikd_pauc", 80), ("froq_pauc", 44),
+                                        ("uvface_pauc", 10), ("second_hand/clibfiqa", 53)])
 def test_printed_means_agree_with_their_cells(folder, name, rows):
     table = published.load_published(name).fillna({"discard_limit": -1})
     cells = table[table["benchmark"] != "mean"].groupby(CELLS)["value"].agg(["mean", "size"])
@@ -78,9 +71,7 @@ def test_authors_scores_of_xqlfw(folder):
     scores = published.published_scores("FaceQAN", "XQLFW")
     assert len(scores) == 13233 and scores.index.is_unique
     assert (scores.idxmin(), scores.idxmax()) == ("Thomas_Birmingham_0002", "Joseph_Estrada_0003")
-    assert scores.mean() == pytest.approx(0.3099, abs=5e-5) and scores.std() == pytest.approx(
-        0.1690, abs=5e-5
-    )
+    assert [scores.mean(), scores.std()] == pytest.approx([0.3099, 0.1690], abs=5e-5)
     assert published.published_scores("FaceQAN", "LFW") is None
 
 
@@ -114,13 +105,8 @@ def test_digitised_curves_give_the_digitised_areas(folder):
 
 def test_known_cells(folder):
     runtime = published.load_published("faceqan_runtime")
-    assert published.pick(runtime, quantity="run time mean")["value"].tolist() == [
-        0.21,
-        0.23,
-        0.30,
-        1.00,
-        1.87,
-    ]
+    seconds = published.pick(runtime, quantity="run time mean")["value"]
+    assert seconds.tolist() == [0.21, 0.23, 0.30, 1.00, 1.87]
     average = published.load_published("diffiqa_average_pauc")
     assert published.pick(average, method="DifFIQA(R)", discard_limit=0.2)["value"].tolist() == [0.7518]
     digitised = published.load_published("digitised_edc")
@@ -137,8 +123,8 @@ def test_known_cells(folder):
         (lambda text: text.replace("run time mean", "speed", 1), "unknown quantity"),
         (lambda text: text.replace("image,", "image,maybe", 1), "unknown mark"),
         (lambda text: text + text.splitlines()[1] + "\n", "there already"),
-        (lambda text: text.replace("method", "technique", 1), "has the columns"),
-        (lambda text: "", "csv is empty"),
+        (lambda text: text.replace("method", "technique", 1), "lacks column method"),
+        (lambda text: "", "is empty"),
     ],
 )
 def test_bad_tables_are_refused_with_the_line(folder, change, said):
@@ -155,14 +141,8 @@ def test_unknown_table_names_the_known_ones(folder):
 
 def printed_and_measured():
     printed = pd.DataFrame({"method": ["a", "b", "c"], "value": [0.7, 0.8, 0.9]})
-    measured = pd.DataFrame(
-        {
-            "method": ["a", "b", "d"],
-            "pauc": [0.72, 0.5, 0.6],
-            "low": [0.68, 0.4, 0.5],
-            "high": [0.75, 0.6, 0.7],
-        }
-    )
+    measured = pd.DataFrame({"method": ["a", "b", "d"], "pauc": [0.72, 0.5, 0.6], "low": [0.68, 0.4, 0.5],
+                             "high": [0.75, 0.6, 0.7]})
     return printed, measured
 
 
@@ -207,15 +187,10 @@ def test_rank_agreement_says_when_it_cannot():
 
 def test_order_verdicts_turn_pairs_round():
     printed = pd.DataFrame({"method": ["FaceQAN", "DifFIQA", "DifFIQA(R)"], "value": [0.6, 0.7, 0.8]})
-    differences = pd.DataFrame(
-        {
-            "method_a": ["DifFIQA", "FaceQAN", "DifFIQA"],
-            "method_b": ["FaceQAN", "DifFIQA(R)", "DifFIQA(R)"],
-            "difference": [0.1, 0.2, 0.0],
-            "low": [0.05, 0.1, -0.1],
-            "high": [0.2, 0.3, 0.1],
-        }
-    )
+    differences = pd.DataFrame({"method_a": ["DifFIQA", "FaceQAN", "DifFIQA"],
+                                "method_b": ["FaceQAN", "DifFIQA(R)", "DifFIQA(R)"],
+                                "difference": [0.1, 0.2, 0.0], "low": [0.05, 0.1, -0.1],
+                                "high": [0.2, 0.3, 0.1]})
     table = ranking.order_verdicts(printed, differences).set_index(["method_a", "method_b"])
     first = table.loc[("FaceQAN", "DifFIQA")]
     assert first["measured"] == -0.1 and (first["low"], first["high"]) == (-0.2, -0.05)
@@ -230,6 +205,28 @@ def test_missing_results_name_the_file_and_the_command(folder):
         beside.load_measured("evaluation/pauc")
     with pytest.raises(FiqaError, match="holds no scores"):
         beside.load_scores()
+
+
+def write_scores(folder, slug, method, score):
+    path = folder / "results" / "scores" / f"{slug}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame({"benchmark": "LFW", "image_id": ["007", "NA"], "score": [score, -np.inf]})
+    table.assign(method=method).to_csv(path, index=False)
+
+
+def test_only_methods_that_the_suite_asks_for_are_read(folder):
+    (folder / "params.yaml").write_text("methods: {faceqan: {}, mine: {}, unscored: {}}\n")
+    for slug, method in (("faceqan", "FaceQAN"), ("mine", "My method"), ("pfe", "PFE")):
+        write_scores(folder, slug, method, 0.5)
+    assert beside.suite_methods() == {"faceqan": "FaceQAN", "mine": "My method", "unscored": "unscored"}
+    scores = beside.load_scores()
+    assert scores["method"].tolist() == ["FaceQAN", "My method"] and set(scores["image_id"]) == {"007"}
+    assert beside.load_scores(["My method"], failed=True)["image_id"].tolist() == ["007", "NA"]
+    with pytest.raises(FiqaError, match="no scores of PFE"):
+        beside.load_scores(["PFE"])
+    table = pd.DataFrame({"method_a": ["FaceQAN", "FaceQAN"], "method_b": ["My method", "PFE"]})
+    write_csv(table, folder / "results" / "evaluation" / "differences.csv")
+    assert beside.load_measured("evaluation/differences")["method_b"].tolist() == ["My method"]
 
 
 def test_tables_are_sorted_and_stable(folder):

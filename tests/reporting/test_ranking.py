@@ -11,7 +11,7 @@ from scipy import stats
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.evaluation.evaluate import evaluate
-from fiqa_core.reporting import artefact_tables, cross_model, ranking, recogniser_check
+from fiqa_core.reporting import artefact_tables, cross_model, names, ranking, recogniser_check
 from fiqa_core.reporting.published import load_published, pick
 from fiqa_core.reporting.ranking import load_replicates
 
@@ -62,9 +62,8 @@ def printed_values(recogniser, benchmark):
 def test_spearman_and_its_interval_against_scipy(folder):
     areas, replicates = areas_and_replicates()
     table = pick(ranking.rank_correlations(areas, replicates, "iso"), paper="eDifFIQA")
-    assert set(zip(table["recogniser"], table["benchmark"])) == {
-        (r, b) for r in ("ArcFace", "TransFace", "all") for b in ("LFW", "XQLFW", "mean")
-    }
+    places = {(r, b) for r in ("ArcFace", "TransFace", "all") for b in ("LFW", "XQLFW", "mean")}
+    assert set(zip(table["recogniser"], table["benchmark"])) == places
     row = pick(table, recogniser="ArcFace", benchmark="XQLFW").iloc[0]
     chosen = areas.index[(areas["recogniser"] == "ArcFace") & (areas["benchmark"] == "XQLFW")][: len(METHODS)]
     printed = printed_values("ArcFace", "XQLFW")
@@ -159,20 +158,12 @@ def test_stored_replicates_are_checked(folder):
 def small_face_set():
     rng = np.random.default_rng(5)
     ids = [f"i{i:03d}" for i in range(60)]
-    images = pd.DataFrame(
-        {
-            "image_id": ids,
-            "identity": [f"p{i // 3:02d}" for i in range(60)],
-            "template_id": ids,
-            "media_id": ids,
-            "crossfit": 0,
-        }
-    )
+    images = pd.DataFrame({"image_id": ids, "identity": [f"p{i // 3:02d}" for i in range(60)],
+                           "template_id": ids, "media_id": ids, "crossfit": 0})
     a, b = np.triu_indices(60, 1)
     same = a // 3 == b // 3
-    pairs = pd.DataFrame(
-        {"a": np.array(ids)[a], "b": np.array(ids)[b], "genuine": same.astype(int), "fold": -1}
-    )
+    pairs = pd.DataFrame({"a": np.array(ids)[a], "b": np.array(ids)[b], "genuine": same.astype(int),
+                          "fold": -1})
     vectors = rng.normal(size=(20, 8))[np.arange(60) // 3] + rng.normal(0, 0.9, (60, 8))
     scores = pd.DataFrame({"benchmark": "LFW", "image_id": ids, "method": "FaceQAN", "score": rng.random(60)})
     return FaceSet("LFW", np.zeros((60, 112, 112, 3), np.uint8), images, pairs), vectors, scores
@@ -239,18 +230,11 @@ def test_shapes_of_curves_start_at_one_on_both_sides(folder):
 
 
 def cross_areas():
-    rows = [
-        ("LFW", r, m, value)
-        for m, values in {
-            "FaceQAN": (0.6, 0.7, 0.8),
-            "MagFace": (0.9, 0.8, 0.7),
-            "Sharpness": (1, 1, 1),
-            "oracle": (0.1, 0.1, 0.1),
-        }.items()
-        for r, value in zip(("CosFace", "ArcFace", "MagFace"), values)
-    ]
-    rows += [("YTF", r, "FaceQAN", value)
-             for r, value in (("CosFace", 0.75), ("ArcFace", 0.7), ("MagFace", 0.8))]
+    values = {("LFW", "FaceQAN"): (0.6, 0.7, 0.8), ("LFW", "MagFace"): (0.9, 0.8, 0.7),
+              ("LFW", "Sharpness"): (1, 1, 1), ("LFW", "oracle"): (0.1, 0.1, 0.1),
+              ("YTF", "FaceQAN"): (0.75, 0.7, 0.8)}
+    rows = [(benchmark, r, method, value) for (benchmark, method), own in values.items()
+            for r, value in zip(("CosFace", "ArcFace", "MagFace"), own)]
     return pd.DataFrame(rows, columns=["benchmark", "recogniser", "method", "pauc"]).assign(low=0.0, high=2.0)
 
 
@@ -274,29 +258,20 @@ def test_worst_with_its_own_recogniser():
 
 
 def test_params_tell_which_recogniser_scored():
-    suite = {
-        "scoring": {"recogniser": "cosface"},
-        "recognisers": {"cosface": {"name": "CosFace"}, "magface": {"name": "MagFace"}},
-        "on_recogniser": {"faceqan": {}, "magface": {"recogniser": "magface"}},
-        "trained": {"cr_fiqa": {}, "pcnet": None, "pfe": {"checkpoint": "pfe.pt"}},
-        "distilled": {"ediffiqa_l": {"backbone": "cosface"}},
-        "on_pixels": {"sharpness": {}},
-    }
-    assert cross_model.scoring_recognisers(suite) == {"FaceQAN": "CosFace", "PCNet": "CosFace",
+    suite = {"scoring": {"recogniser": "cosface"},
+             "recognisers": {"cosface": {"name": "CosFace"}, "magface": {"name": "MagFace"}},
+             "on_recogniser": {"faceqan": {}, "magface": {"recogniser": "magface"}},
+             "trained": {"cr_fiqa": {}, "pcnet": None, "pfe": {"checkpoint": "pfe.pt"}},
+             "distilled": {"ediffiqa_l": {"backbone": "cosface"}}, "on_pixels": {"sharpness": {}}}
+    assert cross_model.scoring_recognisers(suite, names.METHODS) == {"FaceQAN": "CosFace", "PCNet": "CosFace",
                                                       "eDifFIQA(L)": "CosFace", "MagFace": "MagFace"}
 
 
 def test_authors_scores_are_matched_by_file_name(folder):
     names = ["Aaron_Eckhart/Aaron_Eckhart_0001", "AJ_Cook_0001.jpg", "AJ_Lamas_0001", "Unknown_0001",
              "Thomas_Birmingham_0002", "Joseph_Estrada_0003"]
-    scores = pd.DataFrame(
-        {
-            "benchmark": "XQLFW",
-            "image_id": names,
-            "method": "FaceQAN",
-            "score": [0.3, 0.1, 0.2, 0.5, 0.0, 0.9],
-        }
-    )
+    scores = pd.DataFrame({"benchmark": "XQLFW", "image_id": names, "method": "FaceQAN",
+                           "score": [0.3, 0.1, 0.2, 0.5, 0.0, 0.9]})
     assert ranking.authors_scores(scores)["count"] == 5
     assert ranking.authors_scores(scores.assign(method="PFE")) is None
     write_params(folder, "rendered")

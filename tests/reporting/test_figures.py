@@ -5,6 +5,7 @@ import pytest
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation import ranks
+from fiqa_core.registry import methods
 from fiqa_core.reporting import figure_curves, figure_dots, figure_faces, figure_style, figure_tables
 from fiqa_core.reporting.beside import choose
 from fiqa_core.reporting.figure_style import canvas, dots, label_ends, lines, save_figure, spread
@@ -78,7 +79,8 @@ def test_saved_figure_is_the_same_file_again_with_alt_text_beside(tmp_path, monk
 def test_every_method_has_a_look_of_its_own():
     looks = [(value.colour, str(value.dash), value.marker) for value in LOOKS.values()]
     assert len(set(looks)) == len(looks)
-    assert set(METHODS.values()) <= set(LOOKS)
+    declared = {slug: method.name for slug, method in methods().items() if slug in METHODS}
+    assert declared == METHODS                          # what the methods call themselves, in the papers' order
     assert {look("oracle").colour, look("random").colour} == {GREY}
     assert look("a method of tomorrow") not in LOOKS.values()
 

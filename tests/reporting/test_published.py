@@ -215,7 +215,7 @@ def write_scores(folder, slug, method, score):
 
 
 def test_only_methods_that_the_suite_asks_for_are_read(folder):
-    (folder / "params.yaml").write_text("methods: {faceqan: {}, mine: {}, unscored: {}}\n")
+    (folder / "params.yaml").write_text("on_recogniser: {faceqan: {}, mine: {}, unscored: {}}\n")
     for slug, method in (("faceqan", "FaceQAN"), ("mine", "My method"), ("pfe", "PFE")):
         write_scores(folder, slug, method, 0.5)
     assert beside.suite_methods() == {"faceqan": "FaceQAN", "mine": "My method", "unscored": "unscored"}

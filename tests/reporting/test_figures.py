@@ -80,7 +80,7 @@ def test_every_method_has_a_look_of_its_own():
     looks = [(value.colour, str(value.dash), value.marker) for value in LOOKS.values()]
     assert len(set(looks)) == len(looks)
     declared = {slug: method.name for slug, method in methods().items() if slug in METHODS}
-    assert declared == METHODS                          # what the methods call themselves, in the papers' order
+    assert declared == METHODS                          # as the methods call themselves
     assert {look("oracle").colour, look("random").colour} == {GREY}
     assert look("a method of tomorrow") not in LOOKS.values()
 

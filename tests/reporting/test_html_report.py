@@ -16,15 +16,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A project of the suite `faces` after the demo: its tables, notebooks and figures lie there still."""
+    """A project of the suite `faces`, with tables, notebooks and figures that nobody asks for any longer."""
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     write_params("faces")
-    write_tables(tmp_path / "results" / "evaluation", ["Sharpness", "FaceQAN"])
+    write_tables(tmp_path / "results" / "faces" / "evaluation", ["Sharpness", "FaceQAN"])
     for name in ("10_faceqan_runtime", "31_ediffiqa_visual", "05_score-faceqan", "05_score-sharpness"):
-        write_notebook(tmp_path / "build" / "notebooks" / f"{name}.ipynb", f"# About {name}")
+        write_notebook(tmp_path / "build" / "faces" / "notebooks" / f"{name}.ipynb", f"# About {name}")
     for name in ("10_faceqan_runtime", "31_ediffiqa_visual"):
-        figure = tmp_path / "results" / "artefacts" / name / f"{name}_faces.png"
+        figure = tmp_path / "results" / "faces" / "artefacts" / name / f"{name}_faces.png"
         figure.parent.mkdir(parents=True)
         figure.write_bytes(b"PNG")
         figure.with_suffix(".txt").write_text(f"What {name} shows.\n")
@@ -47,20 +47,21 @@ def write_notebook(path: Path, text: str) -> None:
 
 def test_what_another_suite_left_is_not_in_the_report(folder):
     page = build_report().read_text()
-    made = {path.name for path in (folder / "report").iterdir()}
+    made = {path.name for path in (folder / "report" / "faces").iterdir()}
     assert made == {"index.html", "params.yaml", "31_ediffiqa_visual.html", "31_ediffiqa_visual_faces.png",
                     "05_score-sharpness.html"}
     assert "10_faceqan" not in page and "FaceQAN" not in page
     assert "<td>Sharpness</td>" in page and "<td>random</td>" in page
     assert "What 31_ediffiqa_visual shows." in page and "About 05_score-sharpness (sharpness)" in page
-    assert "FaceQAN" not in (folder / "results" / "summary.json").read_text()
+    assert "FaceQAN" not in (folder / "results" / "faces" / "summary.json").read_text()
 
 
 def test_a_report_written_again_holds_nothing_of_the_one_before(folder):
-    (folder / "report").mkdir()
-    (folder / "report" / "10_faceqan_runtime.html").write_text("old")
+    old = folder / "report" / "faces" / "10_faceqan_runtime.html"
+    old.parent.mkdir(parents=True)
+    old.write_text("old")
     build_report()
-    assert not (folder / "report" / "10_faceqan_runtime.html").exists()
+    assert not old.exists()
 
 
 def test_every_notebook_that_a_stage_executes_is_known_by_name(folder):

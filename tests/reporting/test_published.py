@@ -208,14 +208,14 @@ def test_missing_results_name_the_file_and_the_command(folder):
 
 
 def write_scores(folder, slug, method, score):
-    path = folder / "results" / "scores" / f"{slug}.csv"
+    path = folder / "results" / "own" / "scores" / f"{slug}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame({"benchmark": "LFW", "image_id": ["007", "NA"], "score": [score, -np.inf]})
     table.assign(method=method).to_csv(path, index=False)
 
 
 def test_only_methods_that_the_suite_asks_for_are_read(folder):
-    (folder / "params.yaml").write_text("on_recogniser: {faceqan: {}, mine: {}, unscored: {}}\n")
+    (folder / "params.yaml").write_text("suite: own\non_recogniser: {faceqan: {}, mine: {}, unscored: {}}\n")
     for slug, method in (("faceqan", "FaceQAN"), ("mine", "My method"), ("pfe", "PFE")):
         write_scores(folder, slug, method, 0.5)
     assert beside.suite_methods() == {"faceqan": "FaceQAN", "mine": "My method", "unscored": "unscored"}
@@ -225,7 +225,7 @@ def test_only_methods_that_the_suite_asks_for_are_read(folder):
     with pytest.raises(FiqaError, match="no scores of PFE"):
         beside.load_scores(["PFE"])
     table = pd.DataFrame({"method_a": ["FaceQAN", "FaceQAN"], "method_b": ["My method", "PFE"]})
-    write_csv(table, folder / "results" / "evaluation" / "differences.csv")
+    write_csv(table, folder / "results" / "own" / "evaluation" / "differences.csv")
     assert beside.load_measured("evaluation/differences")["method_b"].tolist() == ["My method"]
 
 

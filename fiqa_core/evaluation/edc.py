@@ -146,6 +146,9 @@ def edc(similarity: np.ndarray, genuine: np.ndarray, pair_quality: np.ndarray,
     level leaves of them all: as an error, as a genuine pair, and as an impostor among those that set the
     threshold. That is what all orders of the tied pairs give when their kept pairs are pooled.
 
+    Of many methods or millions of pairs, rank the images (N,) instead of the pairs a, b (P,) of them:
+    `Comparisons(similarity, genuine, fmr).curve(pair_ranks(ranks(quality), a, b), preset)`.
+
     >>> curve = edc([.9, .1, .8, .0, .1, .2], [1, 1, 1, 0, 0, 0], [3, 1, 2, 1, 1, 1], fmr=0.4)
     >>> curve.discard.round(3).tolist(), curve.fnmr.round(3).tolist(), round(curve.pauc(0.5), 3)
     ([0.0, 0.333, 0.667], [0.333, 0.0, 0.0], 0.667)
@@ -296,7 +299,10 @@ def checked(similarity, genuine, pair_quality, preset) -> tuple[np.ndarray, np.n
     if missing.any():
         raise FiqaError(f"pair_quality is NaN for {missing.sum()} pairs, index {np.argmax(missing)} first",
                         "score every image; an image that cannot be processed gets -inf and leaves first")
-    return np.where(quality == -np.inf, -1.0, similarity), genuine, ranks(quality)
+    used = genuine if preset == "iso" else slice(None)
+    rank = np.full(len(quality), UNSCORED, dtype=np.int32)
+    rank[used] = ranks(quality[used])
+    return np.where(quality == -np.inf, -1.0, similarity), genuine, rank
 
 
 def check_limit(limit: float) -> None:

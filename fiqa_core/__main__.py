@@ -3,4 +3,6 @@ import sys
 
 from fiqa_core.cli import main
 
+for stream in (sys.stdout, sys.stderr):
+    stream.reconfigure(errors="backslashreplace")       # a name that the terminal cannot show ends no command
 sys.exit(main())

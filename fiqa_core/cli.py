@@ -3,13 +3,14 @@
 What is slow to import (torch, pandas) is imported by the command that needs it: help answers at once.
 """
 import ast
+import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.errors import FiqaError, system_error
 from fiqa_core.base.project import suite_names
 from fiqa_core.weights import overview, presence
 from fiqa_core.weights.catalogue import COMMAND, find_model, models
@@ -20,9 +21,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; exit code 2 and one clear message for bad input, 130 after Ctrl-C."""
     args = command_line().parse_args(arguments)
     try:
-        return args.run(args) or 0
-    except FiqaError as error:
-        print(f"error: {error}", file=sys.stderr)
+        code = args.run(args) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:                 # whoever read the output has had enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (FiqaError, OSError, UnicodeError) as error:
+        print(f"error: {error if isinstance(error, FiqaError) else system_error(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
@@ -81,8 +87,8 @@ def score_arguments(parser: ArgumentParser) -> None:
         "method's own. The percentile is the image's rank within this folder.")
     parser.add_argument("folder", type=Path, help="folder of images, searched with its subfolders")
     parser.add_argument("--method", required=True, help=f"one of: {', '.join(slugs())}")
-    parser.add_argument("--recogniser", help="architecture, or name of a recogniser that `make repro` trained, "
-                        "for methods that need one")
+    parser.add_argument("--recogniser", help="for methods that need one: architecture, or name of a recogniser "
+                        "that `make repro` trained")
     parser.add_argument("--weights", type=Path,
                         help="the recogniser's checkpoint; default: as `make repro` trained it")
     parser.add_argument("--model", type=Path, help="diffusion model of diffiqa, or weights of a one-pass "

@@ -14,6 +14,7 @@ from torch import nn
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.options import typed
 from fiqa_core.benchmarks.detectors import load_detector
 from fiqa_core.recognisers.iresnet import from_mxnet
 from fiqa_core.recognisers.recogniser import Recogniser
@@ -319,6 +320,7 @@ def load_method(name: str, recogniser: Recogniser | None = None, diffusion: Path
     unknown = [option for option in options if option not in method.options()]
     if unknown:
         raise FiqaError(f"{name} has no option {', '.join(unknown)}", f"it has: {', '.join(method.options())}")
+    options = typed(options, method.kinds(), name)
     if diffusion is not None:
         parts["diffusion"] = load_diffusion(diffusion)
     return method.build(*(parts[need].to(device) for need in method.needs), **options)

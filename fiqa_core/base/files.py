@@ -45,6 +45,8 @@ def replacing(path: Path, mark: str = "", remedy: str = ROOM) -> Iterator[Path]:
     part = path.with_name(f"{path.name}{mark}.part")
     try:
         with writing(path, remedy):
+            if path.exists() and not path.is_file():        # root could put a file in the place of /dev/null
+                raise OSError("it is a folder or a device")
             path.parent.mkdir(parents=True, exist_ok=True)
             yield part
             settle(part, path)

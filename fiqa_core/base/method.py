@@ -3,6 +3,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from inspect import signature
 
+from fiqa_core.base.options import kinds_like_each, kinds_of
+
 # Sections of params.yaml that hold methods: one for each set of inputs that their stages read.
 SECTIONS = ("on_recogniser", "on_diffusion", "distilled", "trained", "on_pixels")
 
@@ -55,6 +57,13 @@ class Method:
             return dict(self.training)
         parameters = list(signature(self.build).parameters.values())[len(self.needs):]
         return {parameter.name: parameter.default for parameter in parameters}
+
+    def kinds(self) -> dict[str, tuple[type, ...]]:
+        """Types that each of the options may have, see `base.options`."""
+        if "model" in self.needs:
+            return kinds_like_each(self.training)
+        found = kinds_of(self.build)
+        return {name: found[name] for name in self.options()}
 
     def cost(self, options: dict, network=None) -> tuple[float, ...]:
         """Forward passes an image through each of `needs`, where `options` override the defaults."""

@@ -5,9 +5,8 @@ Notebooks run from `notebooks/`, the command line from anywhere; both resolve ev
 import os
 from pathlib import Path
 
-import yaml
-
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.yaml_files import read_yaml
 
 SUITES = Path(__file__).resolve().parent.parent / "suites"
 
@@ -68,19 +67,10 @@ def settings(section: str | None = None) -> dict:
     Raises FiqaError if the file is missing or has no such section.
     """
     path = root() / "params.yaml"
-    if not path.is_file():
-        raise FiqaError(f"{path} is missing", "restore it with: python -m fiqa_core suite demo")
-    value = _read(path)
+    value = read_yaml(path, "restore it with: python -m fiqa_core suite demo")
     for key in section.split(".") if section else ():
         if not isinstance(value, dict) or key not in value:
             raise FiqaError(f"{path} has no section {section}",
                             f"known here: {', '.join(value) if isinstance(value, dict) else 'nothing'}")
         value = value[key]
     return value
-
-
-def _read(path: Path) -> dict:
-    try:
-        return yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise FiqaError(f"{path} is not valid YAML: {error}", "correct it, or: python -m fiqa_core suite demo") from None

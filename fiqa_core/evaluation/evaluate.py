@@ -13,6 +13,7 @@ import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
+from fiqa_core.base.options import kinds_of, typed
 from fiqa_core.evaluation.bootstrap import mean_replicates, percentile_interval
 from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs
 from fiqa_core.evaluation.curves import GRIDS, Measure, Measurement, Settings
@@ -98,7 +99,7 @@ def settings_of(settings: dict | Settings | None) -> Settings:
         return settings
     try:
         return Settings(**{key: tuple(value) if isinstance(value, list) else value
-                           for key, value in (settings or {}).items()})
+                           for key, value in typed(settings or {}, kinds_of(Settings), "evaluation").items()})
     except TypeError as error:
         raise FiqaError(f"evaluation settings: {error}",
                         f"known are {', '.join(Settings.__annotations__)}") from None

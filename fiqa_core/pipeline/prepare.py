@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from fiqa_core.base import project
 from fiqa_core.base.device import default_device
@@ -27,6 +26,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import IMAGE_COLUMNS, FaceSet, empty_pairs
 from fiqa_core.base.files import read_table, write_csv
 from fiqa_core.base.project import settings
+from fiqa_core.base.yaml_files import read_yaml
 from fiqa_core.benchmarks.crossfit import photograph_suite
 from fiqa_core.benchmarks.loaders import PATH_OPTIONS, form_options, load_listing
 from fiqa_core.benchmarks.store import store
@@ -96,10 +96,8 @@ def _rendered(protocols: list[str], training: str, scale: float):
 
 
 def _protocol(name: str) -> dict:
-    path = project.data() / "protocols" / f"{name}.yaml"
-    if not path.is_file():
-        raise FiqaError(f"{path} is missing", "fetch the versioned inputs: dvc repro data.dvc")
-    return yaml.safe_load(path.read_text())
+    return read_yaml(project.data() / "protocols" / f"{name}.yaml",
+                     "fetch the versioned inputs: dvc repro data.dvc")
 
 
 def _photographs(**chosen):

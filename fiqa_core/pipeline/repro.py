@@ -10,7 +10,7 @@ from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.progress import clock
 from fiqa_core.base.project import settings
-from fiqa_core.pipeline.suites import change_params, write_params
+from fiqa_core.pipeline.suites import change_params, check_types, write_params
 
 RUNNING = "Running stage '"
 DVC = (sys.executable, "-m", "dvc")
@@ -19,14 +19,21 @@ DVC = (sys.executable, "-m", "dvc")
 def reproduce(suite: str | None, changes: list[str], targets: list[str]) -> int:
     """Reproduce stages (none named: all) of a suite with "section.key=value" changes; the exit code.
 
-    None: the active suite. Its report's place is printed at the end.
+    None: the active suite. Its report's place is printed at the end. Raises FiqaError, before anything is
+    written, where there is no git repository beside whose files DVC could keep its state.
     """
+    root = project.root()
+    if not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        raise FiqaError(f"{root} has no git repository, as a ZIP download has none, and DVC needs one",
+                        f"git init {root}   (that is enough: no commit, no account)")
     if suite:
         print(*write_params(suite, changes), sep="\n", end="")
     elif changes:
         change_params(changes)
+    else:
+        check_types(settings())
     start = time.monotonic()
-    print(f"== reproducing suite {settings('suite')!r} in {project.root()}\n"
+    print(f"== reproducing suite {settings('suite')!r} in {root}\n"
           "   finished stages are kept: after Ctrl-C, run the same command again", flush=True)
     code = _repro(targets, start)
     if code:

@@ -19,7 +19,7 @@ import pandas as pd
 from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.files import digest, sha256, stamp, write_csv, write_text
+from fiqa_core.base.files import digest, stamp, write_csv, write_text
 from fiqa_core.base.images import find_images, name_of, path_of, to_batch
 from fiqa_core.base.progress import progress
 from fiqa_core.benchmarks.enrolment import OK, face_reader
@@ -27,6 +27,7 @@ from fiqa_core.loading import load_method, load_recogniser
 from fiqa_core.pipeline.suites import key_and_value
 from fiqa_core.registry import find_method
 from fiqa_core.weights.place import find
+from fiqa_core.weights.presence import digest_of
 from fiqa_core.weights.tensors import locate
 
 COLUMNS = ["image", "score", "percentile", "status"]
@@ -82,15 +83,23 @@ def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
     if not needs:
         return None, None
     if "model" in needs:
-        return None, find(args.model or project.build() / "quality" / args.method / "0.pt")
+        return None, find(args.model or _trained("--model", f"quality/{args.method}/0.pt"))
     if args.recogniser is None:
         raise FiqaError(
             f"--method {args.method} needs --recogniser",
             "name an architecture, for instance iresnet100, "
             "with --weights, or a recogniser that `make repro` trained, for instance cosface",
         )
-    model = find(args.model or project.build() / "diffusion" / "0.pt") if "diffusion" in needs else None
-    return find(args.weights or project.build() / "recognisers" / f"{args.recogniser}.pt"), model
+    model = find(args.model or _trained("--model", "diffusion/0.pt")) if "diffusion" in needs else None
+    return find(args.weights or _trained("--weights", f"recognisers/{args.recogniser}.pt")), model
+
+
+def _trained(option: str, name: str) -> Path:
+    """A network that `make repro` trained, in place of an option. Raises FiqaError outside a project."""
+    try:
+        return project.build() / name
+    except FiqaError as error:
+        raise FiqaError(error.problem, f"give {option}, or {error.remedy}") from None
 
 
 def make_method(args: argparse.Namespace, weights: Path | None, model: Path | None, device):
@@ -120,7 +129,7 @@ def settings_of(args: argparse.Namespace, weights: Path | None, model: Path | No
 
 
 def _digest(path: Path | None) -> str | None:
-    return None if path is None else sha256(locate(path))
+    return None if path is None else digest_of(locate(path))
 
 
 def begin(out: Path, settings: dict, folder: Path) -> set[str]:
@@ -130,7 +139,9 @@ def begin(out: Path, settings: dict, folder: Path) -> set[str]:
     Raises FiqaError if `out` holds scores of other settings, or is not this command's file.
     """
     sidecar, pictures = out.with_name(out.name + ".json"), pictures_file(out)
-    if not out.is_file():
+    if out.is_dir():
+        raise FiqaError(f"{out} is a folder", "name a CSV file as --out")
+    if not out.exists():
         write_text(json.dumps(settings, indent=1) + "\n", sidecar)
         write_text(",".join(PICTURES) + "\n", pictures)
         write_text(",".join(COLUMNS) + "\n", out)
@@ -138,7 +149,10 @@ def begin(out: Path, settings: dict, folder: Path) -> set[str]:
     if not sidecar.is_file():
         raise FiqaError(f"{out} exists, but {sidecar.name} with its settings does not",
                         "name another --out, or delete it")
-    other = json.loads(sidecar.read_text())
+    try:
+        other = json.loads(sidecar.read_text(encoding="utf-8"))
+    except ValueError:
+        raise FiqaError(f"{sidecar} is damaged", f"delete it and {out.name}, or name another --out") from None
     differing = [key for key in settings if settings[key] != other.get(key)]
     if differing:
         key = differing[0]

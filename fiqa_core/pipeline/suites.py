@@ -10,17 +10,18 @@ Known are the arguments and options of the functions that the sections reach, so
 entry here.
 """
 from collections.abc import Iterator
-from inspect import signature
+from functools import reduce
 from pathlib import Path
 
-import yaml
 from ruamel.yaml import YAML
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import replacing, write_text
 from fiqa_core.base.method import SECTIONS
-from fiqa_core.base.project import SUITES, _read, suite_names
+from fiqa_core.base.options import kinds_like_each, kinds_of, typed
+from fiqa_core.base.project import SUITES, suite_names
+from fiqa_core.base.yaml_files import parse_yaml, read_yaml, yaml_text
 from fiqa_core.benchmarks.crossfit import photograph_suite
 from fiqa_core.benchmarks.loaders import FORMS, form_options
 from fiqa_core.evaluation.curves import Settings
@@ -44,7 +45,7 @@ def load_suite(name: str) -> dict:
     path = SUITES / f"{name}.yaml"
     if not path.is_file():
         raise FiqaError(f"there is no suite {name!r}", f"choose one of: {', '.join(suite_names())}")
-    suite = _read(path)
+    suite = read_yaml(path)
     base, replaced = suite.pop("base", None), suite.pop("replaces", ())
     if base is None:
         return suite
@@ -67,12 +68,12 @@ def merge(base: dict, changes: dict) -> dict:
 def chosen_suite(name: str, overrides: list[str] = ()) -> dict:
     """Suite `name` with "section.key=value" overrides; `null` for a whole entry leaves the entry out.
 
-    Raises FiqaError for an override of another form.
+    Raises FiqaError for an override of another form and for a value of a wrong type.
     """
     suite = load_suite(name)
     for override in overrides:
         _set(suite, *key_and_value(override))
-    return suite
+    return check_types(suite)
 
 
 def write_params(name: str, overrides: list[str] = ()) -> list[str]:
@@ -83,30 +84,35 @@ def write_params(name: str, overrides: list[str] = ()) -> list[str]:
     a line that says what params.yaml held beyond its suite and the new one does not: it waits there too.
     """
     suite = chosen_suite(name, overrides)
-    text = yaml.safe_dump(suite, sort_keys=False, width=110, default_flow_style=None)
-    if not overrides and "base" not in _read(SUITES / f"{name}.yaml"):
+    text = yaml_text(suite)
+    if not overrides and "base" not in read_yaml(SUITES / f"{name}.yaml"):
         text = (SUITES / f"{name}.yaml").read_text()      # a complete suite keeps its comments
     root, notes = project.root(), []
-    if (root / "params.yaml").is_file():
+    path = root / "params.yaml"
+    if path.is_file():
         before = project.settings()
         kept, old = project.build(), before["suite"]
         own = [change for change in changes(load_suite(old), before) if old in suite_names()]
         if own and before != suite:
-            write_text((root / "params.yaml").read_text(), kept / "params.yaml")
+            write_text(path.read_text(), kept / path.name)
             notes = [f"params.yaml was suite {old!r} with {', '.join(own)}: that is in {kept / 'params.yaml'}"]
         if old != name:
             swap(root / "dvc.lock", kept / "dvc.lock", root / "build" / name / "dvc.lock")
-    write_text(HEADER.format(name=name) + text, root / "params.yaml")
+    write_text(HEADER.format(name=name) + text, path)
     return notes
 
 
 def change_params(overrides: list[str]) -> None:
     """Change values of params.yaml, "section.key=value", and nothing else: comments and other changes stay."""
-    path, form = project.root() / "params.yaml", YAML()
+    path, plain, form = project.root() / "params.yaml", project.settings(), YAML()
+    pairs = [key_and_value(override) for override in overrides]
+    for key, value in pairs:
+        _set(plain, key, value)
+    check_types(plain)
     form.width = 110
     suite = form.load(path.read_text())
-    for override in overrides:
-        _set(suite, *key_and_value(override))
+    for key, _ in pairs:
+        _set(suite, key, reduce(lambda part, name: part.get(name), key.split("."), plain))
     with replacing(path) as part, open(part, "w", encoding="utf-8") as file:
         form.dump(suite, file)
 
@@ -143,8 +149,9 @@ def key_and_value(text: str) -> tuple[str, object]:
     """
     key, equals, value = text.partition("=")
     if not equals:
-        raise FiqaError(f"{text!r} is not of the form key=value", "for instance: method=faceqan or faces.folder=corpora/lfw/images")
-    return key, yaml.safe_load(value)
+        raise FiqaError(f"{text!r} is not of the form key=value",
+                        "for instance: method=faceqan or faces.folder=corpora/lfw/images")
+    return key, parse_yaml(value)
 
 
 def _set(suite: dict, dotted: str, value) -> None:
@@ -159,72 +166,87 @@ def _set(suite: dict, dotted: str, value) -> None:
         suite[last] = value
 
 
-SOURCES = {"rendered": {"training", "protocols", "scale"},
-           "photographs": set(signature(photograph_suite).parameters) - {"root", "seed"},
-           "official": {"training", "benchmarks", "missing"}}
-FILE = {"checkpoint", "model"}  # of a method that is loaded, not trained
+ANY = ()                            # types of what is looked at where it is used
+LIST, TEXT, WHOLE = (list,), (str,), (int,)
+SOURCES = {"rendered": {"training": TEXT, "protocols": LIST, "scale": (float,)},
+           "photographs": kinds_of(photograph_suite),
+           "official": {"training": ANY, "benchmarks": ANY, "missing": ANY}}
+FILE = {"checkpoint": TEXT, "model": TEXT}      # of a method that is loaded, not trained
 # what else an entry of a method may say, by section
-PLACE = {"on_recogniser": {"recogniser", "subset"}, "on_diffusion": {"subset"}, "distilled": {"backbone", "subset"},
-         "trained": {"subset"}, "on_pixels": {"subset"}}
-NETWORKS = {argument for _, arguments, *_ in FAMILIES.values() for argument in arguments}
-TRAINING = {"network", "head", "name", "compare", *HEAD_OPTIONS, *RECOGNISER, *NETWORKS, *PREPARATION}
-LOADED = {"name", "compare", "architecture", "checkpoint"}  # of a recogniser
+SUBSET = {"subset": ANY}
+PLACE = {"on_recogniser": {"recogniser": TEXT, **SUBSET}, "distilled": {"backbone": TEXT, **SUBSET},
+         **dict.fromkeys(("on_diffusion", "trained", "on_pixels"), SUBSET)}
+NETWORKS = [argument for _, arguments, *_ in FAMILIES.values() for argument in arguments]
+TRAINING = {**dict.fromkeys(("network", "head", "name"), TEXT), "compare": (bool,),
+            **dict.fromkeys((*HEAD_OPTIONS, *NETWORKS, *PREPARATION), ANY), **kinds_like_each(RECOGNISER)}
+LOADED = {"name": TEXT, "architecture": TEXT, "checkpoint": TEXT, "compare": (bool,)}       # of a recogniser
 PLAIN = {
-    "embed": set(signature(embed).parameters) - {"recogniser", "pixels", "device"},
-    "diffusion": {"checkpoint", "only", *DIFFUSION},
-    "scoring": {"recogniser", "batch"},
-    "labels": {"images", *methods()["diffiqa"].options()},
-    "evaluation": set(Settings.__annotations__),
-    "ablation": {"benchmarks", "images", "repeats", "epsilons", "timesteps"},
-    "timing": {"repeats", "images", "warm_up", "batch"},
+    "embed": kinds_of(embed),
+    "diffusion": {"checkpoint": TEXT, "only": (dict,), **kinds_like_each(DIFFUSION)},
+    "scoring": {"recogniser": TEXT, "batch": WHOLE},
+    "labels": {"images": WHOLE, **methods()["diffiqa"].kinds()},
+    "evaluation": kinds_of(Settings),
+    "ablation": {"benchmarks": LIST, "images": WHOLE, "repeats": LIST, "epsilons": LIST, "timesteps": LIST},
+    "timing": {"repeats": LIST, **dict.fromkeys(("images", "warm_up", "batch"), WHOLE)},
 }
+GIVEN = {"faces": ("root", "seed"), "embed": ("recogniser", "pixels", "device")}     # by the stage itself
 NOTEBOOKS = {"challenges", "challenge_notebooks", "artefacts"}
 OTHERS = {"suite", "about", "seed", "faces", "small_iresnet", *NOTEBOOKS}
 
 
 def unknown_keys(suite: dict) -> list[str]:
-    """Dotted names of the keys that no function takes, in the order of the suite."""
-    found = []
-    for section, content in suite.items():
-        if section == "recognisers":
-            found += [f"recognisers.{slug}.{key}" for slug, entry in content.items() for key in entry
-                      if key not in (LOADED if "checkpoint" in entry else TRAINING)]
-        elif section in SECTIONS:
-            found += list(_of_methods(section, content or {}))
-        elif section in PLAIN:
-            found += [f"{section}.{key}" for key in content or {} if key not in PLAIN[section]]
-        elif section not in OTHERS:
-            found.append(section)
-    return found + _of_faces(suite.get("faces") or {})
+    """Dotted names of the keys that no function takes."""
+    found = [section for section in suite if section not in (*OTHERS, "recognisers", *SECTIONS, *PLAIN)]
+    found += [f"{section}.{slug}" for section in SECTIONS for slug in _mapping(suite, section)
+              if slug not in methods() or methods()[slug].section != section]
+    faces = _mapping(suite, "faces")
+    if faces.get("source") not in SOURCES:
+        return [*found, "faces.source"]
+    found += [f"faces.{name}.form" for name, entry in _official(faces) if entry.get("form") not in FORMS]
+    return found + [f"{name}.{key}" for name, entry, known in _entries(suite) for key in entry
+                    if key not in known or key in GIVEN.get(name, ())]
 
 
-def _of_methods(section: str, content: dict) -> Iterator[str]:
-    """Methods that do not belong to the section, and keys that neither they nor their stages take."""
-    for slug, entry in content.items():
-        method = methods().get(slug)
-        if method is None or method.section != section:
-            yield f"{section}.{slug}"
-        else:
-            known = FILE if "checkpoint" in (entry or {}) else method.options()
-            yield from (f"{section}.{slug}.{key}" for key in entry or {} if key not in {*known, *PLACE[section]})
+def check_types(suite: dict) -> dict:
+    """The suite, whole numbers as int where only these are taken. Raises FiqaError for a value of a type that
+    the function which takes it does not know."""
+    for name, entry, known in _entries(suite):
+        entry.update(typed(entry, known, name))
+    return suite
 
 
-def _of_faces(faces: dict) -> list[str]:
-    known = SOURCES.get(faces.get("source"))
-    if known is None:
-        return ["faces.source"]
-    found = [f"faces.{key}" for key in faces if key not in {"source", *known}]
-    if faces["source"] == "official":
-        sets = {"training": faces.get("training"), **(faces.get("benchmarks") or {})}
-        found += [f"faces.{name}.{key}" for name, options in sets.items() for key in _of_form(options or {})]
-    return found
+def _entries(suite: dict) -> Iterator[tuple[str, dict, dict]]:
+    """Every part of a suite whose keys are options: its dotted name, itself, and the types of each option."""
+    recognisers, faces = _mapping(suite, "recognisers"), _mapping(suite, "faces")
+    for slug in recognisers:
+        entry = _mapping(recognisers, slug, "recognisers.")
+        yield f"recognisers.{slug}", entry, LOADED if "checkpoint" in entry else TRAINING
+    for section in SECTIONS:
+        content = _mapping(suite, section)
+        for slug in content:
+            entry, method = _mapping(content, slug, f"{section}."), methods().get(slug)
+            if method and method.section == section:
+                options = FILE if "checkpoint" in entry else method.kinds()
+                yield f"{section}.{slug}", entry, {**options, **PLACE[section]}
+    yield from ((section, _mapping(suite, section), known) for section, known in PLAIN.items())
+    if faces.get("source") in SOURCES:
+        yield "faces", faces, {"source": TEXT, **SOURCES[faces["source"]]}
+    for name, entry in _official(faces):
+        if entry.get("form") in FORMS:
+            options = ("form", *form_options(entry["form"])[0], *STORE_OPTIONS)
+            yield f"faces.{name}", entry, dict.fromkeys(options, ANY)
 
 
-def _of_form(options: dict) -> list[str]:
-    """Keys of a benchmark that neither its form's loader nor the store takes; `form` where it names none."""
-    if not options:
-        return []
-    if options.get("form") not in FORMS:
-        return ["form"]
-    known = {"form", *form_options(options["form"])[0], *STORE_OPTIONS}
-    return [key for key in options if key not in known]
+def _official(faces: dict) -> Iterator[tuple[str, dict]]:
+    """The training set and the benchmarks that are official copies, by name, those that are named at all."""
+    if faces.get("source") == "official":
+        sets = {"training": faces.get("training"), **_mapping(faces, "benchmarks", "faces.")}
+        yield from ((name, _mapping(sets, name, "faces.")) for name in sets if sets[name])
+
+
+def _mapping(content: dict, key: str, above: str = "") -> dict:
+    """A part of a suite, {} where there is none. Raises FiqaError where it is a single value or a list."""
+    part = content.get(key) or {}
+    if not isinstance(part, dict):
+        raise FiqaError(f"{above}{key} is {part!r}", "give keys and values")
+    return part

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import IMAGE_COLUMNS, FaceSet, empty_pairs
+from fiqa_core.base.yaml_files import read_yaml
 from fiqa_core.rendering.identity import sample_identities
 from fiqa_core.rendering.nuisance import CAUSES, COLUMNS, draw, severity
 from fiqa_core.rendering.renderer import render_faces
@@ -65,7 +65,7 @@ def load_protocol(path: str | Path) -> dict:
         path = FOLDER / f"{path}.yaml"
     if not path.is_file():
         raise FiqaError(f"protocol {path} is missing", "use one of " + ", ".join((*BENCHMARKS, "training")))
-    protocol = yaml.safe_load(path.read_text())
+    protocol = read_yaml(path)
     check_protocol(protocol, str(path))
     return protocol
 

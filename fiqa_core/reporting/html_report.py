@@ -10,12 +10,12 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
-import yaml
 
 from fiqa_core.base import project
 from fiqa_core.base.files import write_text
 from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
+from fiqa_core.base.yaml_files import read_yaml
 from fiqa_core.reporting.beside import load_measured
 from fiqa_core.reporting.names import order_methods
 
@@ -52,7 +52,7 @@ def executed_names() -> list[str]:
     Read from the commands of dvc.yaml: one name, or one for each entry of the section that a stage runs over.
     """
     found, suite = [], settings()
-    for stage in yaml.safe_load((project.root() / "dvc.yaml").read_text())["stages"].values():
+    for stage in read_yaml(project.root() / "dvc.yaml")["stages"].values():
         command = re.search(r" run (\S+)(?: \w+=\$)?", stage.get("do", stage)["cmd"])
         if command is None:
             continue

@@ -19,6 +19,7 @@ from torch import nn
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import write_text
+from fiqa_core.base.options import kinds_like_each, typed
 from fiqa_core.base.progress import progress
 from fiqa_core.weights.formats.pytorch import read_checkpoint, write_atomically
 
@@ -40,6 +41,7 @@ def settings_of(config: dict | None, defaults: dict) -> dict:
     if settings.get("optimiser", "adam") not in OPTIMISERS:
         raise FiqaError(f"unknown optimiser {settings['optimiser']!r}",
                         f"choose from: {', '.join(OPTIMISERS)}")
+    settings = typed(settings, kinds_like_each(defaults), "training")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
 
 

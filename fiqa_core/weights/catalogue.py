@@ -5,9 +5,8 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.yaml_files import read_yaml
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 KINDS = ("recogniser", "quality", "diffusion", "detector")
@@ -92,7 +91,7 @@ def read(path: Path) -> tuple[dict[str, Model], dict[str, str]]:
 
     Raises FiqaError that names the entry and the field where the file is not well-formed.
     """
-    content = yaml.safe_load(path.read_text())
+    content = read_yaml(path)
     sources = {key: _entry(Source, f"sources: {key}", dict(row, key=key), path)
                for key, row in content["sources"].items()}
     found = {}

@@ -89,6 +89,8 @@ def locate(path: str | Path, remedy: str = WHENCE) -> Path:
             return index
         if candidate.is_file():
             return candidate
+    if find(path).is_dir():
+        raise FiqaError(f"{find(path)} is a folder", "name the file in it")
     raise FiqaError(f"{path} is not there", remedy)
 
 

@@ -1,6 +1,7 @@
 """The suites of the workbook: they load, nothing in them is misspelt, and they say what they are."""
 import pytest
 
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.loaders import FORMS
 from fiqa_core.pipeline import suites
 from fiqa_core.pipeline.suites import unknown_keys
@@ -96,3 +97,27 @@ def test_every_form_is_known_and_every_method_scores_with_a_recogniser_of_the_su
     assert {entry["form"] for entry in suite["faces"]["benchmarks"].values()} <= set(FORMS)
     used = {entry["recogniser"] for entry in suite["on_recogniser"].values()}
     assert used | {suite["scoring"]["recogniser"]} <= set(suite["recognisers"])
+
+
+@pytest.mark.parametrize("override, value", [
+    ("evaluation.fmr=1e-2", 0.01), ("evaluation.resamples=1e3", 1000), ("on_recogniser.faceqan.epsilon=1e-3", 0.001),
+    ("trained.pcnet.epochs=2.0", 2), ("faces.scale=2", 2), ("embed.flip=false", False)])
+def test_values_are_of_the_type_that_their_function_takes(override, value):
+    found = suites.chosen_suite("demo", [override])
+    for key in override.partition("=")[0].split("."):
+        found = found[key]
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("override, remedy", [
+    ("evaluation.resamples=2.5", "a whole number"), ("on_recogniser.faceqan.repeats=2.5", "a whole number"),
+    ("on_recogniser.faceqan.epsilon=small", "a number"), ("on_diffusion.diffiqa.timestep=x", "a whole number"),
+    ("trained.pcnet.epochs=3.5", "a whole number"), ("distilled.ediffiqa_s.head_lr=.nan", "a number"),
+    ("recognisers.arcface.epochs=[1]", "a whole number"), ("diffusion.steps=1.5", "a whole number"),
+    ("labels.repeats=2.5", "a whole number"), ("timing.images=many", "a whole number"), ("faces.scale=x", "a number"),
+    ("embed.flip=1", "true or false"), ("scoring.recogniser=1", "text"), ("faces.protocols=lfw", "a list"),
+    ("on_pixels=symmetry", "keys and values"), ("on_recogniser.faceqan=5", "keys and values")])
+def test_a_value_of_another_type_is_named_at_once(override, remedy):
+    key = override.partition("=")[0]
+    with pytest.raises(FiqaError, match=f"^{key.replace('.', '[.:] ?')} is .*\n  remedy: give {remedy}"):
+        suites.chosen_suite("demo", [override])

@@ -61,5 +61,8 @@ def read_checkpoint(path: Path) -> dict:
 
 def write_atomically(content: dict, path: Path) -> None:
     """torch.save that leaves either the old file or the complete new one."""
-    with replacing(path) as part:
-        torch.save(content, part)
+    with replacing(path) as part, open(part, "wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:           # torch's word for a write that failed; the system's stands behind
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None

@@ -25,7 +25,7 @@ from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.trunk import image_batch, trunk_of, views
 from fiqa_core.training.fitting import DEFAULTS as FITTING
 from fiqa_core.training.fitting import Resume, fit, run_identity, settings_of, untrained
-from fiqa_core.training.people import accompanied, by_person, codes_of, genuine_pairs, hold_out, pair_cosines
+from fiqa_core.training.people import genuine_pairs, pair_batches, pair_cosines
 
 SIDE = 96
 EPS = 2e-5
@@ -187,9 +187,7 @@ def train_lightqnet(faces: FaceSet, recogniser: Recogniser, config: dict | None 
     Raises FiqaError for faces without pairs and for unfit settings.
     """
     settings = settings_of(config, DEFAULTS)
-    codes = codes_of(faces.images["identity"])
-    parts = hold_out(codes, accompanied(codes), settings["validation"], settings["seed"])
-    draw = partial(by_person, codes=codes, people=settings["people"], each=settings["each"])
+    codes, parts, draw = pair_batches(faces, settings)
     embeddings = F.normalize(views(recogniser, faces.pixels, device), dim=2)
     maps = views(trunk_of(recogniser), faces.pixels, device)
     teacher = untrained(lambda: Teacher(maps.shape[2]), settings["seed"]).to(device)

@@ -5,7 +5,6 @@ Xie, Byrne and Zisserman, "Inducing Predictive Uncertainty Estimation for Face R
 a linear layer on a recogniser's last features. The paper has two recognisers, each of which tells the
 similarities of people it has not seen; here one tells all.
 """
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,7 +16,7 @@ from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.trunk import views
 from fiqa_core.training.fitting import DEFAULTS as FITTING
 from fiqa_core.training.fitting import Resume, fit, run_identity, settings_of, trained_parameters, untrained
-from fiqa_core.training.people import accompanied, by_person, codes_of, genuine_pairs, hold_out, pair_cosines
+from fiqa_core.training.people import genuine_pairs, pair_batches, pair_cosines
 from fiqa_core.training.regression import ALL_TENSORS, TRAINED, Regressor, learns, raw_scores
 
 DEFAULTS = {**FITTING, **TRAINED, "trained_tensors": ALL_TENSORS, "people": 16, "each": 8}
@@ -43,8 +42,7 @@ def train_pcnet(faces: FaceSet, recogniser: Recogniser, config: dict | None = No
     Raises FiqaError for faces without pairs and for unfit settings.
     """
     settings = settings_of(config, DEFAULTS)
-    codes = codes_of(faces.images["identity"])
-    parts = hold_out(codes, accompanied(codes), settings["validation"], settings["seed"])
+    codes, rows, draw = pair_batches(faces, settings)
     embeddings = views(recogniser, faces.pixels, device)
     model = untrained(lambda: PCNet(recogniser), settings["seed"]).to(device)
     scores, person = raw_scores(model, faces.pixels, settings, device), torch.from_numpy(codes).to(device)
@@ -53,8 +51,7 @@ def train_pcnet(faces: FaceSet, recogniser: Recogniser, config: dict | None = No
         seen = nn.functional.normalize(embeddings[rows, mirrored.astype(int)])
         return pair_minimum_loss(scores(rows, mirrored).sigmoid(), seen, person[rows])
 
-    draw = partial(by_person, codes=codes, people=settings["people"], each=settings["each"])
-    fit({"model": model}, trained_parameters(model, settings), loss, parts, draw, settings,
+    fit({"model": model}, trained_parameters(model, settings), loss, rows, draw, settings,
         Resume(checkpoint, run_identity(model, settings, faces.pixels, embeddings.cpu().numpy())), log)
     return model.requires_grad_(False).eval()
 

@@ -11,7 +11,6 @@ sigma^2 is not known; here it is that of sigma^2 (`quality`).
 """
 import math
 import re
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +25,8 @@ from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.spherenet import SphereNet
 from fiqa_core.recognisers.trunk import EmbeddingLayers, trunk_of, views
 from fiqa_core.training.fitting import DEFAULTS as FITTING
-from fiqa_core.training.fitting import Resume, fit, run_identity, settings_of, untrained
-from fiqa_core.training.people import accompanied, by_person, codes_of, genuine_pairs, hold_out
+from fiqa_core.training.fitting import Resume, decayed, fit, run_identity, settings_of, untrained
+from fiqa_core.training.people import genuine_pairs, pair_batches
 
 # A batch has `people` groups of up to `each` images of one person. start None: the logarithm of the best single
 # variance of the first batch.
@@ -117,14 +116,13 @@ def train_pfe(faces: FaceSet, recogniser: Recogniser, config: dict | None = None
 
     Features are computed once. Raises FiqaError where nobody has two images, or for an unknown setting.
     """
-    settings, codes = settings_of(config, PAPER), codes_of(faces.images["identity"])
-    rows = hold_out(codes, accompanied(codes), settings["validation"], settings["seed"])
+    settings = settings_of(config, PAPER)
+    codes, rows, draw = pair_batches(faces, settings)
     recogniser = recogniser.to(device)
     features = views(trunk_of(recogniser), faces.pixels, device)
     with torch.no_grad():
         mean = F.normalize(EmbeddingLayers(recogniser)(features.flatten(0, 1))).unflatten(0, (-1, 2))
     people = torch.from_numpy(codes).to(device)
-    draw = partial(by_person, codes=codes, people=settings["people"], each=settings["each"])
     start = settings["start"]
     if start is None:
         chosen = draw(rows[0], np.random.default_rng(settings["seed"]))[0]
@@ -136,17 +134,11 @@ def train_pfe(faces: FaceSet, recogniser: Recogniser, config: dict | None = None
         variance = model.uncertainty(features[rows, view])
         return pair_loss(mean[rows, view], variance, *genuine_pairs(people[rows]))
 
-    fit({"PFE": model.uncertainty}, parameter_groups(model.uncertainty, settings), loss, rows, draw, settings,
+    groups = [{**group, "lr": settings["lr"]}
+              for group in decayed(model.uncertainty.parameters(), settings["weight_decay"])]
+    fit({"PFE": model.uncertainty}, groups, loss, rows, draw, settings,
         Resume(checkpoint, run_identity(model, settings, faces.pixels, features.cpu().numpy())), log)
     return model.requires_grad_(False).eval()
-
-
-def parameter_groups(module: UncertaintyModule, settings: dict) -> list[dict]:
-    """SGD's groups: weight decay for the two matrices alone."""
-    matrices = [parameter for parameter in module.parameters() if parameter.dim() > 1]
-    others = [parameter for parameter in module.parameters() if parameter.dim() <= 1]
-    return [{"params": matrices, "lr": settings["lr"], "weight_decay": settings["weight_decay"]},
-            {"params": others, "lr": settings["lr"], "weight_decay": 0.0}]
 
 
 COLUMNS = slice(8, 104)             # of the ArcFace crop: PFE's template is the same, for 96 columns

@@ -1,10 +1,11 @@
 """What happens to the picture after light has reached the camera: blur, pixels, noise, compression."""
 from functools import cache
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from fiqa_core.base.images import jpeg
 
 _PAD = 8
 
@@ -81,7 +82,5 @@ def compress(pixels: np.ndarray, quality: np.ndarray) -> np.ndarray:
     """JPEG-encode and decode pixels (N, S, S, 3) uint8 RGB at quality (N,); 100 and above: untouched."""
     result = pixels.copy()
     for i in np.flatnonzero(np.asarray(quality) < 100):
-        options = (cv2.IMWRITE_JPEG_QUALITY, int(round(float(quality[i]))))
-        _, code = cv2.imencode(".jpg", pixels[i][..., ::-1], options)
-        result[i] = cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
+        result[i] = jpeg(pixels[i], int(round(float(quality[i]))))
     return result

@@ -28,16 +28,16 @@ def refine(points: torch.Tensor, factor: int) -> torch.Tensor:
     return points
 
 
-def visible_samples(points: torch.Tensor, size: int, factor: int, keep: torch.Tensor | None = None):
+def visible_samples(points: torch.Tensor, size: int, factor: int):
     """Nearest sample of each pixel.
 
     points (B, 3, H, W): x, y in pixels of a size x size picture (0 is the outer edge of the first
-    pixel), z in cm towards the camera. keep: (H, W) bool, the part of the surface that exists.
+    pixel), z in cm towards the camera.
     Returns (sample, depth), both (B, size, size): sample number in the refined grid (-1: nothing
     there) and z in cm (FAR_AWAY: nothing there).
     """
     height, width = points.shape[2:]
-    rows, columns = _needed_part(points, size, keep)
+    rows, columns = _needed_part(points, size)
     if rows.start >= rows.stop:
         nothing = points.new_full((len(points), size, size), FAR_AWAY)
         return torch.full_like(nothing, -1, dtype=torch.int64), nothing
@@ -53,8 +53,8 @@ def visible_samples(points: torch.Tensor, size: int, factor: int, keep: torch.Te
     return _close_pinholes(*_decode(nearest.reshape(-1, size + 2, size + 2)[:, 1:-1, 1:-1]))
 
 
-def _needed_part(points, size, keep):
-    """Rows and columns of the grid with points that exist, face the camera and lie in the picture.
+def _needed_part(points, size):
+    """Rows and columns of the grid with points that face the camera and lie in the picture.
 
     Holds for the whole batch; what it leaves out could not be seen, so the result does not depend on it.
     """
@@ -63,8 +63,6 @@ def _needed_part(points, size, keep):
     facing = F.pad(right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0], (0, 1, 0, 1), mode="replicate") > 0
     inside = ((flat > -9) & (flat < size + 9)).all(1)
     wanted = (facing & inside).any(0)
-    if keep is not None:
-        wanted &= keep
     return tuple(_span(wanted.any(axis)) for axis in (1, 0))
 
 

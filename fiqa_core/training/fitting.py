@@ -68,6 +68,14 @@ def trained_parameters(model: nn.Module, settings: dict) -> list[dict]:
     return groups
 
 
+def decayed(parameters, weight_decay: float) -> list[dict]:
+    """An optimiser's groups: weight decay for matrices and kernels, none for biases, norms and slopes."""
+    matrices, others = [], []
+    for parameter in parameters:
+        (matrices if parameter.dim() > 1 else others).append(parameter)
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
 class Resume:
     """The state file of one training run.
 

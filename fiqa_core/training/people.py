@@ -1,8 +1,12 @@
 """Who is on the training images: persons held out, batches with several images of a person, genuine pairs."""
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import torch
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.faces import FaceSet
 from fiqa_core.kernels.chunks import check_at_least
 
 
@@ -61,6 +65,17 @@ def by_person(rows: np.ndarray, generator: np.random.Generator, codes: np.ndarra
     groups = [group for group in np.split(order, begins[1:]) if len(group) > 1]
     groups = [groups[index] for index in generator.permutation(len(groups))]
     return [np.concatenate(groups[start:start + people]) for start in range(0, len(groups), people)]
+
+
+def pair_batches(faces: FaceSet, settings: dict) -> tuple[np.ndarray, tuple, Callable]:
+    """For a training on genuine pairs: codes (N,) of the persons, (training, validation) rows, and `draw` of
+    `fit`, whose batches have `people` groups of up to `each` images of one person.
+
+    Raises FiqaError where nobody has two images and for unfit settings.
+    """
+    codes = codes_of(faces.images["identity"])
+    rows = hold_out(codes, accompanied(codes), settings["validation"], settings["seed"])
+    return codes, rows, partial(by_person, codes=codes, people=settings["people"], each=settings["each"])
 
 
 def genuine_pairs(codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

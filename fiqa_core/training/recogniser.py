@@ -17,7 +17,7 @@ from fiqa_core.base.images import to_batch
 from fiqa_core.recognisers.heads import HEADS, TransFace
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.zoo import recogniser_from_config
-from fiqa_core.training.fitting import Resume, descend, run, run_identity, untrained
+from fiqa_core.training.fitting import Resume, decayed, descend, run, run_identity, untrained
 from fiqa_core.training.people import codes_of
 
 HEAD_OPTIONS = ("scale", "margin", "momentum", "deviation", "kind", "plus", "h", "ema", "start", "magnitudes",
@@ -108,10 +108,9 @@ def start(settings: dict, classes: int, device, head: Callable | None = None) ->
 
 
 def optimiser_of(parameters: list, settings: dict) -> torch.optim.Optimizer:
-    """AdamW, or SGD with Nesterov's momentum; weight decay for matrices and kernels alone."""
-    learning = [parameter for parameter in parameters if parameter.requires_grad]
-    groups = [{"params": [p for p in learning if p.dim() > 1], "weight_decay": settings["weight_decay"]},
-              {"params": [p for p in learning if p.dim() <= 1], "weight_decay": 0.0}]
+    """AdamW, or SGD with Nesterov's momentum, of those parameters that learn."""
+    groups = decayed([parameter for parameter in parameters if parameter.requires_grad],
+                     settings["weight_decay"])
     if settings["optimiser"] == "adamw":
         return torch.optim.AdamW(groups, settings["lr"])
     return torch.optim.SGD(groups, settings["lr"], momentum=0.9, nesterov=True)

@@ -82,11 +82,10 @@ def _check_parameters(source: Path, parameters: dict) -> None:
                         f"its parameters: {', '.join(known) or 'none'}")
 
 
-def _parameters(notebook: Path) -> list[str]:
-    """Names of a notebook's parameters."""
-    tagged = [cell for cell in _code(notebook) if "parameters" in cell["metadata"].get("tags", [])]
-    return [line.split("=")[0].strip() for cell in tagged for line in "".join(cell["source"]).splitlines()
-            if "=" in line and not line.startswith("#")]
+def _parameters(notebook: Path) -> dict:
+    """A notebook's parameters with their values."""
+    tagged = ["".join(cell["source"]) for cell in _code(notebook) if "parameters" in cell["metadata"].get("tags", [])]
+    return {node.targets[0].id: ast.literal_eval(node.value) for source in tagged for node in ast.parse(source).body}
 
 
 def _code(notebook: Path) -> list[dict]:
@@ -117,13 +116,13 @@ def _relative(path: Path) -> str:
 def write_digests() -> list[Path]:
     """Write what every notebook and the report compute to `build/code`; returns the files.
 
-    `<notebook>.txt`, or `<notebook>@<slug>.txt` for every method where the notebook has a parameter `method`.
+    `<notebook>.txt`, or `<notebook>@<slug>.txt` for every method where its parameter `method` is one of their slugs.
     """
     folder = project.code()
     folder.mkdir(parents=True, exist_ok=True)
     written = {"report": _lines(reachable("import fiqa_core.reporting.html_report"))}
     for notebook in sorted((project.root() / "notebooks").glob("*.ipynb")):
-        if "method" in _parameters(notebook):
+        if _parameters(notebook).get("method") in methods():
             written |= {f"{notebook.stem}@{slug}": digest(notebook, slug) for slug in methods()}
         else:
             written[notebook.stem] = digest(notebook)

@@ -42,7 +42,8 @@ def small_project(folder: Path, images: int, **overrides) -> FaceSet:
     faces = face_set(images)
     faces.save(folder / "build" / "demo" / "benchmarks" / faces.name)
     (folder / "results" / "demo" / "prepare").mkdir(parents=True)
-    pd.DataFrame({"name": [faces.name]}).to_csv(folder / "results" / "demo" / "prepare" / "faces.csv", index=False)
+    table = pd.DataFrame([{"name": faces.name, "images": images, "genuine": 4, "impostor": 8}])
+    table.to_csv(folder / "results" / "demo" / "prepare" / "faces.csv", index=False)
     (folder / "build" / "demo" / "recognisers").mkdir()
     save_recogniser(recogniser(), folder / "build" / "demo" / "recognisers" / "cosface.pt")
     return faces

@@ -6,9 +6,11 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from fiqa_core import cli
 from fiqa_core.base.images import write_image
+from fiqa_core.recognisers.zoo import build_model
 
 HEAVY = ("torch", "torchvision", "pandas", "scipy", "numpy", "matplotlib", "cv2", "requests")
 
@@ -60,6 +62,19 @@ def test_a_wrong_place_or_value_is_one_line(place, capsys, arguments, message):
     before = sorted(place.rglob("*"))
     assert message in refused(capsys, *arguments)
     assert sorted(place.rglob("*")) == before
+
+
+def test_score_works_from_any_folder_where_everything_is_named(place, capsys, monkeypatch):
+    monkeypatch.delenv("FIQA_ROOT")
+    torch.save(build_model("mobilefacenet_foamliu").state_dict(), place / "w.pth")
+    score = ("score", "faces", "--method", "faceqan", "--out", "s.csv", "--recogniser", "mobilefacenet_foamliu")
+    options = [f"--option={text}" for text in ("iterations=1", "repeats=1", "epsilon=1e-3")]
+    assert cli.main([*score, *options, "--weights", "w.pth"]) == 0
+    assert (place / "s.csv").read_text().splitlines()[1].startswith("a.png,") and capsys.readouterr()
+    for option in ("repeats=2.5", "exponent=2.5", "iterations=many"):
+        message = refused(capsys, *score, "--weights", "w.pth", "--option", option)
+        assert f"faceqan: {option.partition('=')[0]} is " in message and "give a whole number" in message
+    assert "no dvc.yaml" in (message := refused(capsys, *score)) and "give --weights, or run" in message
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])

@@ -36,16 +36,19 @@ def unwrap(content: Mapping, wanted: State, translators: Iterable[Translator] = 
     wanted       the network's own state dict, of which only keys and shapes count
     translators  of foreign names, tried on every part
     Where a prefix is taken off, keys without it are kept as they are, unless they are those of a known head:
-    the loader then reports them. Where nothing fits, the largest state dict comes back. Raises FiqaError
-    where two parts fit entirely and differ.
+    the loader then reports them. Dicts of other names than WRAPPERS count where none of these fits. Where
+    nothing fits, the largest state dict comes back. Raises FiqaError where two parts fit entirely and differ.
     """
     best, most, whole = {}, (-1, -1), {}
-    for place, state in views(content, translators):
-        fitting = sum(key in state and state[key].shape == value.shape for key, value in wanted.items())
-        if (fitting, len(state)) > most:
-            best, most = state, (fitting, len(state))
-        if fitting == len(needed(wanted, state)) and not surplus(state, wanted):
-            whole.setdefault(place, state)
+    for wrappers in (WRAPPERS, None):
+        for place, state in views(content, translators, wrappers):
+            fitting = sum(key in state and state[key].shape == value.shape for key, value in wanted.items())
+            if (fitting, len(state)) > most:
+                best, most = state, (fitting, len(state))
+            if fitting == len(needed(wanted, state)) and not surplus(state, wanted):
+                whole.setdefault(place, state)
+        if whole:
+            break
     first, *others = whole.values() or [best]
     if not all(torch.equal(state[key], first[key]) for state in others for key in needed(wanted, first)):
         raise FiqaError(f"the network is there twice, with different weights: under {' and '.join(whole)}",
@@ -64,9 +67,12 @@ def surplus(state: State, wanted: State) -> list[str]:
     return [key for key in state if key not in wanted and key.rpartition(".")[2] not in PROFILED]
 
 
-def views(content: Mapping, translators: Iterable[Translator], place: str = "the file itself",
-          layers: int = MOST_LAYERS) -> Iterator[tuple[str, State]]:
-    """All ways to look at a file, from the outermost inwards: where in the file, and what is there."""
+def views(content: Mapping, translators: Iterable[Translator], wrappers: tuple[str, ...] | None = WRAPPERS,
+          place: str = "the file itself", layers: int = MOST_LAYERS) -> Iterator[tuple[str, State]]:
+    """All ways to look at a file, from the outermost inwards: where in the file, and what is there.
+
+    wrappers   names of the dicts that are looked into; None: of all
+    """
     state = {key.replace(COMPILED, ""): value for key, value in content.items()
              if isinstance(key, str) and isinstance(value, torch.Tensor)}
     for found in (state, *(translate(state) for translate in translators), *_swinface(content)):
@@ -74,12 +80,13 @@ def views(content: Mapping, translators: Iterable[Translator], place: str = "the
             yield place, found
     if not layers:
         return
-    for wrapper in WRAPPERS:
-        if isinstance(content.get(wrapper), Mapping):
-            yield from views(content[wrapper], translators, repr(wrapper), layers - 1)
+    for name, part in content.items():
+        if isinstance(part, Mapping) and (isinstance(name, str) if wrappers is None else name in wrappers):
+            yield from views(part, translators, wrappers, repr(name), layers - 1)
     for prefix in PREFIXES:
         if any(key.startswith(prefix) for key in state):
-            yield from views(_without(prefix, state), translators, f"{place}, {prefix}*", layers - 1)
+            inside = f"{place}, {prefix}*"
+            yield from views(_without(prefix, state), translators, wrappers, inside, layers - 1)
 
 
 def _without(prefix: str, state: State) -> State:

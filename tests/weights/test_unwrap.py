@@ -54,6 +54,8 @@ def prefixed(prefix, state=STATE):
     {"epoch": 1, "model_state_dict": prefixed("_orig_mod.module.")},
     {"model": {"backbone": prefixed("network."), "head": {"fc.weight": HEAD}}, "optimizer_state_dict": {}},
     {"net": {"state_dict": prefixed("net.")}},
+    {"epoch": 7, "params_ema": prefixed("module.")},
+    {"state_dict": STATE, "state_dict_ema": {key: value + 1 for key, value in STATE.items()}},
     {**prefixed("base_model."), "mlp.l1.weight": HEAD, "mlp.l1.bias": HEAD, "mlp.l2.weight": HEAD,
      "mlp.l2.bias": HEAD},
     {"step": 3, "model": prefixed("module."), "ema": prefixed("ema_model."), "opt": {}, "scaler": None},

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers.processes import finished
+from tests.pipeline.test_new_method import FILE, LINE
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = {"FaceQnet", "SDD-FIQA", "PFE", "PCNet", "MagFace", "LightQNet", "SER-FIQ", "FaceQAN", "CR-FIQA",
@@ -133,3 +134,32 @@ def test_lost_results_come_back_from_the_cache(clone):
     output = run(clone, "dvc", "repro")
     assert "Running stage 'evaluate'" not in output
     assert (clone / "results" / "ci" / "evaluation" / "means.csv").is_file()
+
+
+def out_of_date(clone) -> set[str]:
+    """Names of the stages that `dvc status` finds changed, once the digests are written."""
+    run(clone, "dvc", "repro", "code")
+    return set(json.loads(run(clone, "dvc", "status", "--json")))
+
+
+def test_another_file_of_a_method_runs_that_method_again(clone):
+    path = clone / "fiqa_core" / "methods" / "froq.py"
+    text = path.read_text()
+    path.write_text(text.replace("METHODS = [", "MORE = 1\nMETHODS = ["))
+    found = out_of_date(clone)
+    path.write_text(text)
+    assert {"train@froq", "score_trained@froq"} <= found
+    # the notebooks that run whichever methods the suite names come behind every method
+    assert all(name == "time" or name.startswith(("challenge@", "artefact@50"))
+               for name in found - {"train@froq", "score_trained@froq"}), found
+    assert not out_of_date(clone)
+
+
+def test_one_file_and_one_line_put_a_method_into_the_means(clone):
+    (clone / "fiqa_core" / "methods" / "contrast.py").write_text(FILE)
+    params = clone / "params.yaml"
+    params.write_text(params.read_text().replace("on_pixels:\n", f"on_pixels:\n{LINE}"))
+    output = run(clone, "dvc", "repro", "evaluate")
+    stages = {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+    assert stages == {"code", "score_on_pixels@contrast", "evaluate"}
+    assert set(table(clone, "evaluation/means.csv").method) == METHODS | {"Contrast"}

@@ -64,6 +64,12 @@ def test_every_public_name_is_where_it_is_said_to_be():
         getattr(fiqa_core, "FaceQAM")
 
 
+def test_the_readmes_recipe_is_the_method_of_the_test():
+    readme, told = (ROOT / "README.md").read_text(), (ROOT / "tests" / "pipeline" / "test_new_method.py").read_text()
+    recipe = readme.partition("# fiqa_core/methods/contrast.py\n")[2].partition("```")[0]
+    assert "METHODS = [Method(" in recipe and recipe in told
+
+
 def test_readme_and_help_name_both_commands():
     makefile = (ROOT / "Makefile").read_text()
     readme = (ROOT / "README.md").read_text()

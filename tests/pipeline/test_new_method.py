@@ -88,20 +88,26 @@ def test_ten_lines_and_one_are_enough(copy):
         assert "Contrast" in found, (table, found)
 
 
-def test_every_notebook_that_is_a_stage_has_its_digest(copy):
+def test_every_notebook_that_is_a_stage_has_its_digest(copy, before):
     suite = yaml.safe_load((copy / "params.yaml").read_text())
-    assert {*suite["artefacts"], *suite["challenge_notebooks"], "06_label", "08_evaluate", "report"} <= digests(copy).keys()
+    assert {*suite["artefacts"], *suite["challenge_notebooks"], "06_label", "08_evaluate", "report"} <= before.keys()
+
+
+@pytest.fixture(scope="module")
+def before(copy):
+    return digests(copy)
 
 
 def digests(folder) -> dict[str, str]:
+    """What `digest` writes, by name."""
     run(folder, sys.executable, "-m", "fiqa_core", "digest")
     return {path.stem: path.read_text() for path in (folder / "build" / "code").glob("*.txt")}
 
 
 @pytest.mark.parametrize("file, slugs", [("methods/froq.py", ["froq"]), ("kernels/faceqan.py", ["faceqan"])])
-def test_another_file_of_a_method_changes_the_digests_of_that_method_alone(copy, file, slugs):
+def test_another_file_of_a_method_changes_the_digests_of_that_method_alone(copy, before, file, slugs):
     """And of the notebooks that run whichever methods a suite names, or name this one: run times, ablations."""
-    before, path = digests(copy), copy / "fiqa_core" / file
+    path = copy / "fiqa_core" / file
     text = path.read_text()
     path.write_text(text.replace("METHODS = [", "MORE = 1\nMETHODS = ["))
     after = digests(copy)

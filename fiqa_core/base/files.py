@@ -82,6 +82,16 @@ def write_csv(table: pd.DataFrame, path: Path, decimals: int = 6, digits: int | 
         table.to_csv(part, index=False, float_format=form, lineterminator="\n")
 
 
+def new_array(path: Path, dtype, shape: tuple[int, ...]) -> np.memmap:
+    """A `.npy` file to be filled through memory. Its room is taken at once: OSError here where the disk is
+    full, where a later write through memory would end the process without a word."""
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
+    return array
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file, 64 hexadecimal digits: what published files are known by."""
     with open(path, "rb") as file:

@@ -25,7 +25,7 @@ import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import POINT_COLUMNS, FaceSet, empty_pairs
-from fiqa_core.base.files import replacing, write_csv, write_text
+from fiqa_core.base.files import new_array, replacing, write_csv, write_text
 from fiqa_core.base.progress import progress
 from fiqa_core.benchmarks.detectors import load_detector
 from fiqa_core.benchmarks.enrolment import Enrolment, enrol, read_landmarks
@@ -273,7 +273,7 @@ def write_pixels(source: Path, kept: np.ndarray, target: Path) -> None:
             shutil.copyfile(source, target)
         return
     pixels, rows = np.load(source, mmap_mode="r"), np.flatnonzero(kept)
-    copy = np.lib.format.open_memmap(target, "w+", np.uint8, (len(rows), *CROP))
+    copy = new_array(target, np.uint8, (len(rows), *CROP))
     for start in range(0, len(rows), CHUNK):
         copy[start : start + CHUNK] = pixels[rows[start : start + CHUNK]]
     copy.flush()

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.lib.format import open_memmap
 
 from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.engine import Job, run_shards
 from fiqa_core.base.faces import FaceSet
-from fiqa_core.base.files import digest, read_table, replacing, write_csv
+from fiqa_core.base.files import digest, new_array, read_table, replacing, write_csv
 from fiqa_core.base.project import settings
 from fiqa_core.evaluation.comparisons import face_set_similarity
 from fiqa_core.evaluation.evaluate import verification_table
@@ -81,7 +80,7 @@ def _embed_to(path: Path, slug: str, recogniser: Recogniser, faces: FaceSet, row
     parts, job = path.with_name(path.name + ".parts"), Job("embed", {"slug": slug, "faces": faces.name})
     label = f"embed {recogniser.name} {faces.name}"
     with replacing(path) as whole:
-        vectors = open_memmap(whole, "w+", np.float32, (len(faces), recogniser.embedding_size))
+        vectors = new_array(whole, np.float32, (len(faces), recogniser.embedding_size))
         for shard, values in run_shards(work, rows, size, label, parts, job):
             vectors[shard] = values
         for row, vector in old.items():

@@ -1,4 +1,5 @@
 """Files are replaced whole, hashed alike everywhere, and tables keep names as they stand."""
+import errno
 import hashlib
 import os
 
@@ -7,7 +8,8 @@ import pandas as pd
 import pytest
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.files import digest, read_csv, read_table, replacing, sha256, write_csv, write_text
+from fiqa_core.base.files import (digest, new_array, read_csv, read_table, replacing, sha256, write_csv,
+                                  write_text)
 
 KINDS = {"path": str, "fold": int, "score": float}
 HEADER = "path,fold,score\n"
@@ -104,3 +106,19 @@ def test_a_table_that_is_not_there_or_damaged(tmp_path):
     for name, problem in (("none.csv", "is missing"), ("a.csv", "is damaged: .*line 3")):
         with pytest.raises(FiqaError, match=problem):
             read_table(tmp_path / name)
+
+
+def test_an_array_takes_its_room_before_it_is_filled(tmp_path, monkeypatch):
+    array = new_array(tmp_path / "a.npy", np.float32, (3, 2))
+    array[1] = 5
+    array.flush()
+    assert np.load(tmp_path / "a.npy").tolist() == [[0, 0], [5, 5], [0, 0]]
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(FiqaError, match="b.npy cannot be written: No space left"):
+        with replacing(tmp_path / "b.npy") as part:
+            new_array(part, np.float32, (3, 2))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]

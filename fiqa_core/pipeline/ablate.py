@@ -75,7 +75,7 @@ def _batched(kernel, faces: FaceSet, rows: np.ndarray, label: str) -> list[torch
 def _ablate(scores, name: str) -> pd.DataFrame:
     """Evaluate every (ablation, scores) pair as if it were a method; one table in `COLUMNS`.
 
-    Empty for a suite without the method.
+    Empty for a suite without the method; without the rows of a preset that so few images cannot show.
     """
     if name not in pipeline_methods():
         return _written(pd.DataFrame(columns=COLUMNS), name)
@@ -91,7 +91,8 @@ def _ablate(scores, name: str) -> pd.DataFrame:
                   for slug, name_ in names.items() for benchmark in settings("ablation.benchmarks")}
     chosen = {benchmark: benchmarks[benchmark] for benchmark in settings("ablation.benchmarks")}
     result = evaluate(chosen, embeddings, pd.concat(tables, ignore_index=True), settings("evaluation"))["pauc"]
-    return _written(result.rename(columns={"method": "ablation"})[COLUMNS], name)
+    shown = result[result["fnmr0"].notna()].rename(columns={"method": "ablation"})
+    return _written(shown[COLUMNS], name)
 
 
 def _written(table: pd.DataFrame, name: str) -> pd.DataFrame:

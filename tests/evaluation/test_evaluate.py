@@ -252,7 +252,7 @@ def test_without_resampling_intervals_are_empty(world):
     ({"scores": lambda scores: scores[:1].assign(image_id="nobody")}, "image nobody is not"),
     ({"settings": lambda _: {"far": 1e-3}}, "known are fmr"),
     ({"settings": lambda _: {"presets": ["nearest"]}}, "choose from iso, paper"),
-    ({"settings": lambda settings: {**settings, "fmr": 1e-4}}, "at least 10000"),
+    ({"settings": lambda settings: {**settings, "fmr": 1e-6}}, "at least 1000000"),
     ({"embeddings": lambda _: {}}, "no recogniser has embeddings of LFW"),
     ({"embeddings": lambda _: {("ArcFace", "LFW"): np.ones((3, 8))}}, "embeddings for 300 images")])
 def test_bad_input_is_named(world, changed, message):

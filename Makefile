@@ -2,6 +2,7 @@
 #   make repro              reproduce all tables and figures with the parameters in params.yaml (the demo)
 #   make repro SUITE=ci     first switch params.yaml to another suite: demo, ci, lfw, faces, open or paper
 #   make repro SUITE=lfw SET="faces.folder=/my/lfw faces.pairs=/my/pairs.txt"
+#   make repro SET="ablation.repeats=[2, 5] about=Two words"     values may hold spaces, lists and quotation marks
 #   make test               unit tests, then the ci suite end to end in a fresh clone
 #   make lab                JupyterLab on the start notebook
 
@@ -10,6 +11,7 @@ PYTHON ?= python3
 BIN    := $(abspath $(VENV))/bin
 READY  := $(VENV)/.ready
 RUN    := PATH="$(BIN):$$PATH" "$(BIN)/python"
+export SET
 
 .PHONY: repro test lab help clean-venv
 
@@ -25,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 repro: $(READY)
-	@$(RUN) -m fiqa_core repro $(if $(SUITE),--suite $(SUITE)) $(foreach pair,$(SET),--set $(pair))
+	@$(RUN) -m fiqa_core repro $(if $(SUITE),--suite $(SUITE)) $(if $(SET),--changes "$$SET")
 
 test: $(READY)
 	@$(RUN) -m pytest -m "not slow" -n 2 --dist loadfile

@@ -4,12 +4,14 @@ What is slow to import (torch, pandas) is imported by the command that needs it:
 """
 import ast
 import os
+import re
 import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 
+from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError, system_error
 from fiqa_core.base.project import suite_names
 from fiqa_core.weights import overview, presence
@@ -56,6 +58,7 @@ def command_line() -> ArgumentParser:
     notebook.add_argument("notebook", help="name without .ipynb, for instance 05_score")
     notebook.add_argument("parameters", nargs="*", metavar="KEY=VALUE")
     command("digest", digest, "write what each notebook computes to build/code, the pipeline's first stage")
+    command("inputs", inputs, "write which files of yours the suite reads to build, so that a replaced one counts")
     command("report", report, "build the HTML report")
     return parser
 
@@ -73,8 +76,30 @@ def adder(parser: ArgumentParser) -> Callable[..., ArgumentParser]:
 
 
 def changes(parser: ArgumentParser, text: str) -> None:
-    """The option that changes values of a suite."""
+    """The options that change values of a suite."""
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
+    parser.add_argument("--changes", action="extend", dest="set", type=split_changes, metavar="TEXT",
+                        help="several such changes with spaces between, as `make repro SET=TEXT` has them")
+
+
+def split_changes(text: str) -> list[str]:
+    """The changes of a text: one begins after a space with "key=", but not within brackets or quotation marks.
+
+    >>> split_changes("a.b=[x, y=1] about=two words c='x d=1'")
+    ['a.b=[x, y=1]', 'about=two words', "c='x d=1'"]
+    """
+    starts, depth, quote = [0], 0, ""
+    for place, sign in enumerate(text):
+        if quote:
+            quote = quote.replace(sign, "")
+        elif sign in "'\"" and text[:place].rstrip()[-1:] in tuple("=[{,:"):     # not the apostrophe of a word
+            quote = sign
+        elif sign.isspace() and not depth and re.match(r"\s+[\w.-]+=", text[place:]):
+            starts.append(place)
+        else:
+            depth += (sign in "[{") - (sign in "]}")
+    parts = [text[start:end].strip() for start, end in zip(starts, [*starts[1:], None])]
+    return [part for part in parts if part]
 
 
 # score
@@ -240,8 +265,11 @@ def reproduce(args: Namespace) -> int:
 
 def activate(args: Namespace) -> None:
     """Write params.yaml."""
+    from fiqa_core.pipeline.repro import holding_project
     from fiqa_core.pipeline.suites import write_params
-    print(*write_params(args.name, args.set), f"params.yaml is suite {args.name!r} now; reproduce it with: make repro", sep="\n")
+    with holding_project():
+        notes = write_params(args.name, args.set)
+    print(*notes, f"params.yaml is suite {args.name!r} now; reproduce it with: make repro", sep="\n")
 
 
 def execute(args: Namespace) -> None:
@@ -255,6 +283,12 @@ def digest(args: Namespace) -> None:
     """Write what each notebook computes."""
     from fiqa_core.pipeline.runner import write_digests
     print(f"{len(write_digests())} digests in build/code")
+
+
+def inputs(args: Namespace) -> None:
+    """Write the manifests of the user's files."""
+    from fiqa_core.pipeline.inputs import write_inputs
+    print(f"{len(write_inputs())} manifests in {project.build() / 'inputs'}")
 
 
 def report(args: Namespace) -> None:

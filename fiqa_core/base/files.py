@@ -9,17 +9,23 @@ import hashlib
 import io
 import os
 import re
+import shlex
+import socket
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from fiqa_core.base.errors import FiqaError
 
 ROOM = "make room, or name another place"
+MOMENT = 0.5    # seconds in which a lock may be let go before its holder is named
 # columns of the package's tables whose cells are names, whatever they look like
 NAMES = frozenset(("image", "image_id", "identity", "identity_a", "identity_b", "template_id", "media_id",
                    "path", "path_a", "path_b", "a", "b", "name", "benchmark", "set", "status", "reason"))
@@ -53,6 +59,36 @@ def replacing(path: Path, mark: str = "", remedy: str = ROOM) -> Iterator[Path]:
     finally:
         if part.is_file() or part.is_symlink():
             part.unlink()
+
+
+@contextmanager
+def holding(target: Path, what: str = "") -> Iterator[None]:
+    """Around what changes `target`, a file or folder: no other process may do so meanwhile.
+
+    The lock is a hidden file beside it, which the system frees whenever and however this process ends. Raises
+    FiqaError that says who holds it, calling it `what`; nothing was changed then.
+    """
+    path = target.with_name(f".{target.name}.lock")
+    lock = FileLock(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=MOMENT)
+    except Timeout:
+        raise FiqaError(f"{what or target} is in use by {_holder(path)}", "wait until that is done, or stop it") from None
+    try:
+        since = datetime.now().astimezone().isoformat(" ", "seconds")
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()} ({shlex.join(sys.orig_argv)}), since {since}")
+        yield
+    finally:
+        with suppress(OSError):         # Windows removes no open file
+            path.unlink()
+        lock.release()
+
+
+def _holder(lock: Path) -> str:
+    with suppress(OSError):
+        return lock.read_text() or "another process"
+    return "another process"
 
 
 def settle(part: Path, path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.files import settle, sha256, writing
+from fiqa_core.base.files import holding, settle, sha256, writing
 from fiqa_core.benchmarks.loaders.lfw import FACTS, OFFICIAL
 from fiqa_core.weights.fetch import ask, download
 from fiqa_core.weights.presence import ROOM
@@ -86,7 +86,7 @@ def fetch_data(data: DataSet, accepted: bool = False) -> Path:
         print(f"{data.name}: {data.about}\n  from     {', '.join(file.url for file in wanted)}\n"
               f"  terms    {data.terms}")
         ask(data.name, data.terms, accepted)
-    with writing(folder, ROOM):
+    with writing(folder, ROOM), holding(folder):
         for file in wanted:
             obtain(file, folder)
     return folder

@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.files import write_text
+from fiqa_core.base.files import holding, write_text
 from fiqa_core.benchmarks.loaders.drawing import draw_pairs, pair_list_hash, pair_list_text
 from fiqa_core.benchmarks.loaders.folders import people_below, twins
 
@@ -13,9 +13,10 @@ def write_pairs(folder: Path, genuine: int, impostor: int, per_identity: int, se
     """Write FOLDER/pairs.csv and tell what is in it; an existing list stays unless it is the same."""
     table = drawn_pairs(folder, genuine, impostor, per_identity, seed)
     path, text = folder / "pairs.csv", pair_list_text(table)
-    if path.is_file() and path.read_text() != text:
-        raise FiqaError(f"{path} is there already and differs", "keep it, or delete it to draw a new list")
-    write_text(text, path)
+    with holding(path):
+        if path.is_file() and path.read_text() != text:
+            raise FiqaError(f"{path} is there already and differs", "keep it, or delete it to draw a new list")
+        write_text(text, path)
     count = int(table["genuine"].sum())
     return (f"wrote {path}: {count:,} genuine and {len(table) - count:,} impostor pairs, "
             f"sha256 {pair_list_hash(table)}")

@@ -1,5 +1,5 @@
 """What stages leave for later ones, where it is and how it is read: prepared faces, trained networks."""
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -81,17 +81,19 @@ def subset_mask(faces: FaceSet, subset: bool) -> np.ndarray:
 
 
 def crossfit(faces: FaceSet | None, name: str, codes: str | list[str],
+             reads: Callable[[int], list[Path]] = lambda model: [],
              **identity) -> Iterator[tuple[int, np.ndarray, Path]]:
     """Each cross-fitted model: its index, the mask (N,) of the images it may see, the path of its partial work.
 
     Model h never sees images whose `crossfit` is h, those of people it will score; where no part is held out
     there is model 0 alone, and without faces none. Partial work and its log are removed when the model is done.
 
+    reads                   model -> files that its work depends on besides the faces
     name, codes, identity   as for `partial_path`
     """
     parts = [] if faces is None else sorted(set(faces.images["crossfit"]) - {-1}) or [0]
     for model in parts:
-        partial = partial_path(f"{name}-{model}", codes, faces, **identity)
+        partial = partial_path(f"{name}-{model}", codes, faces, reads(model), **identity)
         yield model, (faces.images["crossfit"] != model).to_numpy(), partial
         forget(partial), forget(log_path(partial))
 

@@ -28,8 +28,9 @@ from fiqa_core.base.files import read_table, write_csv
 from fiqa_core.base.project import settings
 from fiqa_core.base.yaml_files import read_yaml
 from fiqa_core.benchmarks.crossfit import photograph_suite
-from fiqa_core.benchmarks.loaders import PATH_OPTIONS, form_options, load_listing
+from fiqa_core.benchmarks.loaders import form_options, load_listing
 from fiqa_core.benchmarks.store import store
+from fiqa_core.pipeline.inputs import is_path, located, manifest, named_by
 from fiqa_core.pipeline.outputs import benchmark_folder
 from fiqa_core.pipeline.stage_files import partial_path
 from fiqa_core.rendering.face_sets import rendered_benchmark, rendered_training_set
@@ -106,7 +107,6 @@ def _photographs(**chosen):
 
 
 STORE_OPTIONS = ("detector", "landmarks", "policy", "workers")
-FINDERS = ("mtcnn", "yunet")  # detectors that are named, not given as a path
 WORK = "prepare-"  # how the folders of work in progress begin
 
 
@@ -148,17 +148,6 @@ def check(name: str, options: dict) -> dict:
     return {key: located(value) if is_path(key, value) else value for key, value in options.items()}
 
 
-def is_path(key: str, value) -> bool:
-    """True for options that name a file or folder; a detector does unless it is one of the known names."""
-    if key == "detector":
-        return value is not None and value not in FINDERS
-    return value is not None and key in (*PATH_OPTIONS, "landmarks")
-
-
-def located(value: str) -> Path:
-    return project.root() / value
-
-
 def available(wanted: dict[str, dict], missing: str) -> dict[str, dict]:
     """The sets all of whose paths exist; the others are an error, or are named and left out (`skip`)."""
     if missing not in ("error", "skip"):
@@ -182,7 +171,7 @@ def prepare(name: str, options: dict) -> FaceSet:
     form = {key: value for key, value in options.items() if key not in STORE_OPTIONS}
     folder = build / "training" if training else build / "benchmarks" / name
     same = {key: value for key, value in options.items() if key != "workers"}
-    partial = partial_path(f"{WORK}{name}", "01_prepare", options=same)
+    partial = partial_path(f"{WORK}{name}", "01_prepare", options=same, inputs=manifest(map(located, named_by(options))))
     listing = load_listing(name=name, **form)
     return store(listing, folder, partial, crossfit=-1 if training else 0, training=training, **own)
 

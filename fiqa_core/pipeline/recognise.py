@@ -9,7 +9,7 @@ from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.engine import Job, run_shards
 from fiqa_core.base.faces import FaceSet
-from fiqa_core.base.files import digest, new_array, read_table, replacing, write_csv
+from fiqa_core.base.files import new_array, read_table, replacing, write_csv
 from fiqa_core.base.project import settings
 from fiqa_core.evaluation.comparisons import face_set_similarity
 from fiqa_core.evaluation.evaluate import verification_table
@@ -110,8 +110,8 @@ def picture_keys(faces: FaceSet) -> list[bytes]:
 
 def embedding_partial(slug: str, faces: FaceSet):
     """Where the embeddings of a face set wait between the stages `recogniser` and `embed`."""
-    return partial_path(f"embedding-{slug}-{faces.name}", "03_embed", faces,
-                        weights=digest(recogniser_path(slug)), **settings("embed"))
+    return partial_path(f"embedding-{slug}-{faces.name}", "03_embed", faces, [recogniser_path(slug)],
+                        **settings("embed"))
 
 
 def verify(slug: str, recogniser: Recogniser):

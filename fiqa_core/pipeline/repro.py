@@ -4,15 +4,20 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import holding
 from fiqa_core.base.progress import clock
 from fiqa_core.base.project import settings
 from fiqa_core.pipeline.suites import change_params, check_types, write_params
 
 RUNNING = "Running stage '"
+# what DVC says that is of no use here: commands, and advice to put dvc.lock under git
+NOISE = (">", "To track the changes", "\tgit add", "To enable auto staging", "\tdvc config", "Use `dvc push`")
 DVC = (sys.executable, "-m", "dvc")
 
 
@@ -20,12 +25,29 @@ def reproduce(suite: str | None, changes: list[str], targets: list[str]) -> int:
     """Reproduce stages (none named: all) of a suite with "section.key=value" changes; the exit code.
 
     None: the active suite. Its report's place is printed at the end. Raises FiqaError, before anything is
-    written, where there is no git repository beside whose files DVC could keep its state.
+    changed, where there is no git repository beside whose files DVC could keep its state, or another process
+    is at work on the project.
     """
     root = project.root()
     if not any((folder / ".git").exists() for folder in (root, *root.parents)):
         raise FiqaError(f"{root} has no git repository, as a ZIP download has none, and DVC needs one",
                         f"git init {root}   (that is enough: no commit, no account)")
+    with holding_project():
+        return _reproduce(suite, changes, targets)
+
+
+@contextmanager
+def holding_project() -> Iterator[None]:
+    """Around what changes params.yaml or runs the stages: no other command does, and no notebook is running."""
+    root, what = project.root(), f"the project in {project.root()}"
+    with holding(root / "project", what):
+        for lock in root.glob("build/*/notebooks/.*.lock"):
+            with holding(lock.with_name(lock.name[1:].removesuffix(".lock")), what):
+                pass
+        yield
+
+
+def _reproduce(suite: str | None, changes: list[str], targets: list[str]) -> int:
     if suite:
         print(*write_params(suite, changes), sep="\n", end="")
     elif changes:
@@ -33,7 +55,7 @@ def reproduce(suite: str | None, changes: list[str], targets: list[str]) -> int:
     else:
         check_types(settings())
     start = time.monotonic()
-    print(f"== reproducing suite {settings('suite')!r} in {root}\n"
+    print(f"== reproducing suite {settings('suite')!r} in {project.root()}\n"
           "   finished stages are kept: after Ctrl-C, run the same command again", flush=True)
     code = _repro(targets, start)
     if code:
@@ -57,7 +79,7 @@ def _repro(targets: list[str], start: float) -> int:
             number += line.startswith((RUNNING, "Stage '"))
             if line.startswith(RUNNING):
                 line = f"[{number} of {count}, {clock(time.monotonic() - start)} so far] {line}"
-            if not line.startswith(">") and line.strip() and "didn't change" not in line:
+            if line.strip() and "didn't change" not in line and not line.startswith(NOISE):
                 print(line, end="", flush=True)
         return process.wait()
     except KeyboardInterrupt:
@@ -76,8 +98,10 @@ def _summary(start: float) -> None:
 
 
 def _dvc(*arguments: str) -> str:
+    """What `dvc` prints. Raises FiqaError with its message and what to do about it."""
     result = subprocess.run([*DVC, *arguments], check=False, cwd=project.root(), text=True, capture_output=True)
     if result.returncode:
-        raise FiqaError(f"dvc {' '.join(arguments)} failed: {result.stderr.strip().splitlines()[-1]}",
+        lines = [line for line in result.stderr.strip().splitlines() if line.startswith("ERROR")] or ["ERROR: no word"]
+        raise FiqaError(f"dvc {' '.join(arguments)}: {lines[0].removeprefix('ERROR: ')}",
                         "check params.yaml and dvc.yaml; `python -m fiqa_core suite demo` restores the former")
     return result.stdout

@@ -21,6 +21,7 @@ from pathlib import Path
 from fiqa_core import _HOMES
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import holding
 from fiqa_core.base.progress import clock
 from fiqa_core.registry import home, methods
 
@@ -41,19 +42,25 @@ def run_notebook(notebook: str, parameters: dict, patience: int = 60) -> Path:
     """Execute `notebooks/<notebook>.ipynb` with `parameters`, in the folder `notebooks` as JupyterLab does.
 
     Returns the executed copy. Raises FiqaError naming the failing cell and its error, or the cell whose kernel has
-    been idle for `patience` seconds without a reply.
+    been idle for `patience` seconds without a reply, or where another process executes the same.
     """
     source = project.root() / "notebooks" / f"{notebook}.ipynb"
     if not source.is_file():
         names = sorted(path.stem for path in source.parent.glob("*.ipynb"))
         raise FiqaError(f"{source} does not exist", f"notebooks here: {', '.join(names)}")
     _check_parameters(source, parameters)
+    target, start = executed_path(notebook, parameters), time.monotonic()
+    with holding(target):
+        _execute(source, target, parameters, patience)
+    print(f"{notebook} done in {clock(time.monotonic() - start)}, executed copy: {_relative(target)}",
+          file=sys.stderr, flush=True)
+    return target
+
+
+def _execute(source: Path, target: Path, parameters: dict, patience: int) -> None:
     papermill, kernel_client, Config, DeadKernelError = _import_papermill()
-    target = executed_path(notebook, parameters)
-    target.parent.mkdir(parents=True, exist_ok=True)
     for name, value in KEEP_MEMORY.items():
         os.environ.setdefault(name, value)
-    start = time.monotonic()
     try:
         papermill.execute_notebook(
             str(source), str(target), parameters=parameters, cwd=str(source.parent), kernel_name="python3",
@@ -62,15 +69,12 @@ def run_notebook(notebook: str, parameters: dict, patience: int = 60) -> Path:
             config=Config({"KernelManager": {"transport_encryption": "auto",
                                              "client_factory": kernel_client.KernelClient}}))
     except papermill.PapermillExecutionError as error:
-        raise FiqaError(f"{notebook}: cell {error.exec_count} failed: {error.ename}: {error.evalue}",
+        raise FiqaError(f"{source.stem}: cell {error.exec_count} failed: {error.ename}: {error.evalue}",
                         f"look at the cell and its output in {target}") from None
     except DeadKernelError:
-        raise FiqaError(f"{notebook}: its kernel died without a word",
+        raise FiqaError(f"{source.stem}: its kernel died without a word",
                         "free memory (the system may have ended it) or lower the batch in params.yaml, "
                         "then run the same command again") from None
-    print(f"{notebook} done in {clock(time.monotonic() - start)}, executed copy: {_relative(target)}",
-          file=sys.stderr, flush=True)
-    return target
 
 
 def _check_parameters(source: Path, parameters: dict) -> None:

@@ -10,7 +10,6 @@ from fiqa_core.base.device import default_device
 from fiqa_core.base.engine import Job, run_shards
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
-from fiqa_core.base.files import digest
 from fiqa_core.base.images import to_batch
 from fiqa_core.base.project import settings
 from fiqa_core.loading import load_method
@@ -42,8 +41,8 @@ def score_benchmark(slug: str, faces: FaceSet) -> pd.DataFrame:
     for model in sorted(set(faces.images["crossfit"])):
         mask = subset_mask(faces, chosen.get("subset", False))
         mask &= (faces.images["crossfit"] == model).to_numpy()
-        partial = partial_path(f"scores-{slug}-{faces.name}-{model}", f"05_score@{slug}", faces, config=chosen,
-                               weights=[digest_of(path) for path in weights_of(slug, model)])
+        partial = partial_path(f"scores-{slug}-{faces.name}-{model}", f"05_score@{slug}", faces,
+                               weights_of(slug, model), config=chosen)
         scores[mask] = score_face_set(pipeline_method(slug, model), faces, mask=mask, partial=partial,
                                       batch=settings("scoring.batch"), device=default_device(),
                                       job=scoring_job(slug, model, faces))
@@ -101,13 +100,6 @@ def weights_of(slug: str, model: int) -> list[Path]:
     paths = {"model": lambda: quality_path(slug, model), "diffusion": lambda: diffusion_path(model),
              "recogniser": lambda: recogniser_path(recogniser_of(slug))}
     return [paths[need]() for need in methods()[slug].needs]
-
-
-def digest_of(path: Path) -> str:
-    """What a file of weights holds, in short. Raises FiqaError if it is missing."""
-    if not path.is_file():
-        raise FiqaError(f"{path} is missing", "run the stage that makes it: dvc repro")
-    return digest(path)
 
 
 def quality_path(slug: str, model: int) -> Path:

@@ -19,7 +19,7 @@ import pandas as pd
 from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.files import digest, stamp, write_csv, write_text
+from fiqa_core.base.files import digest, holding, stamp, write_csv, write_text
 from fiqa_core.base.images import find_images, name_of, path_of, to_batch
 from fiqa_core.base.progress import progress
 from fiqa_core.benchmarks.enrolment import OK, face_reader
@@ -38,7 +38,8 @@ NOT_FINITE = "the score is not finite"
 def run(args: argparse.Namespace) -> int:
     """Score what is not scored yet, as the arguments of `cli.score_arguments` say.
 
-    Returns 0 if every image has a score, 1 if some have an error instead.
+    Returns 0 if every image has a score, 1 if some have an error instead. Raises FiqaError where another
+    process writes the same file.
     """
     if args.batch < 1:
         raise FiqaError(f"--batch {args.batch}", "give a number from 1")
@@ -50,19 +51,19 @@ def run(args: argparse.Namespace) -> int:
     read = face_reader(args.landmarks, args.detector)
     weights, model = files(args)
     method = make_method(args, weights, model, device)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    finished = begin(args.out, settings_of(args, weights, model, device), args.folder)
-    left = [name for name in names if name not in finished]
-    if finished:
-        print(f"{args.out}: {len(names) - len(left)} images are scored already, {len(left)} are left",
-              file=sys.stderr)
-    batches = [left[first : first + args.batch] for first in range(0, len(left), args.batch)]
-    for batch in progress(batches, f"score {title}", len(left), "images", weight=len):
-        pictures = picture_facts(args.folder, batch)
-        rows = score_batch(method, read, args.folder, batch, device)
-        append(pictures_file(args.out), pictures)
-        append(args.out, rows)
-    return finish(args.out, names)
+    with holding(args.out.resolve(), str(args.out)):
+        finished = begin(args.out, settings_of(args, weights, model, device), args.folder)
+        left = [name for name in names if name not in finished]
+        if finished:
+            print(f"{args.out}: {len(names) - len(left)} images are scored already, {len(left)} are left",
+                  file=sys.stderr)
+        batches = [left[first : first + args.batch] for first in range(0, len(left), args.batch)]
+        for batch in progress(batches, f"score {title}", len(left), "images", weight=len):
+            pictures = picture_facts(args.folder, batch)
+            rows = score_batch(method, read, args.folder, batch, device)
+            append(pictures_file(args.out), pictures)
+            append(args.out, rows)
+        return finish(args.out, names)
 
 
 def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:

@@ -8,33 +8,62 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from functools import cache
 from glob import escape
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from fiqa_core.base import project
+from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
-from fiqa_core.base.files import read_table, write_text
+from fiqa_core.base.files import digest, read_table, stamp, write_text
 from fiqa_core.weights.place import checkpoint_path
 from fiqa_core.weights.tensors import locate
 
+WHOLE = 2**31       # bytes up to which pixels on disk are known by their content
 
-def partial_path(name: str, codes: str | list[str], faces: FaceSet | None = None, **identity) -> Path:
+def partial_path(name: str, codes: str | list[str], faces: FaceSet | None = None, files: list[Path] = (),
+                 **identity) -> Path:
     """Path for the half-finished work `name` on `faces`, with the given parameters.
 
     codes   digests of what it computes with: of a notebook, or "NOTEBOOK@METHOD"; see `runner.write_digests`
+    files   what else it reads, above all weights. Raises FiqaError where one is missing
     """
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode())
+    known = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode())
     for code in [codes] if isinstance(codes, str) else codes:
         path = project.code() / f"{code}.txt"
-        digest.update(path.read_bytes() if path.is_file() else b"")
+        known.update(path.read_bytes() if path.is_file() else b"")
+    for path in files:
+        known.update(digest_of(path).encode())
     if faces is not None:
-        digest.update(faces.images.to_csv(index=False).encode())
-        digest.update(faces.pixels[::max(1, len(faces) // 64)].tobytes())
+        known.update(faces.images.to_csv(index=False).encode())
+        known.update(_of_pixels(faces.pixels).encode())
     folder = project.build() / "partial"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name}-{digest.hexdigest()[:16]}"
+    return folder / f"{name}-{known.hexdigest()[:16]}"
+
+
+def digest_of(path: Path) -> str:
+    """What a file of weights holds, in short. Raises FiqaError if it is missing."""
+    if not path.is_file():
+        raise FiqaError(f"{path} is missing", "run the stage that makes it: dvc repro")
+    return digest(path)
+
+
+def _of_pixels(pixels: np.ndarray) -> str:
+    """All of them in short; of a large file its size and times, as reading 18 GB costs more than it saves."""
+    path = getattr(pixels, "filename", None)
+    if path is None:
+        return hashlib.blake2b(np.ascontiguousarray(pixels)).hexdigest()
+    facts = stamp(path)
+    return _of_file(path, **facts) if facts["size"] <= WHOLE else str(facts)
+
+
+@cache
+def _of_file(path: Path, **facts: int) -> str:
+    return digest(path)
 
 
 def forget(path: Path) -> None:

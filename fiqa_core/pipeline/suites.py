@@ -25,6 +25,7 @@ from fiqa_core.base.yaml_files import parse_yaml, read_yaml, yaml_text
 from fiqa_core.benchmarks.crossfit import photograph_suite
 from fiqa_core.benchmarks.loaders import FORMS, form_options
 from fiqa_core.evaluation.curves import Settings
+from fiqa_core.pipeline.inputs import inputs_of
 from fiqa_core.pipeline.prepare import STORE_OPTIONS
 from fiqa_core.recognisers.recogniser import embed
 from fiqa_core.recognisers.zoo import FAMILIES, PREPARATION
@@ -73,7 +74,8 @@ def chosen_suite(name: str, overrides: list[str] = ()) -> dict:
     suite = load_suite(name)
     for override in overrides:
         _set(suite, *key_and_value(override))
-    return check_types(suite)
+    suite = check_types(suite)
+    return {**suite, "inputs": inputs_of(suite)} if overrides else suite
 
 
 def write_params(name: str, overrides: list[str] = ()) -> list[str]:
@@ -113,6 +115,8 @@ def change_params(overrides: list[str]) -> None:
     suite = form.load(path.read_text())
     for key, _ in pairs:
         _set(suite, key, reduce(lambda part, name: part.get(name), key.split("."), plain))
+    if suite.get("inputs") != inputs_of(plain):
+        suite["inputs"] = inputs_of(plain)
     with replacing(path) as part, open(part, "w", encoding="utf-8") as file:
         form.dump(suite, file)
 
@@ -191,7 +195,7 @@ PLAIN = {
 }
 GIVEN = {"faces": ("root", "seed"), "embed": ("recogniser", "pixels", "device")}     # by the stage itself
 NOTEBOOKS = {"challenges", "challenge_notebooks", "artefacts"}
-OTHERS = {"suite", "about", "seed", "faces", "small_iresnet", *NOTEBOOKS}
+OTHERS = {"suite", "about", "seed", "faces", "small_iresnet", "inputs", *NOTEBOOKS}
 
 
 def unknown_keys(suite: dict) -> list[str]:

@@ -4,6 +4,7 @@ One model per cross-fitted part of the training faces: see `outputs.crossfit`.
 """
 from collections.abc import Callable
 from functools import partial as bound
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,10 @@ from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.files import read_table
 from fiqa_core.base.project import settings
 from fiqa_core.loading import load_quality, save_quality
-from fiqa_core.pipeline.outputs import chosen_faces, crossfit, load_training, pipeline_recogniser
-from fiqa_core.pipeline.score import entry_of, pipeline_method, quality_path, score_face_set, scoring_job
+from fiqa_core.pipeline.outputs import (chosen_faces, crossfit, load_training, pipeline_recogniser,
+                                       recogniser_path)
+from fiqa_core.pipeline.score import (entry_of, pipeline_method, quality_path, score_face_set, scoring_job,
+                                      weights_of)
 from fiqa_core.pipeline.stage_files import copy_checked, log_path, read_log, write_rows
 from fiqa_core.registry import methods
 
@@ -32,7 +35,8 @@ def label_training_faces() -> pd.DataFrame:
     count, tables = options.pop("images"), []
     faces, codes = load_training() if count else None, ["06_label", "05_score@diffiqa"]
     label_path(0).parent.mkdir(parents=True, exist_ok=True)
-    for model, allowed, partial in crossfit(faces, "labels", codes, config=settings("labels")):
+    for model, allowed, partial in crossfit(faces, "labels", codes, bound(weights_of, "diffiqa"),
+                                            config=[settings("labels"), settings("on_diffusion")]):
         mask = draw_identities(faces.images, allowed, count, settings("seed"))
         scores = score_face_set(pipeline_method("diffiqa", model, **options), faces, mask=mask, partial=partial,
                                 batch=settings("scoring.batch"), device=default_device(),
@@ -99,7 +103,11 @@ def _train_models(slug: str, section: str, config: dict, train: Callable) -> pd.
     name = config.pop("backbone", settings("scoring.recogniser"))
     recogniser, config = pipeline_recogniser(name), {"seed": settings("seed"), **config}
     code = f"07_distil@{slug}" if distilled else f"07_train@{slug}"
-    for model, allowed, partial in crossfit(faces, slug, code, config=config, recogniser=name):
+
+    def reads(model: int) -> list[Path]:
+        return [recogniser_path(name), *([label_path(model)] if distilled else [])]
+
+    for model, allowed, partial in crossfit(faces, slug, code, reads, config=config, recogniser=name):
         seen = labelled_faces(faces, model) if distilled else chosen_faces(faces, allowed)
         trained = train(seen, recogniser, dict(config), partial, default_device(), log_path(partial))
         save_quality(trained, slug, getattr(trained, "backbone", recogniser), quality_path(slug, model))

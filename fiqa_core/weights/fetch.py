@@ -8,7 +8,7 @@ from typing import Protocol
 import requests
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.files import settle, sha256, writing
+from fiqa_core.base.files import holding, settle, sha256, writing
 from fiqa_core.base.progress import progress
 from fiqa_core.weights.catalogue import Model
 from fiqa_core.weights.place import weights_folder
@@ -41,11 +41,11 @@ def fetch(model: Model, accepted: bool = False) -> Path:
         raise FiqaError(f"{model.slug} cannot be fetched automatically",
                         f"get it by hand: {model.how_to_get()}")
     target = weights_folder() / model.file
-    if target.exists():
-        remember(target, verify(model, target))
-        return target
-    agree(model, accepted)
-    with writing(target, ROOM):
+    with writing(target, ROOM), holding(target):
+        if target.exists():
+            remember(target, verify(model, target))
+            return target
+        agree(model, accepted)
         download(model, target)
         remember(target, model.sha256)
     return target

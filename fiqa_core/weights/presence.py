@@ -84,6 +84,7 @@ def add(model: Model, file: Path, load: Load, link: bool = False, replace: bool 
     link: a symbolic link instead of a copy. replace: also where another file is there already.
     Returns the place. Raises FiqaError where the file is wrong or the place is taken.
     """
+    from fiqa_core.base.files import holding, writing
     file = Path(file).expanduser().resolve()
     digest = verify(model, file, f"get the published file: {model.how_to_get()}; "
                                  "a converted copy is loaded by its path instead")
@@ -94,12 +95,13 @@ def add(model: Model, file: Path, load: Load, link: bool = False, replace: bool 
             raise FiqaError(f"{model.slug}: {file.name} is not of the form {place.name}",
                             f"name the {place.suffix} file of the checkpoint, beside the others of it")
         place = place.with_name(file.name)
-    if place.exists() and not replace and digest_of(place) != digest:
-        raise FiqaError(f"{model.slug}: another file is at {place}",
-                        f"keep it, or take the new one with: {COMMAND} add {model.slug} {file} --replace")
-    for part in parts_of(file):
-        _install(part, place.with_name(part.name) if "*" in model.file else place, link)
-    remember(place, digest)
+    with writing(place, ROOM), holding(place):
+        if place.exists() and not replace and digest_of(place) != digest:
+            raise FiqaError(f"{model.slug}: another file is at {place}",
+                            f"keep it, or take the new one with: {COMMAND} add {model.slug} {file} --replace")
+        for part in parts_of(file):
+            _install(part, place.with_name(part.name) if "*" in model.file else place, link)
+        remember(place, digest)
     return place
 
 
@@ -123,9 +125,10 @@ def recorded(path: Path) -> dict | None:
 
 def remember(path: Path, digest: str) -> None:
     """Write size, time and digest of a good file to the record."""
-    from fiqa_core.base.files import write_text
-    record = _read_record() | {_key(path): {"sha256": digest, **_stamp(path)}}
-    write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", weights_folder() / RECORD)
+    from fiqa_core.base.files import holding, write_text
+    with holding(weights_folder() / RECORD):
+        record = _read_record() | {_key(path): {"sha256": digest, **_stamp(path)}}
+        write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", weights_folder() / RECORD)
 
 
 def _install(file: Path, place: Path, link: bool) -> None:

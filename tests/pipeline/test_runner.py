@@ -76,7 +76,7 @@ def test_a_checkpoint_serves_all_parts_and_unknown_methods_are_explained(folder)
     with pytest.raises(FiqaError, match="no method 'ediffiqa_t'"):
         score.entry_of("ediffiqa_t")
     with pytest.raises(FiqaError, match="is missing"):
-        score.digest_of(folder / "none.pt")
+        stage_files.digest_of(folder / "none.pt")
 
 
 def test_a_checkpoint_is_taken_once_it_fits(folder):

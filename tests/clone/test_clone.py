@@ -90,6 +90,14 @@ def test_git_sees_only_what_the_user_changed(clone):
     assert set(changed) <= {"params.yaml", "dvc.lock"}, changed
 
 
+def test_the_way_back_to_the_demo_leaves_no_trace_and_the_way_to_ci_runs_nothing(clone):
+    run(clone, sys.executable, "-m", "fiqa_core", "suite", "demo")
+    assert run(clone, "git", "status", "--porcelain") == ""
+    assert (clone / "dvc.lock").read_text() == run(clone, "git", "show", "HEAD:dvc.lock")
+    run(clone, sys.executable, "-m", "fiqa_core", "suite", "ci")
+    assert "Running stage" not in run(clone, "dvc", "repro")
+
+
 def test_metrics_and_plots_work(clone):
     assert "FaceQAN" in run(clone, "dvc", "metrics", "show")
     assert "index.html" in run(clone, "dvc", "plots", "show")

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 import pandas as pd
@@ -77,7 +78,8 @@ def holding(target: Path, what: str = "") -> Iterator[None]:
         raise FiqaError(f"{what or target} is in use by {_holder(path)}", "wait until that is done, or stop it") from None
     try:
         since = datetime.now().astimezone().isoformat(" ", "seconds")
-        path.write_text(f"process {os.getpid()} on {socket.gethostname()} ({shlex.join(sys.orig_argv)}), since {since}")
+        command = shorten(shlex.join(sys.orig_argv), 200)
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()} ({command}), since {since}", "utf-8")
         yield
     finally:
         with suppress(OSError):         # Windows removes no open file
@@ -87,7 +89,7 @@ def holding(target: Path, what: str = "") -> Iterator[None]:
 
 def _holder(lock: Path) -> str:
     with suppress(OSError):
-        return lock.read_text() or "another process"
+        return lock.read_text("utf-8") or "another process"
     return "another process"
 
 

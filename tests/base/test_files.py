@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.files import (digest, new_array, read_csv, read_table, replacing, sha256, write_csv,
+from fiqa_core.base.files import (digest, holding, new_array, read_csv, read_table, replacing, sha256, write_csv,
                                   write_text)
+from tests.helpers.processes import held
 
 KINDS = {"path": str, "fold": int, "score": float}
 HEADER = "path,fold,score\n"
@@ -28,6 +29,20 @@ def test_a_file_is_replaced_when_it_is_whole_and_not_before(tmp_path):
         part.write_text("new")
         assert part.name == "a.txt.mine.part"
     assert path.read_text() == "new" and os.listdir(path.parent) == ["a.txt"]
+
+
+def test_what_another_process_holds_is_refused_until_it_ends_or_is_killed(tmp_path):
+    target = tmp_path / "new" / "a.txt"
+    for end in (lambda other: print(file=other.stdin, flush=True), lambda other: other.kill()):
+        with held(target) as other:
+            with pytest.raises(FiqaError, match=f"^the table is in use by process {other.pid} on "), holding(target, "the table"):
+                raise AssertionError("two at once")
+            with holding(target.with_name("b.txt")):
+                end(other)
+            other.wait()
+            with holding(target):
+                assert os.listdir(target.parent) == [".a.txt.lock"]
+    assert os.listdir(target.parent) == []
 
 
 def test_where_nothing_can_be_written_is_one_message(tmp_path):

@@ -2,6 +2,32 @@
 import os
 import signal
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HOLDER = """
+import sys
+from pathlib import Path
+from fiqa_core.base.files import holding
+with holding(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextmanager
+def held(target: Path) -> Iterator[subprocess.Popen]:
+    """Another process that holds `target` until it is sent a line, or killed."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(target)], text=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def finished(command, **options) -> subprocess.CompletedProcess:

@@ -69,8 +69,9 @@ def _execute(source: Path, target: Path, parameters: dict, patience: int) -> Non
             config=Config({"KernelManager": {"transport_encryption": "auto",
                                              "client_factory": kernel_client.KernelClient}}))
     except papermill.PapermillExecutionError as error:
-        raise FiqaError(f"{source.stem}: cell {error.exec_count} failed: {error.ename}: {error.evalue}",
-                        f"look at the cell and its output in {target}") from None
+        problem, _, remedy = error.evalue.partition("\n  remedy: ")        # where the cell's own error has one
+        raise FiqaError(f"{source.stem}: cell {error.exec_count} failed: {error.ename}: {problem}",
+                        f"{remedy or 'look at the cell'}; its output is in {target}") from None
     except DeadKernelError:
         raise FiqaError(f"{source.stem}: its kernel died without a word",
                         "free memory (the system may have ended it) or lower the batch in params.yaml, "

@@ -137,12 +137,13 @@ def changes(old: dict, new: dict, prefix: str = "") -> list[str]:
 
 
 def swap(file: Path, away: Path, back: Path) -> None:
-    """Put `file` to `away`, and `back`, if there is one, in its place."""
+    """Put `file` to `away`, and `back`, if there is one, in its place; in no moment is what it holds nowhere."""
     if file.is_file():
         write_text(file.read_text(), away)
-        file.unlink()
     if back.is_file():
         write_text(back.read_text(), file)
+    else:
+        file.unlink(missing_ok=True)
 
 
 def key_and_value(text: str) -> tuple[str, object]:

@@ -1,4 +1,4 @@
-"""Work on many images in shards: each finished shard is a file, so a killed run goes on where it stopped.
+"""Work on many images in shards: each finished one is a file, whole or not there, so a killed run goes on.
 
 A shard is a run of rows of a face set; its values do not depend on which process works on it, since noise is
 seeded by the picture and batches are cut within shards. Two back-ends give the same files:
@@ -10,8 +10,6 @@ torchrun  FIQA_WORKERS processes (default: one per GPU, else one per core) share
 FIQA_ENGINE and FIQA_WORKERS choose, in the environment, so that they never change a stage's identity. Several
 machines with the project in one shared folder: FIQA_TORCHRUN="--nnodes=2 --rdzv-backend=c10d
 --rdzv-endpoint=HOST:29400" on the first, and on each other the command that the first prints.
-
-The files of work in shards: one numpy array per finished shard, whole or not there.
 """
 import json
 import os

@@ -1,10 +1,8 @@
 """The one form of a benchmark or training set: packed pixels, an images table, a pairs table.
 
 On disk a face set is a folder with `pixels.npy` (uint8, memory-mapped on load), `images.csv` and the pairs
-(`pairs.csv`, or `pairs.npz` where there are millions). Loose image files are never tracked: thousands of
-them slow DVC down.
-
-Comparisons on disk and as integers: text while a person may read them, binary for IJB-C's millions.
+(`pairs.csv` while a person may read them, `pairs.npz` for IJB-C's millions). Loose image files are never
+tracked: thousands of them slow DVC down.
 
 In memory a pairs table holds template ids as text or, where there are many pairs, as pandas categoricals,
 which take two bytes a cell instead of sixty. `template_codes` treats both alike.

@@ -1,17 +1,13 @@
 """Stage `prepare`: the benchmarks and the training faces of the active suite, in one form.
 
-Source `official` of stage `prepare`: benchmarks in the forms in which they are given out.
-
-Section `faces` of a suite:
+Source `official` reads benchmarks in the forms in which they are given out. Section `faces` of a suite:
     source: official
     missing: error                   # or skip: benchmarks that are not on this machine are left out, and named
     training: null                   # or as below, for instance {form: recordio, folder: corpora/ms1mv3}
     benchmarks:
       LFW: {form: lfw, folder: corpora/lfw, pairs: corpora/pairs.txt, detector: mtcnn}
-Options are those of the form's loader (`benchmarks.forms`) and four of `store`: detector, landmarks, policy,
+Options are those of the form's loader (`benchmarks.loaders`) and four of `store`: detector, landmarks, policy,
 workers. Paths are absolute, or relative to the project's folder.
-
-Which of the training faces a network may learn from.
 """
 import shutil
 from collections.abc import Iterator

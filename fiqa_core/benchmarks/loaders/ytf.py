@@ -4,8 +4,6 @@
 Frames are whole pictures in `frame_images_DB`, whose `Name.labeled_faces.txt` says where the face is, or
 crops in `aligned_images_DB` (aligned in its own way, not to the ArcFace template). eDifFIQA does not say
 which frames it used; ours are evenly spaced. Source: Wolf, Hassner and Maoz, CVPR 2011; the set's README.
-
-The clip pairs of YouTube Faces: `splits.txt`, or the same in MATLAB's `meta_and_splits.mat`.
 """
 import os
 from pathlib import Path

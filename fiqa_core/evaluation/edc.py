@@ -14,8 +14,9 @@ nearest  CR-FIQA's script: as `paper`, with the similarity whose FMR is nearest 
 
 Never put values of two presets into one column.
 
-Two control lines belong to every EDC: a perfect ranking (oracle) and discard at random. The oracle lets every genuine pair below the threshold leave first, one by one. Image qualities may be
-unable to reach it, because the minimum couples the pairs that share an image.
+Two control lines belong to every EDC: a perfect ranking (oracle) and discard at random. The oracle lets
+every genuine pair below the threshold leave first, one by one. Image qualities may be unable to reach it,
+because the minimum couples the pairs that share an image.
 """
 from dataclasses import dataclass, replace
 from functools import cached_property

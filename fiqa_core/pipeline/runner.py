@@ -3,8 +3,9 @@
 The executed copy goes to `build/notebooks`, where the report finds it. It is no stage output: an
 executed notebook holds times and identifiers and is never the same twice.
 
-What a notebook computes is written as text, its code cells and the modules of fiqa_core they reach. A stage that depended on its `.ipynb` would run again whenever someone opened the notebook or fixed a
-sentence. Stages depend on these digests instead: prose, outputs, comments and docstrings do not count.
+What a notebook computes is written as text, its code cells and the modules of fiqa_core they reach. A stage
+that depended on its `.ipynb` would run again whenever someone opened the notebook or fixed a sentence.
+Stages depend on these digests instead: prose, outputs, comments and docstrings do not count.
 """
 import ast
 import hashlib

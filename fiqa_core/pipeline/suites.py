@@ -4,8 +4,8 @@ A suite file in `fiqa_core/suites` is either complete (`demo.yaml`) or names a `
 what differs; sections named under `replaces` stand alone, nothing of the base's is merged into them.
 `write_params` merges and writes `params.yaml`, which DVC and the notebooks then read.
 
-A misspelt key would be ignored, and the run measure something else: known are the arguments and options of the functions that the sections reach, so that a new option needs no
-entry here.
+A misspelt key would be ignored, and the run measure something else: known are the arguments and options of
+the functions that the sections reach, so that a new option needs no entry here.
 """
 from collections.abc import Iterator
 from functools import reduce

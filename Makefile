@@ -30,7 +30,7 @@ repro: $(READY)
 	@$(RUN) -m fiqa_core repro $(if $(SUITE),--suite $(SUITE)) $(if $(SET),--changes "$$SET")
 
 test: $(READY)
-	@$(RUN) -m pytest -m "not slow" -n 2 --dist loadfile
+	@$(RUN) -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 lab: $(READY)
 	@$(RUN) -m jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb

@@ -10,3 +10,7 @@ torch.set_num_threads(1)  # small networks gain nothing from more, and suffer fr
 
 def pytest_runtest_setup():
     torch.manual_seed(0)  # whatever a test draws without a generator, whichever test ran before it
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: "pipeline" not in item.keywords)  # the longest first: all others run beside it

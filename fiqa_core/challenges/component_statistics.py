@@ -1,6 +1,7 @@
 """Component measures beside the scalar: do they see their own flaw, what of the scalar do they explain?"""
 import numpy as np
 import pandas as pd
+from scipy.optimize import nnls
 from scipy.stats import rankdata
 
 from fiqa_core.evaluation.bootstrap import mean_replicates, multiplicities, percentile_interval
@@ -9,7 +10,9 @@ from fiqa_core.evaluation.bootstrap import mean_replicates, multiplicities, perc
 TARGETS = {"sharpness": ("defocus", "motion", "resolution"), "noise": ("noise",), "compression": ("jpeg",),
            "illumination": ("light_angle",), "exposure": ("light_level",), "pose": ("yaw",),
            "eyes open": ("eyes_closed",), "mouth closed": ("mouth_open",), "occlusion": ("occlusion",)}
-WORST, MEAN = "worst component", "mean of components"
+WORST, MEAN, LEARNED = "worst component", "mean of components", "learned unified score"
+FUSIONS = (WORST, MEAN, LEARNED)
+LEAST_PEOPLE = 100              # from so many people of a suite on, weights of a unified score are learned
 STRONG, WEAK = 0.9, 0.5         # quantiles of magnitude between which a flaw is neither strong nor absent
 
 
@@ -94,10 +97,10 @@ def explained(components: pd.DataFrame, score: np.ndarray, identity: np.ndarray,
     R2 of a linear function, fitted on a random half of them, measured on the other, mean of both ways round.
     """
     known = np.isfinite(score)
-    x, who = percentiles(components[known]).to_numpy(), identity[known]
+    x, who = percentiles(components[known]).fillna(0.5).to_numpy(), identity[known]
     y = rankdata(score[known]) / (known.sum() + 1)
     x = np.column_stack([np.ones(len(x)), x])
-    half = np.random.default_rng(seed).permutation(who.max() + 1)[who] % 2 == 0
+    half = halves(who, seed)
     shares = []
     for fit in (half, ~half):
         weights = np.linalg.lstsq(x[fit], y[fit], rcond=None)[0]
@@ -106,10 +109,43 @@ def explained(components: pd.DataFrame, score: np.ndarray, identity: np.ndarray,
     return float(np.mean(shares))
 
 
+def halves(identity: np.ndarray, seed) -> np.ndarray:
+    """(N,) bool: the images of a random half of the people; identity (N,) codes."""
+    return np.random.default_rng(seed).permutation(identity.max() + 1)[identity] % 2 == 0
+
+
 def with_fusions(components: pd.DataFrame) -> pd.DataFrame:
-    """`components` and two scalars made of them without any training: the worst percentile, and the mean."""
+    """`components` and two unified scores by fixed rules: the least of an image's percentiles, and their
+    mean.
+
+    A component that an image lacks (NaN) does not count for it.
+    """
     ranks = percentiles(components)
     return components.assign(**{WORST: ranks.min(axis=1), MEAN: ranks.mean(axis=1)})
+
+
+def learned_fusion(components: pd.DataFrame, target: np.ndarray, identity: np.ndarray,
+                   seed) -> tuple[np.ndarray, pd.Series]:
+    """A unified score (N,) with learned weights, each image's learned from other people; and the mean
+    weights.
+
+    target  (N,) what it should order images by, NaN where unknown
+    Non-negative least squares of the target's ranks on the components' percentiles: no component may count
+    against its own direction. Fitted on a random half of the people, applied to the other half, both ways
+    round; a component that an image lacks stands at its middle. NaN, and no weights, with fewer than
+    LEAST_PEOPLE people.
+    """
+    if len(np.unique(identity)) < LEAST_PEOPLE:
+        return np.full(len(components), np.nan), pd.Series(dtype=float)
+    x = np.column_stack([percentiles(components).fillna(0.5).to_numpy(), np.ones(len(components))])
+    known, half = np.isfinite(target), halves(identity, seed)
+    y = np.full(len(target), np.nan)
+    y[known] = rankdata(target[known]) / (known.sum() + 1)
+    scores, found = np.empty(len(x)), []
+    for fit in (half, ~half):
+        found.append(nnls(x[fit & known], y[fit & known])[0])
+        scores[~fit] = x[~fit] @ found[-1]
+    return scores, pd.Series(np.mean(found, axis=0)[:-1], components.columns)
 
 
 def mean_pauc(benchmarks: dict[str, dict]) -> pd.DataFrame:

@@ -118,8 +118,13 @@ def _render_rows(identities, who, nuisance, device, realism):
     return np.concatenate(pixels), np.concatenate(occlusion)
 
 
-def render_batch(cast: Cast, nuisance: pd.DataFrame, realism: Realism = FULL) -> Render:
-    """Render each person of `cast` once, with one row of nuisance each; everything but JPEG."""
+def render_batch(cast: Cast, nuisance: pd.DataFrame, realism: Realism = FULL,
+                 frame: torch.Tensor | None = None) -> Render:
+    """Render each person of `cast` once, with one row of nuisance each; everything but JPEG.
+
+    frame  (B, 2, 3), from cm at the pivot's distance to pixels: a photograph whose camera does not follow the
+           face, so that roll, size and background are left to see. None: aligned to the ArcFace template.
+    """
     device = cast.identities.device
     n = {name: torch.as_tensor(nuisance[name].to_numpy(np.float32), device=device) for name in COLUMNS}
     seeds = [int(s) for s in nuisance["style"]]
@@ -127,7 +132,7 @@ def render_batch(cast: Cast, nuisance: pd.DataFrame, realism: Realism = FULL) ->
     points = express(cast.points, _expression(cast.identities, n))
     turn = camera.rotation(n["yaw"], n["pitch"], n["roll"])
     turned = camera.turn_head(points, turn)
-    similarity, marks = _align(turned, n["jitter"], slip)
+    similarity, marks = _align(turned, n["jitter"], slip, frame)
     light = shading.light_direction(n["light_angle"], 15 + 40 * style[:, 10])
     ambient = 0.42 - 0.25 * n["light_angle"].abs() / 100
     ambient = ambient if realism.light else torch.ones_like(ambient)
@@ -167,11 +172,11 @@ def _expression(identities, n):
                         1 + 0.35 * column(identities, "hair_volume"), long_hair], 1)
 
 
-def _align(turned, jitter, slip):
-    """Similarity onto the template from landmarks that the detector missed by jitter; true landmarks."""
+def _align(turned, jitter, slip, frame=None):
+    """Similarity onto the template from landmarks missed by jitter, or `frame`; true landmarks."""
     source = camera.landmarks(turned)
     scale = camera.alignment(source)[:, :, 0].norm(dim=1)
-    similarity = camera.alignment(source + slip * (jitter / scale)[:, None, None])
+    similarity = camera.alignment(source + slip * (jitter / scale)[:, None, None]) if frame is None else frame
     marks = source @ similarity[:, :, :2].transpose(1, 2) + similarity[:, None, :, 2]
     return similarity, marks
 

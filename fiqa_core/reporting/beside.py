@@ -35,7 +35,20 @@ def provenance() -> str:
         rule = ("Values are subtracted only where benchmark and recogniser are the same; everywhere else "
                 "only ranks can be compared.")
     return ("Published numbers come from the papers (photographs, large recognisers). Measured numbers come "
-            f"from the suite `{settings('suite')}`: {' '.join(settings('about').split())} {rule}")
+            f"from the suite `{settings('suite')}`: {' '.join(settings('about').split())} {rule} {origin()}")
+
+
+def origin() -> str:
+    """What of the measured faces was photographed and what rendered: to stand beside every table."""
+    faces = settings("faces")
+    if not comparable():
+        return "Measured faces: all rendered, no photograph."
+    sets = faces.get("benchmarks") or {faces.get("name", "LFW"): faces}
+    spoilt = [entry["cross_quality"] for entry in sets.values() if (entry or {}).get("cross_quality")]
+    text = f"Measured faces: photographed ({', '.join(sets)})"
+    if spoilt:
+        text += f", and photographed with flaws that were added afterwards ({', '.join(spoilt)})"
+    return f"{text}; none is rendered. Do not pass on pages that show these faces, unless the rights are yours."
 
 
 def suite_methods() -> dict[str, str]:

@@ -16,7 +16,7 @@ from fiqa_core.base.files import write_text
 from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
 from fiqa_core.base.yaml_files import read_yaml
-from fiqa_core.reporting.beside import load_measured
+from fiqa_core.reporting.beside import load_measured, origin
 from fiqa_core.reporting.names import order_methods
 
 MAIN = {"preset": "iso", "discard_limit": 0.3}
@@ -126,9 +126,11 @@ def index_page(means, pauc, pages, figures) -> str:
 <p>Parameters and seeds of every number on this page: <a href="params.yaml">params.yaml</a>;
 stages: <code>dvc dag</code>. Presets are defined in <code>fiqa_core/evaluation/edc.py</code>.</p>
 <h2>Mean pAUC over benchmarks and recognisers</h2>
-<p>1 is no better than discarding at random; intervals resample identities (2.5 to 97.5 %). FMR 1e-3.</p>
+<p>1 is no better than discarding at random; intervals resample identities (2.5 to 97.5 %). FMR 1e-3.
+{html.escape(origin())}</p>
 {means_table(means)}
 <h2>FNMR without discard at FMR 1e-3, pAUC(0.3), preset iso, mean over recognisers</h2>
+<p>{html.escape(origin())}</p>
 {benchmarks_table(pauc)}
 <h2>Notebooks, executed</h2>
 <ul>{links}</ul>

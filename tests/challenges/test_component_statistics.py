@@ -3,8 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fiqa_core.challenges.component_statistics import (MEAN, WORST, detection, explained, mean_pauc,
-                                                       rank_correlations, target_table,
+from fiqa_core.challenges.component_statistics import (MEAN, WORST, detection, explained, halves, learned_fusion,
+                                                       mean_pauc, rank_correlations, target_table,
                                                        weighted_correlation, with_fusions)
 from fiqa_core.challenges.components import ranking_pauc
 from fiqa_core.evaluation.comparisons import benchmark_pairs
@@ -64,6 +64,25 @@ def test_explained_share_is_one_for_a_sum_of_ranks_and_none_for_noise():
     assert explained(table, rng.random(600), who, 0) < 0.05
     score = np.where(np.arange(600) < 5, np.nan, table[2])
     assert explained(table, score, who, 0) > 0.99
+
+
+def test_a_unified_score_learns_from_other_people_alone():
+    rng = np.random.default_rng(0)
+    table, who = pd.DataFrame(rng.random((1200, 3)), columns=list("abc")), np.arange(1200) // 10
+    target = 2 * table["a"] - table["c"] + 0.2 * rng.normal(size=1200)
+    target[:5] = np.nan
+    scores, weights = learned_fusion(table, target.to_numpy(), who, 0)
+    assert spearman(scores, table["a"]) > 0.95 and weights["a"] > 0.4 and weights["c"] == 0     # never against itself
+    own = halves(who, 0)
+    mixed = target.to_numpy().copy()
+    mixed[own] = rng.permutation(mixed[own])
+    changed, _ = learned_fusion(table, mixed, who, 0)
+    assert np.array_equal(changed[own], scores[own]) and not np.allclose(changed[~own], scores[~own])
+    none, empty = learned_fusion(table[:990], target[:990].to_numpy(), who[:990], 0)            # 99 people
+    assert np.isnan(none).all() and empty.empty
+    table["d"] = np.nan
+    with_gaps, weights = learned_fusion(table, target.to_numpy(), who, 0)
+    assert np.allclose(with_gaps, scores, atol=0.02) and list(weights.index) == list("abcd")
 
 
 def test_fusions_and_their_pauc():

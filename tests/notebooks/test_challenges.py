@@ -232,14 +232,24 @@ def test_a_suite_without_clips_says_so(project):
     assert not video.holds_clips(comparisons.benchmark_pairs(load_benchmarks()["LFW"]))
 
 
-def test_without_training_faces_there_is_no_occlusion_measure(project):
-    assert list(components.face_space(12, 4)) == ["occlusion"]
+def test_without_training_faces_rendered_ones_stand_for_what_is_not_occluded(project):
+    of_training = components.face_space(12, 4)["occlusion"].mean
     table = project / "build" / "demo" / "training" / "images.csv"
     table.rename(table.with_suffix(".away"))
     try:
-        assert components.face_space(12, 4) == {}
+        assert not np.allclose(components.face_space(12, 4)["occlusion"].mean, of_training)
     finally:
         table.with_suffix(".away").rename(table)
+
+
+def test_similarity_with_others_of_the_same_person_is_what_is_learned(project):
+    faces = load_benchmarks()["YTF"]
+    vectors = np.random.default_rng(0).normal(size=(len(faces), 8))
+    found = components.genuine_rank(faces, vectors)
+    pairs = comparisons.benchmark_pairs(faces)
+    similarity = pairs.similarity(vectors)
+    clip = [similarity[pairs.genuine & ((pairs.a == t) | (pairs.b == t))].mean() for t in range(20)]
+    assert np.allclose(found, pd.Series(np.repeat(clip, 3)).rank() / 61)
 
 
 def test_an_unknown_method_to_explain_is_refused(project):

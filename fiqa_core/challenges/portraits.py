@@ -27,7 +27,7 @@ from fiqa_core.rendering.morphable import person_points
 from fiqa_core.rendering.nuisance import neutral
 from fiqa_core.rendering.renderer import Cast, render_batch
 
-# component -> the truth that it is meant to see, which does harm by its size (the eye distance by being small)
+# component -> the truth that it is meant to see; that does harm by its size, the eye distance by being small
 TRUTHS = {ALIGNMENT: "jitter", YAW: "yaw", PITCH: "pitch", ROLL: "roll", EYES: "eye_distance",
           BACKGROUND: "backdrop"}
 

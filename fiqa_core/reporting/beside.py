@@ -48,7 +48,7 @@ def origin() -> str:
     text = f"Measured faces: photographed ({', '.join(sets)})"
     if spoilt:
         text += f", and photographed with flaws that were added afterwards ({', '.join(spoilt)})"
-    return f"{text}; none is rendered. Do not pass on pages that show these faces, unless the rights are yours."
+    return f"{text}; none is rendered. Pages that show them must not be passed on, unless the rights are yours."
 
 
 def suite_methods() -> dict[str, str]:

@@ -5,7 +5,7 @@ from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE
 from fiqa_core.rendering.head import average_head
 
 PIVOT = (0.0, 3.0, 1.0)  # the head turns about the top of the neck, cm
-DISTANCE = 75.0          # camera to pivot, cm: a portrait distance
+DISTANCE = 75.0          # camera to pivot, cm, unless told otherwise: a portrait distance
 
 
 def rotation(yaw: torch.Tensor, pitch: torch.Tensor, roll: torch.Tensor) -> torch.Tensor:
@@ -33,19 +33,20 @@ def turn_head(points: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     return (matrix @ flat + pivot).reshape(points.shape)
 
 
-def project(points: torch.Tensor) -> torch.Tensor:
-    """Perspective projection of points (B, 3, ...) in cm: (B, 2, ...) in cm at the pivot's distance."""
-    return points[:, :2] * (DISTANCE / (DISTANCE - points[:, 2:3]))
+def project(points: torch.Tensor, distance: torch.Tensor | None = None) -> torch.Tensor:
+    """Perspective projection of points (B, 3, ...) in cm: (B, 2, ...) in cm at the pivot's distance (B,)."""
+    distance = DISTANCE if distance is None else distance.reshape(-1, *[1] * (points.ndim - 1))
+    return points[:, :2] * (distance / (distance - points[:, 2:3]))
 
 
-def landmarks(points: torch.Tensor) -> torch.Tensor:
+def landmarks(points: torch.Tensor, distance: torch.Tensor | None = None) -> torch.Tensor:
     """Projected landmarks (B, 5, 2) of turned heads (B, 3, ROWS, COLUMNS), exact also when hidden."""
     cells = average_head().landmark_cells.to(points.device)
     row, column = cells.floor().long().unbind(1)
     down, right = (cells - cells.floor()).unbind(1)
     corner = [points[:, :, row + i, column + j] for i in (0, 1) for j in (0, 1)]
     top, bottom = torch.lerp(corner[0], corner[1], right), torch.lerp(corner[2], corner[3], right)
-    return project(torch.lerp(top, bottom, down)).transpose(1, 2)
+    return project(torch.lerp(top, bottom, down), distance).transpose(1, 2)
 
 
 def alignment(source: torch.Tensor, target: torch.Tensor | None = None) -> torch.Tensor:
@@ -68,8 +69,8 @@ def alignment(source: torch.Tensor, target: torch.Tensor | None = None) -> torch
     return torch.stack([torch.cat([a, -b, offset.real], 1), torch.cat([b, a, offset.imag], 1)], 1)
 
 
-def to_crop(points: torch.Tensor, similarity: torch.Tensor) -> torch.Tensor:
+def to_crop(points: torch.Tensor, similarity: torch.Tensor, distance: torch.Tensor | None = None) -> torch.Tensor:
     """Turned points (B, 3, ...) -> (B, 3, ...): pixels x, y of the 112 crop, and depth z in cm."""
-    flat = project(points).flatten(2)
+    flat = project(points, distance).flatten(2)
     pixels = similarity[:, :, :2] @ flat + similarity[:, :, 2:]
     return torch.cat([pixels, points[:, 2:].flatten(2)], 1).reshape(points.shape)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 
-from fiqa_core.rendering.head import EYE, average_head, both, bump, ear_shape, hill, step
+from fiqa_core.rendering.head import EYE, average_head, both, bump, hill, step
 
 HEIGHT, WIDTH = 256, 272
 
@@ -35,9 +35,9 @@ def _patterns(c):
         coarse = torch.randn(1, 1, rows, columns, generator=generator)
         return F.interpolate(coarse, (HEIGHT, WIDTH), mode="bicubic", align_corners=True)[0, 0]
 
-    c.blotches = torch.stack([noise(22, 26) + 0.6 * noise(48, 56) for _ in range(3)])
+    c.blotches = torch.stack([noise(12, 14) + 0.4 * noise(110, 120) for _ in range(3)])
     c.freckles = step(noise(150, 170), 1.0, 0.8) * bump(c.x, c.y, (0, 2.6), (4.5, 1.7))
-    c.strands, c.locks, c.grain = noise(20, 200), noise(10, 40), noise(120, 130)
+    c.strands, c.locks, c.grain, c.curls = noise(20, 200), noise(10, 40), noise(120, 130), noise(52, 64)
 
 
 def _skin_areas(c):
@@ -47,7 +47,7 @@ def _skin_areas(c):
     wings = -0.30 * both(x, y, (1.85, 4.35), (0.14, 0.45)) - 0.22 * bump(x, y, (0, 5.05), (1.5, 0.22))
     sockets = -0.22 * both(x, y, (2.2, -0.55), (0.8, 0.5)) - 0.12 * both(x, y, (3.2, -0.8), (1.3, 0.4))
     chin = -0.16 * bump(x, y, (0, 9.05), (1.5, 0.25))
-    c.creases = nostrils + wings + sockets + chin - 0.45 * step(y, 11.6, 1.2) + 0.012 * c.grain
+    c.creases = nostrils + wings + sockets + chin - 0.60 * step(y, 11.5, 1.4) + 0.012 * c.grain
     c.below_eyes = both(x, y, (2.9, 1.15), (1.15, 0.34))
     c.blush = both(x, y, (4.2, 3.6), (1.5, 1.3)) + bump(x, y, (0, 3.8), (0.9, 0.9))
     c.gloss = 0.10 + 0.22 * (bump(x, y, (0, 2.5), (0.8, 2.2)) + bump(x, y, (0, -4.4), (3, 1.4))
@@ -83,19 +83,17 @@ def _eye_areas(c):
     lash = hill(((c.y - upper) / 0.11) ** 2) * step(arch, 0.02, 0.08) * (u.abs() < 1.02)
     lash = lash + 0.35 * hill(((c.y - lower) / 0.07) ** 2) * (u.abs() < 1)
     fold = hill(((c.y - upper + 0.42) / 0.10) ** 2) * hill((u / 0.95) ** 8)
-    c.lashes = (0.80 * lash + 0.32 * fold).clamp(0, 0.9) * c.front
+    c.lash, c.fold = (0.80 * lash).clamp(0, 0.9) * c.front, fold * c.front
+    c.shadow_area = both(c.x, c.y, (3.2, -0.75), (1.25, 0.36)) * c.front
 
 
 def _hair_areas(c):
-    """Where beard and moustache grow, the hair beside and behind the ears, and how hair shines."""
+    """Where beard and moustache grow, and how hair shines."""
     lips = hill((c.x.abs() / 2.6) ** 6) * hill(((c.y - 7.45) / 1.05) ** 6)
     texture = (1 + 0.25 * c.grain).clamp(0.4, 1.4) * (1 - lips)
     edge = 6.3 - 0.5 * (c.x.abs() - 3.2).clamp(0, 4)
     c.beard_area = step(c.y, edge, 1.6) * (1 - step(c.y, 13.0, 2.0)) * (c.angle.abs() < 1.7) * texture
     c.moustache_area = bump(c.x, c.y, (0, 6.0), (2.0, 0.42)) * texture
-    beside = torch.minimum((c.angle.abs() - 1.28) * 7, 0.8 - c.y) + 0.1 * c.strands
-    behind = torch.minimum((c.angle.abs() - 1.95) * 7, 8.0 - c.y)
-    c.hair_sides = torch.maximum(beside - 4 * ear_shape(c.y, c.angle), behind)
     c.stubble = (1 + 0.25 * c.grain).clamp(0.5, 1.5)
     c.hair_shine = (1 + 0.26 * c.strands + 0.22 * c.locks).clamp(0.35, 1.9)
 

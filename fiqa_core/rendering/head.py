@@ -2,7 +2,7 @@
 
 Units are centimetres. The origin lies between the ears at eye level; x points to the right of the
 picture, y down, z towards the camera. Rows of the grid run from the crown over the face and below the
-jaw to the shoulders; columns run round the head once, with the face in the middle columns.
+jaw to the foot of the neck; columns run round the head once, with the face in the middle columns.
 `face_x`, `face_y` of a point never change: features, colours and landmarks are attached to them.
 """
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ ROWS, COLUMNS = 160, 152
 EYE, NOSE_TIP, MOUTH_CORNER = (3.15, 0.0), (0.0, 3.75), (2.6, 7.3)
 LANDMARKS = ((-3.15, 0.0), (3.15, 0.0), NOSE_TIP, (-2.6, 7.3), (2.6, 7.3))  # order of the ArcFace template
 
-# Rings from crown to shoulder. front: height of the ring at the face; drop: how much higher its side is
+# Rings from the crown to the foot of the neck. front: height of the ring at the face; drop: how much higher its side is
 # (the jaw line rises towards the ear); half width; depth in front of and behind the ear axis; rows: grid
 # rows spent before the next ring (many where nose and mouth bend sharply); square: superellipse exponent.
 _RINGS = np.array([
@@ -30,21 +30,21 @@ _RINGS = np.array([
     [  0.0,   0.0,   7.45,  9.25,   9.50,  2.2,  6],
     [  1.5,   0.3,   7.35,  9.20,   9.10,  2.2,  8],
     [  3.3,   0.8,   7.15,  9.30,   8.60,  2.2, 10],
-    [  4.2,   1.2,   7.02,  9.35,   8.20,  2.2,  9],
-    [  5.2,   1.6,   6.86,  9.40,   7.70,  2.15,12],
-    [  6.4,   2.2,   6.62,  9.45,   7.20,  2.1,  8],
-    [  7.15,  2.6,   6.46,  9.45,   6.90,  2.1,  6],
-    [  7.45,  2.76,  6.40,  9.42,   6.80,  2.1,  9],
-    [  8.4,   3.2,   6.18,  9.35,   6.60,  2.1,  7],
-    [  9.5,   3.8,   5.90,  9.15,   6.50,  2.1,  7],
-    [ 10.6,   4.4,   5.58,  8.95,   6.40,  2.1,  7],
-    [ 11.2,   4.6,   5.38,  8.20,   6.30,  2.1,  5],
-    [ 11.6,   4.0,   5.15,  6.60,   6.20,  2.0,  6],
-    [ 12.6,   2.4,   5.00,  4.10,   6.10,  2.0,  8],
-    [ 15.5,   0.6,   5.20,  3.20,   6.20,  2.0,  7],
-    [ 18.0,   0.0,   7.00,  3.60,   6.40,  2.0,  6],
-    [ 20.0,   0.0,  17.00,  5.20,   7.20,  2.2,  6],
-    [ 25.0,   0.0,  21.00,  7.00,   8.50,  2.2,  5],
+    [  4.2,   1.2,   7.12,  9.35,   8.20,  2.2,  9],
+    [  5.2,   1.6,   7.05,  9.40,   7.70,  2.15,12],
+    [  6.4,   2.2,   6.75,  9.45,   7.20,  2.1,  8],
+    [  7.15,  2.6,   6.62,  9.45,   6.90,  2.1,  6],
+    [  7.45,  2.76,  6.56,  9.42,   6.80,  2.1,  9],
+    [  8.4,   3.2,   6.25,  9.35,   6.60,  2.1,  7],
+    [  9.5,   3.8,   5.82,  9.15,   6.50,  2.1,  7],
+    [ 10.6,   4.4,   5.35,  8.95,   6.40,  2.1,  7],
+    [ 11.2,   4.6,   5.20,  8.20,   6.30,  2.1,  5],
+    [ 11.6,   4.0,   4.95,  6.60,   6.20,  2.0,  6],
+    [ 12.6,   2.4,   4.75,  4.10,   6.10,  2.0,  8],
+    [ 15.5,   0.6,   5.00,  3.20,   6.20,  2.0,  7],
+    [ 18.0,   0.0,   5.60,  3.60,   6.40,  2.0,  6],
+    [ 21.0,   0.0,   6.60,  4.20,   7.00,  2.0,  6],
+    [ 25.0,   0.0,   8.00,  5.00,   8.00,  2.0,  6],
 ])
 
 

@@ -16,13 +16,15 @@ SHAPE = (
     "chin_depth", "chin_width", "chin_cleft", "nose_length", "nose_bridge", "nose_depth",
     "nose_tip_tilt", "nose_width", "nose_bridge_width", "nose_hump", "nose_tip_size", "eye_spacing",
     "eye_size", "eye_opening", "eye_tilt", "eye_depth", "eye_height", "mouth_width", "mouth_height",
-    "upper_lip", "lower_lip", "lip_depth", "ear_size", "ear_angle", "neck_width", "asymmetry")
+    "upper_lip", "lower_lip", "lip_depth", "ear_size", "ear_angle", "neck_width", "asymmetry",
+    "face_breadth", "face_length", "cheek_hollow")
 COLOUR = (
-    "skin_lightness", "skin_warmth", "skin_redness", "freckles", "blotches_a", "blotches_b",
-    "blotches_c", "eye_bags", "iris_hue", "iris_lightness", "brow_height", "brow_thickness",
+    "sex", "skin_lightness", "skin_warmth", "skin_redness", "freckles", "blotches_a", "blotches_b",
+    "blotches_c", "eye_bags", "eye_fold", "iris_hue", "iris_lightness", "brow_height", "brow_thickness",
     "brow_slope", "brow_arch", "brow_length", "brow_darkness", "lip_redness", "lip_darkness",
-    "hair_line", "hair_recession", "hair_lightness", "hair_redness", "hair_volume", "hair_length",
-    "beard", "moustache", "mole_a_x", "mole_a_y", "mole_a_size", "mole_b_x", "mole_b_y", "mole_b_size")
+    "hair_line", "hair_recession", "hair_loss", "hair_lightness", "hair_redness", "hair_volume",
+    "hair_length", "hair_inward", "fringe", "parting", "curl", "sideburns", "greying", "make_up",
+    "beard", "beard_breadth", "moustache", "mole_a_x", "mole_a_y", "mole_a_size", "mole_b_x", "mole_b_y", "mole_b_size")
 PARAMETERS = SHAPE + COLOUR
 LIMIT = 2.2  # standard deviations; beyond it faces stop looking like faces
 

@@ -11,7 +11,12 @@ import torch
 from fiqa_core.rendering.head import average_head, both, bump, ear_shape, hill, step
 from fiqa_core.rendering.identity import SHAPE
 
-EXPRESSIONS = ("mouth_open", "smile", "ageing", "hair_volume", "hair_length")
+EXPRESSIONS = ("mouth_open", "smile", "ageing", "hair_volume", "hair_length", "hair_curl", "masculine")
+
+
+_MASCULINE = {"brow_ridge": 1.2, "jaw_width": 0.5, "jaw_corner": 0.6, "chin_height": 0.4, "chin_width": 0.5,
+              "nose_width": 0.3, "nose_depth": 0.4, "upper_lip": -0.5, "lower_lip": -0.4, "eye_size": -0.6,
+              "eye_opening": -0.5, "neck_width": 0.9, "cheek_hollow": 0.3, "head_width": 0.2}
 
 
 def _frame():
@@ -26,10 +31,10 @@ def _skull_fields() -> dict:
     upper, lower = 1 - step(y, -1.0, 5.0), step(y, 4.0, 5.0)
     body = 1 - step(y, 13.0, 4.0)
     return {
-        "head_width": (0.028 * px * body, 0, 0),
-        "head_height": (0, 0.022 * py * body, 0),
+        "head_width": (0.045 * px * body, 0, 0),
+        "head_height": (0, 0.030 * py * body, 0),
         "head_depth": (0, 0, 0.030 * pz * body),
-        "temple_width": (0.035 * px * hill(((y + 3.5) / 3) ** 2), 0, 0),
+        "temple_width": (0.045 * px * hill(((y + 3.5) / 3) ** 2), 0, 0),
         "forehead_slope": (0, 0, 0.35 * front * hill(((y + 6) / 2.4) ** 2)),
         "brow_ridge": (0, 0, 0.16 * front * both(x, y, (2.2, -1.9), (2.4, 0.8))),
         "neck_width": (0.07 * px * step(y, 11.6, 2.0) * body, 0, 0),
@@ -50,12 +55,15 @@ def _jaw_fields() -> dict:
     return {
         "cheekbone_width": (0.28 * side * both(x, y, (6.3, 2.4), (1.6, 1.9)), 0, 0),
         "cheekbone_depth": (0, 0, 0.22 * front * both(x, y, (4.4, 2.8), (1.6, 1.4))),
-        "cheek_fullness": (0.22 * side * cheeks, 0, 0.32 * front * cheeks),
-        "jaw_width": (0.052 * px * jaw, 0, 0),
-        "jaw_corner": (0.34 * side * corner, 0.22 * corner, 0),
-        "chin_height": (0, 0.36 * step(y, 8.3, 2.6) * body, 0),
+        "cheek_fullness": (0.34 * side * cheeks, 0, 0.36 * front * cheeks),
+        "jaw_width": (0.075 * px * jaw, 0, 0),
+        "jaw_corner": (0.42 * side * corner, 0.30 * corner, 0),
+        "chin_height": (0, 0.45 * step(y, 8.3, 2.6) * body, 0),
         "chin_depth": (0, 0, 0.36 * chin),
         "chin_width": (0.32 * side * both(x, y, (2.2, 10.7), (1.3, 1.1)), 0, 0),
+        "face_breadth": (0.048 * px * hill(((y - 3.5) / 6.5) ** 4), 0, 0),
+        "face_length": (0, 0.045 * (y - 3.5) * body * front, 0),
+        "cheek_hollow": (0, 0, -0.30 * front * both(x, y, (4.7, 5.8), (1.3, 1.8))),
         "chin_cleft": (0, 0, -0.13 * bump(x, y, (0, 10.4), (0.30, 0.7))),
     }
 
@@ -114,17 +122,20 @@ def _expression_fields() -> dict:
     apples = both(x, y, (3.9, 4.3), (1.3, 1.1))
     jowls = both(x, y, (4.0, 8.8), (1.4, 1.3))
     folds = both(x, y, (2.7, 6.0), (0.35, 1.3))
+    rough = torch.randn(1, 1, 40, 48, generator=torch.Generator().manual_seed(7))
+    rough = torch.nn.functional.interpolate(rough, x.shape, mode="bicubic", align_corners=True)[0, 0]
     sides = step(angle, 1.30, 0.3) * (1 - step(y, -0.8, 2.5))
     sides = sides + step(angle, 1.9, 0.3) * (1 - step(y, 5.0, 4.0))
     hair = torch.maximum(1 - step(y, -6.0, 1.6), sides.clamp(max=1))
-    curtain = step(angle, 1.58, 0.30) * step(y, -3.0, 4.0) * (1 - step(y, 19.0, 3.0))
-    fall = (8.4 - px.abs()).clamp(min=0)  # long hair hangs straight down from the widest part of the skull
+    curtain = step(angle, 1.58, 0.50) * step(y, -3.0, 4.0) * (1 - step(y, 19.0, 3.0))
+    fall = (9.5 - px.abs()).clamp(min=0)  # long hair hangs straight down from the widest part of the skull
     return {
         "mouth_open": (0, 1.9 * jaw, -0.5 * jaw),
         "smile": (0.65 * side * corners, -0.80 * corners - 0.30 * apples, 0.50 * apples - 0.20 * corners),
         "ageing": (0.10 * side * jowls, 0.55 * jowls + 0.15 * both(x, y, (3.4, 4), (1.6, 1.8)),
                    0.15 * jowls - 0.16 * folds - 0.12 * both(x, y, (3, 1.2), (1.0, 0.4))),
         "hair_volume": (0.085 * px * hair, -0.85 * hair * (1 - step(y, -6.0, 5.0)), 0.07 * pz * hair),
+        "hair_curl": (0.45 * side * rough * hair, -0.35 * rough * (1 - step(y, -6.0, 3.0)), 0),
         "hair_length": (fall * head.angle.sign() * curtain, 0, -0.4 * curtain * (1 - front)),
     }
 
@@ -134,6 +145,8 @@ def basis(names: tuple, device: str) -> torch.Tensor:
     """Displacement fields as one matrix (len(names), 3*ROWS*COLUMNS) float32, in cm per unit."""
     fields = _skull_fields() | _jaw_fields() | _nose_fields() | _eye_fields() | _mouth_fields()
     fields |= _expression_fields()
+    fields["masculine"] = [sum(weight * fields[name][axis] for name, weight in _MASCULINE.items())
+                           for axis in range(3)]
     flat = torch.zeros_like(average_head().face_x)
     rows = [torch.stack([part + flat for part in fields[name]]).reshape(-1) for name in names]
     return torch.stack(rows).to(device)

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.progress import progress
-from fiqa_core.rendering import camera, capture, occluders, shading, texture, zbuffer
+from fiqa_core.rendering import camera, capture, hair, occluders, shading, texture, zbuffer
+from fiqa_core.rendering.backdrop import background
 from fiqa_core.rendering.head import COLUMNS as GRID_COLUMNS
 from fiqa_core.rendering.head import ROWS as GRID_ROWS
 from fiqa_core.rendering.head import average_head
@@ -132,16 +133,18 @@ def render_batch(cast: Cast, nuisance: pd.DataFrame, realism: Realism = FULL,
     points = express(cast.points, _expression(cast.identities, n))
     turn = camera.rotation(n["yaw"], n["pitch"], n["roll"])
     turned = camera.turn_head(points, turn)
-    similarity, marks = _align(turned, n["jitter"], slip, frame)
+    distance = 45 * 4 ** style[:, 32]  # from an arm's length to across a room, cm
+    similarity, marks = _align(turned, n["jitter"], slip, distance, frame)
     light = shading.light_direction(n["light_angle"], 15 + 40 * style[:, 10])
     ambient = 0.42 - 0.25 * n["light_angle"].abs() / 100
     ambient = ambient if realism.light else torch.ones_like(ambient)
-    scene = _Scene(turn, similarity, light, ambient)
+    scene = _Scene(turn, similarity, distance, light, ambient)
 
-    linear, depth, visible = _draw_head(scene, turned, cast.paint, n)
-    linear = torch.where((visible < 0).unsqueeze(1), _background(backdrop, linear.shape[-1]), linear)
+    greying = column(cast.identities, "greying")
+    linear, depth, visible = _draw_head(scene, turned, cast.paint, n, greying)
+    linear = torch.where((visible < 0).unsqueeze(1), background(backdrop, style[:, 16:32], linear.shape[-1]), linear)
     linear, covered = _draw_occluders(scene, points, linear, depth, n, style)
-    linear = linear * (n["light_level"][:, None] * (0.95 + 0.10 * style[:, 11:14]))[:, :, None, None]
+    linear = linear * (n["light_level"][:, None] * _white_balance(style))[:, :, None, None]
     small = F.interpolate(linear, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False)
     return Render(_capture(small, n, style, seeds), marks, _occluded_share(visible, covered), visible)
 
@@ -150,31 +153,31 @@ def render_batch(cast: Cast, nuisance: pd.DataFrame, realism: Realism = FULL,
 class _Scene:
     turn: torch.Tensor        # (B, 3, 3)
     similarity: torch.Tensor  # (B, 2, 3)
+    distance: torch.Tensor    # (B,)
     light: torch.Tensor       # (B, 3)
     ambient: torch.Tensor     # (B,)
 
 
 def _styles(seeds):
-    """Random numbers of each image: uniform (B, 16), backdrop (B, 3, 5, 5), landmark errors (B, 5, 2)."""
+    """Random numbers of each image: uniform (B, 33), backdrop (B, 3, 5, 5), landmark errors (B, 5, 2)."""
     draws = []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
-        draws.append((torch.rand(16, generator=generator), torch.rand(3, 5, 5, generator=generator),
+        draws.append((torch.rand(33, generator=generator), torch.rand(3, 5, 5, generator=generator),
                       torch.randn(5, 2, generator=generator)))
     return (torch.stack(column) for column in zip(*draws))
 
 
 def _expression(identities, n):
-    """Weights of morphable.EXPRESSIONS: mouth_open, smile, ageing, hair_volume, hair_length."""
-    length = column(identities, "hair_length")
-    long_hair = (length > texture.LONG_HAIR) * (0.55 + 0.25 * length)
-    return torch.stack([n["mouth_open"], n["smile"], (n["age"] - 30) / 45,
-                        1 + 0.35 * column(identities, "hair_volume"), long_hair], 1)
+    """Weights of morphable.EXPRESSIONS."""
+    face = torch.stack([n["mouth_open"], n["smile"], (n["age"] - 30) / 45], 1)
+    man = torch.tanh(1.5 * column(identities, "sex"))
+    return torch.cat([face, hair.shape(identities), man[:, None]], 1)
 
 
-def _align(turned, jitter, slip, frame=None):
+def _align(turned, jitter, slip, distance, frame=None):
     """Similarity onto the template from landmarks missed by jitter, or `frame`; true landmarks."""
-    source = camera.landmarks(turned)
+    source = camera.landmarks(turned, distance)
     scale = camera.alignment(source)[:, :, 0].norm(dim=1)
     similarity = camera.alignment(source + slip * (jitter / scale)[:, None, None]) if frame is None else frame
     marks = source @ similarity[:, :, :2].transpose(1, 2) + similarity[:, None, :, 2]
@@ -184,7 +187,7 @@ def _align(turned, jitter, slip, frame=None):
 def _rasterise(scene, turned, planes):
     """Visible surface: planes looked up per pixel, light per pixel, sample numbers and depth."""
     size = int(SIZE * DETAIL)
-    crop = camera.to_crop(turned, scene.similarity)
+    crop = camera.to_crop(turned, scene.similarity, scene.distance)
     crop[:, :2] = (crop[:, :2] + 0.5) * DETAIL
     sample, depth = zbuffer.visible_samples(crop, size, REFINEMENT)
     where = zbuffer.surface_coordinates(sample, GRID_ROWS, GRID_COLUMNS, REFINEMENT)
@@ -193,11 +196,11 @@ def _rasterise(scene, turned, planes):
     return F.grid_sample(planes, where, align_corners=True), lit, sample, depth
 
 
-def _draw_head(scene, turned, paint, n):
+def _draw_head(scene, turned, paint, n, greying):
     texels, lit, sample, depth = _rasterise(scene, turned, paint)
     row, column = texture.CHEEK
     cheek = paint[:, :3, row, column]
-    albedo, gloss = shading.skin_colours(texels, cheek, n["eyes_closed"], n["age"])
+    albedo, gloss = shading.skin_colours(texels, cheek, n["eyes_closed"], n["age"], greying)
     return shading.reflect(albedo, gloss, lit), depth, sample
 
 
@@ -208,7 +211,7 @@ def _draw_occluders(scene, points, linear, depth, n, style):
         rows = (n[kind] > 0).nonzero().flatten()
         if len(rows) == 0:
             continue
-        part = _Scene(*(getattr(scene, f)[rows] for f in ("turn", "similarity", "light", "ambient")))
+        part = _Scene(*(getattr(scene, f)[rows] for f in ("turn", "similarity", "distance", "light", "ambient")))
         shell = camera.turn_head(occluders.shell_points(kind, points[rows]), part.turn)
         planes = occluders.shell_texture(kind, n[kind][rows], style[rows])
         texels, lit, sample, near = _rasterise(part, shell, planes)
@@ -223,12 +226,10 @@ def _draw_occluders(scene, points, linear, depth, n, style):
     return linear, covered
 
 
-def _background(backdrop, size):
-    """Soft patches of colour behind the head."""
-    soft = F.interpolate(backdrop, (28, 28), mode="bicubic", align_corners=True).clamp(0, 1)
-    tint = backdrop.mean((2, 3), keepdim=True)
-    soft = (0.05 + 0.88 * (0.8 * soft.mean(1, keepdim=True) + 0.2 * soft) * tint) ** 1.3
-    return F.interpolate(soft, (size, size), mode="bilinear", align_corners=True)
+def _white_balance(style):
+    """Gain (B, 3) of red, green and blue: warm lamps, cool shade, a little green or magenta."""
+    warm, green = 0.24 * (style[:, 11] - 0.5), 0.06 * (style[:, 12] - 0.5)
+    return torch.stack([1 + warm, 1 + green, 1 - 1.2 * warm], 1)
 
 
 def _occluded_share(visible, covered):
@@ -243,7 +244,7 @@ def _occluded_share(visible, covered):
 
 
 def _capture(linear, n, style, seeds):
-    images = shading.to_display(linear)
+    images = shading.grade(shading.to_display(linear), style[:, 13], style[:, 15])
     images = capture.motion_blur(images, n["motion"], torch.pi * style[:, 14])
     images = capture.blur_and_resample(images, n["defocus"], n["resolution"])
     return capture.sensor_noise(images, n["noise"], seeds).clamp(0, 1)

@@ -34,11 +34,12 @@ def illuminate(normal: torch.Tensor, light: torch.Tensor, ambient: torch.Tensor)
     return torch.stack([share * sky + (1 - share) * 1.25 * facing.clamp(min=0), (1 - share) * shine], 1)
 
 
-def skin_colours(texels: torch.Tensor, skin: torch.Tensor, eyes_closed: torch.Tensor, age: torch.Tensor):
+def skin_colours(texels: torch.Tensor, skin: torch.Tensor, eyes_closed: torch.Tensor, age: torch.Tensor,
+                 greying: torch.Tensor):
     """Albedo (B, 3, H, W) and gloss (B, H, W) after closing the eyes and ageing.
 
     texels (B, len(CHANNELS), H, W); skin (B, 3), the colour of closed lids; eyes_closed (B,) in
-    0..1; age (B,) in years, 20 adds nothing.
+    0..1; age (B,) in years, 20 adds nothing; greying (B,) how early hair turns grey.
     """
     rgb, (gloss, hair, lid, wrinkle) = texels[:, :3], texels[:, 3:].unbind(1)
     old = ((age - 20) / 60).clamp(0, 1)[:, None, None]
@@ -47,9 +48,9 @@ def skin_colours(texels: torch.Tensor, skin: torch.Tensor, eyes_closed: torch.Te
     edge = hill(((lid - closed * 1.1) / 0.14) ** 2) * (closed > 0) * (lid > -0.5)
     skin = 0.85 * skin[:, :, None, None] * (1 - 0.7 * edge).unsqueeze(1)
     rgb = torch.lerp(rgb, skin.expand_as(rgb), lowered.unsqueeze(1).expand_as(rgb))
-    grey = (rgb.mean(1, keepdim=True) * 1.5 + 0.22 * old.unsqueeze(1)).expand_as(rgb)
-    greying = ((old - 0.25) * 1.5).clamp(0, 1) * hair
-    rgb = torch.lerp(rgb, grey, greying.unsqueeze(1).expand_as(rgb))
+    grey = (0.95 * old.unsqueeze(1) * (rgb.mean(1, keepdim=True) + 0.01).sqrt()).expand_as(rgb)
+    turned = ((old - 0.42 + 0.17 * greying[:, None, None]) * 2.6).clamp(0, 1) * hair
+    rgb = torch.lerp(rgb, grey, turned.unsqueeze(1).expand_as(rgb))
     rgb = rgb * (1 - 0.55 * old * wrinkle * (1 - hair)).unsqueeze(1)
     return rgb, gloss
 
@@ -59,6 +60,15 @@ def to_display(linear: torch.Tensor) -> torch.Tensor:
     return (linear / (1 + 0.18 * linear)).clamp(0, 1).sqrt()
 
 
+def grade(images: torch.Tensor, contrast: torch.Tensor, colour: torch.Tensor) -> torch.Tensor:
+    """What cameras and prints do to display values (B, 3, H, W): contrast and colour (B,) in 0..1 choose how
+    much; one picture in twenty-five is black and white."""
+    contrast, colour = (v[:, None, None, None] for v in (contrast, colour))
+    grey = images.mean(1, keepdim=True)
+    images = torch.lerp(grey.expand_as(images), images, (0.75 + 0.55 * colour) * (colour > 0.04))
+    return ((images - 0.45) * (0.85 + 0.35 * contrast) + 0.45).clamp(0, 1)
+
+
 def reflect(albedo: torch.Tensor, gloss: torch.Tensor, lit: torch.Tensor) -> torch.Tensor:
     """Linear light (B, 3, H, W) sent to the camera: albedo times diffuse light plus gloss times highlight."""
-    return albedo * lit[:, :1] * 1.15 + (gloss * lit[:, 1] * 0.35).unsqueeze(1)
+    return albedo * lit[:, :1] * 1.25 + (gloss * lit[:, 1] * 0.35).unsqueeze(1)

@@ -50,12 +50,14 @@ def test_identities_are_many_parameters_and_reproducible():
 
 def test_each_identity_parameter_changes_the_picture():
     start = AVERAGE.clone()
-    start[:, [PARAMETERS.index(f"mole_{which}_size") for which in "ab"]] = 1.0
+    for name, shown in (("mole_a_size", 1.0), ("mole_b_size", 1.0), ("hair_length", 1.0), ("fringe", 0.5)):
+        start[:, PARAMETERS.index(name)] = shown
     people = start.repeat(2 * len(PARAMETERS), 1)
     for i in range(len(PARAMETERS)):
         people[2 * i, i] += 1.8
         people[2 * i + 1, i] -= 1.8
-    pixels = render(len(people), people, np.arange(len(people)), yaw=[15] * len(people)).astype(int)
+    pixels = render(len(people), people, np.arange(len(people)), yaw=[15] * len(people), age=[50] * len(people))
+    pixels = pixels.astype(int)
     change = np.abs(pixels[0::2] - pixels[1::2]).max((1, 2, 3))
     assert not [name for name, c in zip(PARAMETERS, change) if c < 6]
 

@@ -69,7 +69,8 @@ def alignment(source: torch.Tensor, target: torch.Tensor | None = None) -> torch
     return torch.stack([torch.cat([a, -b, offset.real], 1), torch.cat([b, a, offset.imag], 1)], 1)
 
 
-def to_crop(points: torch.Tensor, similarity: torch.Tensor, distance: torch.Tensor | None = None) -> torch.Tensor:
+def to_crop(points: torch.Tensor, similarity: torch.Tensor,
+            distance: torch.Tensor | None = None) -> torch.Tensor:
     """Turned points (B, 3, ...) -> (B, 3, ...): pixels x, y of the 112 crop, and depth z in cm."""
     flat = project(points, distance).flatten(2)
     pixels = similarity[:, :, :2] @ flat + similarity[:, :, 2:]

@@ -1,7 +1,7 @@
 """Hair of a person: its cut and colour, brows and beard, painted on the unrolled head.
 
-`who.x` is the identity parameter x as (B, 1, 1, 1); lengths are centimetres on the average face. The cut belongs
-to the person: men lose hair and wear beards, long hair is commoner with women, all else is independent.
+`who.x` is the identity parameter x as (B, 1, 1, 1); lengths are centimetres on the average face. Men lose
+hair and wear beards, long hair is commoner with women, dark skin goes with dark hair, all else is free.
 """
 from types import SimpleNamespace
 
@@ -44,17 +44,19 @@ def shape(identities: torch.Tensor) -> torch.Tensor:
     who = SimpleNamespace(**{name: column(identities, name) for name in names})
     style, curl = cut(who), (who.curl - 0.4).clamp(0, 1.5)
     full = (1 - style.loss) * (1 - 0.9 * style.cropped)
-    volume = full * (0.95 + 0.45 * who.hair_volume + 1.1 * curl * (who.hair_volume > -0.3)).clamp(min=0.15)
-    return torch.stack([volume, (style.long > 0) * (0.7 + 0.35 * style.long), full * curl], 1)
+    volume = 0.95 + 0.45 * who.hair_volume + 1.1 * curl * (who.hair_volume > -0.3)
+    hanging = (0.25 * (style.long > 0) + 0.75 * style.long).clamp(max=1.15)
+    return torch.stack([full * volume.clamp(min=0.15), hanging, full * curl], 1)
 
 
 def tone(c, who, melanin: torch.Tensor) -> torch.Tensor:
     """Linear colour (B, 3, 1, 1) of young hair; people of dark skin have dark hair."""
-    place = (share(1.15 * who.hair_lightness) * (1.15 - 1.1 * melanin)).clamp(0, 1)
-    red = ((who.hair_redness - 1.0) / 0.6).clamp(0, 1) * (1 - 1.6 * melanin).clamp(0, 1)
+    place = (share(1.15 * who.hair_lightness) * (1.25 - 1.0 * melanin)).clamp(0, 1)
+    red = ((who.hair_redness - 0.85) / 0.6).clamp(0, 1) * (1 - 1.6 * melanin).clamp(0, 1)
     warm = torch.exp(0.16 * who.hair_redness)
     plain = along(_TONES, place) * torch.cat([warm, torch.ones_like(warm), 1 / warm], 1)
-    return torch.lerp(plain, along((_RED, _RED), place) * torch.exp(0.3 * who.hair_lightness), red)
+    copper = torch.tensor(_RED, device=place.device)[:, None, None] * torch.exp(0.3 * who.hair_lightness)
+    return torch.lerp(plain, copper, red)
 
 
 def scalp(c, who) -> torch.Tensor:
@@ -63,18 +65,20 @@ def scalp(c, who) -> torch.Tensor:
     width, angle = c.x.abs(), c.angle.abs()
     rough = 0.10 + 0.16 * (who.curl.clamp(-0.6, 1.6) + 0.6)
     edge = 0.16 * c.strands + 0.18 * c.locks + rough * c.curls
-    temples = (0.4 + 0.6 * who.hair_recession + 0.5 * style.man).clamp(0, 2.4) * hill(((width - 3.4) / 1.5) ** 2)
-    line = -6.4 - 0.75 * who.hair_line + (0.13 + 0.05 * who.hair_recession) * width ** 1.6 - temples - 8 * style.loss ** 1.5
+    temples = (0.4 + 0.6 * who.hair_recession + 0.5 * style.man).clamp(0, 2.4)
+    line = (0.13 + 0.05 * who.hair_recession) * width ** 1.6 - temples * hill(((width - 3.4) / 1.5) ** 2)
+    line = line - 6.4 - 0.75 * who.hair_line - 8 * style.loss ** 1.5
     fringe = 3.6 * ((who.fringe + 0.3 * style.long.clamp(max=1) - 0.6) / 1.2).clamp(0, 1) * (1 - style.loss)
     apart = torch.sign(who.parting) * 2.0  # hair falls from the parting to both sides, more to one of them
     swept = who.parting.abs().clamp(max=1.6) * 0.34 * (torch.sign(who.parting) * (apart - c.x)).clamp(-3, 6)
-    line = line + (fringe + swept * (1 - style.cropped) * (1 - style.loss)) * hill((width / 5.6) ** 6) * (1 + 0.25 * c.locks)
+    fallen = fringe + swept * (1 - style.cropped) * (1 - style.loss)
+    line = line + fallen * hill((width / 5.6) ** 6) * (1 + 0.25 * c.locks)
     down = 0.7 + 0.9 * who.sideburns.clamp(-1.2, 2) * (0.6 + 0.4 * style.man)
     beside = torch.minimum((angle - 1.28) * 7, down - c.y) - 4 * ear_shape(c.y, c.angle)
     behind = torch.minimum((angle - 1.95) * 7, 8.0 - c.y)
     sides = torch.maximum(beside, behind) - 9.0 * ((style.loss - 0.85) / 0.15).clamp(0, 1) * (who.curl < 0)
     inner = 1.44 - 0.15 * who.hair_inward
-    curtain = torch.minimum((angle - inner) * 7, 4.5 + 6.5 * style.long - c.y)
+    curtain = torch.minimum((angle - inner) * 7, 9.0 + 9.0 * style.long - c.y)
     curtain = torch.where(style.long > 0, curtain, torch.full_like(curtain, -9.0))
     inside = torch.maximum(torch.maximum(line - c.y, sides), curtain) + edge
     return torch.sigmoid(inside / 0.22) * (1 - 0.35 * style.cropped)

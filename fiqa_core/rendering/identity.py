@@ -24,8 +24,11 @@ COLOUR = (
     "brow_slope", "brow_arch", "brow_length", "brow_darkness", "lip_redness", "lip_darkness",
     "hair_line", "hair_recession", "hair_loss", "hair_lightness", "hair_redness", "hair_volume",
     "hair_length", "hair_inward", "fringe", "parting", "curl", "sideburns", "greying", "make_up",
-    "beard", "beard_breadth", "moustache", "mole_a_x", "mole_a_y", "mole_a_size", "mole_b_x", "mole_b_y", "mole_b_size")
+    "beard", "beard_breadth", "moustache", "mole_a_x", "mole_a_y", "mole_a_size", "mole_b_x", "mole_b_y",
+    "mole_b_size")
 PARAMETERS = SHAPE + COLOUR
+# what a person changes between two photographs: the barber, a beard, make-up
+CHANGEABLE = ("fringe", "beard", "hair_length", "parting", "make_up", "hair_volume", "moustache", "sideburns")
 LIMIT = 2.2  # standard deviations; beyond it faces stop looking like faces
 
 
@@ -40,6 +43,17 @@ def sample_identities(count: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     values = torch.randn(count, len(PARAMETERS), generator=generator)
     return values.clamp_(-LIMIT, LIMIT)
+
+
+def second_look(identities: torch.Tensor) -> torch.Tensor:
+    """The same persons (B, len(PARAMETERS)) with hair, beard and make-up of another day, half like the first.
+
+    It follows from the person alone: each changeable parameter takes 0.6 of its own value and 0.8 of the
+    value of the next one, so that it stays standard normal.
+    """
+    places = torch.tensor([PARAMETERS.index(name) for name in CHANGEABLE], device=identities.device)
+    own = identities[:, places]
+    return identities.index_copy(1, places, (0.6 * own + 0.8 * own.roll(1, 1)).clamp(-LIMIT, LIMIT))
 
 
 def column(identities: torch.Tensor, name: str) -> torch.Tensor:

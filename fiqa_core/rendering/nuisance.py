@@ -1,7 +1,8 @@
 """What spoils a face image, each cause with a known magnitude.
 
 A nuisance table is a pandas DataFrame with one row per image and the columns COLUMNS, plus `style`, a
-whole number that fixes what has no magnitude: background, colours of occluders, place of the bar, the
+whole number that fixes what has no magnitude: which of a person's two looks, the
+camera's distance, background, colours of occluders, place of the bar, the
 direction of motion, the noise itself. Protocol files describe the distribution of each column.
 """
 import numpy as np

@@ -17,8 +17,9 @@ from fiqa_core.rendering.identity import COLOUR, PARAMETERS
 CHANNELS = ("red", "green", "blue", "gloss", "hair", "lid", "wrinkle")
 CHEEK = (HEIGHT // 2, int(WIDTH * 0.38))  # a texel of bare skin
 # linear colours of skin from the lightest to the darkest
-_SKIN = ((0.76, 0.53, 0.42), (0.67, 0.42, 0.31), (0.56, 0.335, 0.23), (0.45, 0.255, 0.17), (0.30, 0.158, 0.102),
-         (0.15, 0.077, 0.052))
+_SKIN = ((0.76, 0.53, 0.42), (0.67, 0.42, 0.31), (0.56, 0.335, 0.23), (0.45, 0.255, 0.17),
+         (0.30, 0.158, 0.102), (0.15, 0.077, 0.052))
+_LIPSTICK = ((0.30, 0.03, 0.04), (0.45, 0.10, 0.10), (0.20, 0.03, 0.05))
 
 
 def paint(identities: torch.Tensor) -> torch.Tensor:
@@ -66,7 +67,7 @@ def _lips(c, who, melanin, make_up, rgb):
                       0.70 - 0.08 * who.lip_redness], 1)
     tint = tint * (0.86 - 0.12 * who.lip_darkness).clamp(0.5, 1.1)
     rgb = rgb * (1 + c.lips * (tint + 0.12 * melanin - 1))
-    stick = hair.along(((0.30, 0.03, 0.04), (0.45, 0.10, 0.10), (0.20, 0.03, 0.05)), hair.share(who.lip_darkness))
+    stick = hair.along(_LIPSTICK, hair.share(who.lip_darkness))
     rgb = torch.lerp(rgb, stick, 0.8 * make_up * c.lips)
     rgb = torch.lerp(rgb, _colour(c, 0.075, 0.018, 0.016), c.mouth)
     return torch.lerp(rgb, _colour(c, 0.62, 0.58, 0.50), c.teeth)
@@ -78,7 +79,8 @@ def _eyes(c, who, melanin, make_up, rgb):
     iris = iris * torch.exp(0.45 * who.iris_lightness) * c.iris_rays
     eye = torch.lerp(_colour(c, 0.52, 0.47, 0.44) * (1 - 0.4 * melanin) * c.lid_shadow, iris, c.iris)
     eye = torch.lerp(eye * (1 - c.pupil), torch.full_like(eye, 0.95), c.glint)
-    lash = c.lash * (0.85 + 0.5 * make_up).clamp(max=1.1) + (0.30 + 0.26 * who.eye_fold).clamp(0, 0.8) * c.fold
+    lash = c.lash * (0.85 + 0.5 * make_up).clamp(max=1.1)
+    lash = lash + (0.30 + 0.26 * who.eye_fold).clamp(0, 0.8) * c.fold
     rgb = rgb * (1 - 0.55 * make_up * c.shadow_area)
     return torch.lerp(rgb, eye, c.eye) * (1 - lash.clamp(0, 0.95))
 

@@ -8,7 +8,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE, similarity_transform
 from fiqa_core.rendering import camera, zbuffer
 from fiqa_core.rendering.head import LANDMARKS, average_head
-from fiqa_core.rendering.identity import PARAMETERS, SHAPE, sample_identities
+from fiqa_core.rendering.identity import CHANGEABLE, PARAMETERS, SHAPE, sample_identities, second_look
 from fiqa_core.rendering.morphable import person_points
 from fiqa_core.rendering.nuisance import CAUSES, draw, neutral, severity
 from fiqa_core.rendering.renderer import REFINEMENT, Cast, render_batch, render_faces
@@ -48,6 +48,17 @@ def test_identities_are_many_parameters_and_reproducible():
     assert not torch.equal(people, sample_identities(50, 4))
 
 
+def test_second_look_changes_hair_and_nothing_else():
+    people = sample_identities(400, 2)
+    changed = (second_look(people) - people).abs().amax(0) > 0
+    assert {name for name, c in zip(PARAMETERS, changed) if c} == set(CHANGEABLE)
+    assert second_look(people)[:, changed].std(0).sub(1).abs().max() < 0.12
+    table = neutral(3)
+    table["style"] = np.array([5, (3 << 60) + 5, (3 << 60) + 6])
+    pixels = render_faces(people[:1], np.zeros(3, int), table)[0].astype(int)
+    assert (np.abs(pixels[0] - pixels[1]).max((0, 1)) > 20).all()
+
+
 def test_each_identity_parameter_changes_the_picture():
     start = AVERAGE.clone()
     for name, shown in (("mole_a_size", 1.0), ("mole_b_size", 1.0), ("hair_length", 1.0), ("fringe", 0.5)):
@@ -56,7 +67,8 @@ def test_each_identity_parameter_changes_the_picture():
     for i in range(len(PARAMETERS)):
         people[2 * i, i] += 1.8
         people[2 * i + 1, i] -= 1.8
-    pixels = render(len(people), people, np.arange(len(people)), yaw=[15] * len(people), age=[50] * len(people))
+    count = len(people)
+    pixels = render(count, people, np.arange(count), yaw=[15] * count, age=[50] * count)
     pixels = pixels.astype(int)
     change = np.abs(pixels[0::2] - pixels[1::2]).max((1, 2, 3))
     assert not [name for name, c in zip(PARAMETERS, change) if c < 6]

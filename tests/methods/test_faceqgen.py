@@ -130,7 +130,7 @@ def rendered(persons: int, seed: int) -> FaceSet:
 @pytest.fixture(scope="module")
 def trained():
     """A small model after a few seconds of training, and faces of persons it has not seen."""
-    config = {**SMALL, "steps": 250, "batch": 16, "learning_rate": 1e-3, "log_every": 50}
+    config = {**SMALL, "steps": 500, "batch": 16, "learning_rate": 1e-3, "log_every": 50}
     return train_faceqgen(rendered(24, 1), None, config), rendered(10, 2)
 
 

@@ -60,6 +60,7 @@ def command_line() -> ArgumentParser:
     command("digest", digest, "write what each notebook computes to build/code, the pipeline's first stage")
     command("inputs", inputs, "write which files of yours the suite reads to build, so that a replaced one counts")
     command("report", report, "build the HTML report")
+    command("ship", ship, "make the networks that suite pretrain has trained those that ship with the workbook")
     return parser
 
 
@@ -289,6 +290,15 @@ def inputs(args: Namespace) -> None:
     """Write the manifests of the user's files."""
     from fiqa_core.pipeline.inputs import write_inputs
     print(f"{len(write_inputs())} manifests in {project.build() / 'inputs'}")
+
+
+def ship(args: Namespace) -> None:
+    """Write fiqa_core/inputs/networks."""
+    from fiqa_core.pipeline.ship import ship_networks
+    for name, network in ship_networks().items():
+        print(f"{name:16s} {int(network.parameters):>9,} parameters  accuracy {network.accuracy or '-'}  "
+              f"FNMR at FMR 1e-3 {network.fnmr_fmr1e3 or '-'}")
+    print("bring data/ up to date, and commit both: dvc repro data.dvc")
 
 
 def report(args: Namespace) -> None:

@@ -27,6 +27,7 @@ from fiqa_core.weights.fit import Undrawn, Unfit, faults
 from fiqa_core.weights.formats.pytorch import write_atomically
 from fiqa_core.weights.keras_network import read_keras_network
 from fiqa_core.weights.onnx_network import OnnxNetwork, OnnxQualityNetwork
+from fiqa_core.weights.shipped import find_shipped, read_network
 from fiqa_core.weights.tensors import KERAS, ONNX, locate, read_tensors, recognise
 from fiqa_core.weights.unwrap import needed, unwrap
 
@@ -37,11 +38,8 @@ DIFFUSION = "diffiqa_gaussian_diffusion"
 
 @cache
 def architectures() -> dict[str, Callable[[], nn.Module]]:
-    """Every network whose published weights the package knows, by name: what builds it, untrained.
-
-    They are bare: they take prepared images, return what the authors' code returns, and have the keys of the
-    authors' files. `load_recogniser` and `load_quality` add preparation and weights.
-    """
+    """Every network whose published weights the package knows, by name: what builds it, untrained and bare: it
+    takes prepared images, returns what the authors' code returns, and has the keys of the authors' files."""
     published = {name: build for method in methods().values() for name, build in method.released.items()
                  if not hasattr(build, "keras_input")}
     return {**{name: row.build for name, row in CATALOGUE.items()}, "swinface_full": SwinFace,
@@ -103,10 +101,8 @@ def load_recogniser(name: str, path: str | Path | None = None) -> Recogniser:
 
 
 def save_recogniser(recogniser: Recogniser, path: Path) -> None:
-    """Write weights and the configuration that rebuilds the network to `path`, whole or not at all.
-
-    Of a recogniser in ONNX the model itself is written, which is both.
-    """
+    """Write weights and the configuration that rebuilds the network to `path`, whole or not at all; of a
+    recogniser in ONNX the model itself, which is both."""
     if recogniser.config is None:
         raise FiqaError(f"{path}: this recogniser has no configuration to rebuild it from",
                         "build it with load_recogniser or train_recogniser, or pass config= to Recogniser")
@@ -231,7 +227,7 @@ def _released(name: str, path: Path) -> Callable[[], nn.Module]:
 
 
 def _quality_of_onnx(name: str, path: Path) -> nn.Module:
-    """A method whose network onnxruntime runs; the preparation of its images is that of the published one."""
+    """A method whose network onnxruntime runs; its images are prepared as the published one's."""
     with Undrawn():
         model = releases()[name].released[name]() if name in releases() else None
     if not hasattr(getattr(model, "network", None), "judge"):
@@ -278,10 +274,8 @@ def load_diffusion(path: str | Path) -> nn.Module:
 
 
 def load_official(path: str | Path, **config) -> nn.Module:
-    """The published `diff_pretrain.pt`: raw weights `model` (13 tables and `model.*`), not the EMA copy.
-
-    config: arguments of `Diffusion` where the file is not of the published width. Raises FiqaError.
-    """
+    """The published `diff_pretrain.pt`: raw weights `model` (13 tables and `model.*`), not the EMA copy;
+    config: arguments of `Diffusion` where the file is not of the published width. Raises FiqaError."""
     path = locate(path, DIFFUSION_REMEDY)
     content = read_tensors(path)
     if not isinstance(content.get("model"), dict):
@@ -295,6 +289,23 @@ def _fill(config: dict, state: dict, path: Path) -> nn.Module:
         diffusion = methods()["diffiqa"].released[DIFFUSION](**config)
     load_strictly(diffusion, state, f"{path} as a diffusion model")
     return diffusion.eval().requires_grad_(False)
+
+
+def load_shipped(name: str) -> nn.Module:
+    """A network that ships with the workbook, frozen: a recogniser by its name, or "diffusion". Raises FiqaError
+    where there is none of that name, or its file is missing or not the one of the manifest."""
+    return network_of(find_shipped(name).path)
+
+
+def network_of(path: Path) -> nn.Module:
+    """The network in a file of `shipped.write_network`, frozen. Raises FiqaError."""
+    kind, config, state = read_network(path)
+    if kind == "diffusion":
+        return _fill(config, state, path)
+    with Undrawn():
+        recogniser = recogniser_from_config(config)
+    load_strictly(recogniser.network, state, f"{path} as a recogniser")
+    return recogniser.freeze()
 
 
 PARTS = {"recogniser": "a recogniser", "diffusion": "a diffusion model", "model": "a model file"}
@@ -376,9 +387,7 @@ def outline(name: str) -> dict[str, torch.Tensor]:
 
 def load_published(model: Model, path: Path) -> object:
     """The network of an official file, strictly: every key and shape has to fit. Raises FiqaError otherwise.
-
-    Where the workbook has no such network, the tensors of the file.
-    """
+    Where the workbook has no such network, the tensors of the file."""
     if model.architecture is None:
         return read_tensors(path)
     if model.kind == "recogniser":

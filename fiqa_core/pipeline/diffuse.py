@@ -29,8 +29,8 @@ def train_diffusion_models() -> pd.DataFrame:
     faces, logs = load_training() if trained else None, [pd.DataFrame({"step": [], "loss": [], "model": []})]
     clean = matching(faces, config.pop("only"), "diffusion.only") if trained else None
     for model, allowed, partial in crossfit(faces, "diffusion", "04_diffusion", config=config, seed=seed):
-        diffusion = train_diffusion(faces.pixels[clean & allowed], {"seed": seed + model, **config}, partial,
-                                    default_device(), log_path(partial))
+        diffusion = train_diffusion(faces.pixels, {"seed": seed + model, **config}, partial, default_device(),
+                                    log_path(partial), np.flatnonzero(clean & allowed))
         save_diffusion(diffusion, diffusion_path(model))
         logs.append(read_log(partial).assign(model=model))
     diffusion_path(0).parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ workers. Paths are absolute, or relative to the project's folder.
 """
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def describe(faces: FaceSet) -> dict:
 def _rendered(protocols: list[str], training: str, scale: float):
     """Training faces, then the benchmarks, rendered after data/protocols/<name>.yaml."""
     seed, device = settings("seed"), default_device()
-    yield rendered_training_set(_protocol(training), seed, device, scale=scale)
+    yield replace(rendered_training_set(_protocol(training), seed, device, scale=scale), name="training")
     for name in protocols:
         yield rendered_benchmark(_protocol(name), seed, device, scale=scale)
 

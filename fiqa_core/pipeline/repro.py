@@ -22,7 +22,7 @@ DVC = (sys.executable, "-m", "dvc")
 
 
 def reproduce(suite: str | None, changes: list[str], targets: list[str]) -> int:
-    """Reproduce stages (none named: all) of a suite with "section.key=value" changes; the exit code.
+    """Reproduce stages (none named: the suite's `targets`, else all) of a suite with "section.key=value" changes; the exit code.
 
     None: the active suite. Its report's place is printed at the end. Raises FiqaError, before anything is
     changed, where there is no git repository beside whose files DVC could keep its state, or another process
@@ -57,7 +57,7 @@ def _reproduce(suite: str | None, changes: list[str], targets: list[str]) -> int
     start = time.monotonic()
     print(f"== reproducing suite {settings('suite')!r} in {project.root()}\n"
           "   finished stages are kept: after Ctrl-C, run the same command again", flush=True)
-    code = _repro(targets, start)
+    code = _repro(targets or settings().get("targets", []), start)
     if code:
         print(f"== stopped after {clock(time.monotonic() - start)} (the error is above); "
               "mend it and run the same command again", flush=True)
@@ -94,7 +94,8 @@ def _summary(start: float) -> None:
     if path.is_file():
         for method, values in json.loads(path.read_text())["pauc_0.3_iso"].items():
             print(f"   {method:14s} mean pAUC(0.3) {values['mean']:.3f}  [{values['low']:.3f}, {values['high']:.3f}]")
-    print(f"   report: {project.report() / 'index.html'}", flush=True)
+    if (project.report() / "index.html").is_file():
+        print(f"   report: {project.report() / 'index.html'}", flush=True)
 
 
 def _dvc(*arguments: str) -> str:

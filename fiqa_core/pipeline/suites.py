@@ -194,7 +194,7 @@ PLAIN = {
 }
 GIVEN = {"faces": ("root", "seed"), "embed": ("recogniser", "pixels", "device")}     # by the stage itself
 NOTEBOOKS = {"challenges", "challenge_notebooks", "artefacts"}
-OTHERS = {"suite", "about", "seed", "faces", "small_iresnet", "inputs", *NOTEBOOKS}
+OTHERS = {"suite", "about", "seed", "faces", "small_iresnet", "inputs", "targets", *NOTEBOOKS}
 
 
 def unknown_keys(suite: dict) -> list[str]:

@@ -43,19 +43,21 @@ def training_pair(diffusion: Diffusion, images, config: dict, generator: torch.G
 
 
 def train_diffusion(pixels: np.ndarray, config: dict | None = None, checkpoint: Path | None = None,
-                    device="cpu", log: Path | None = None) -> Diffusion:
+                    device="cpu", log: Path | None = None, only: np.ndarray | None = None) -> Diffusion:
     """A `Diffusion` trained on faces, frozen and in eval mode.
 
     pixels       (N, 112, 112, 3) uint8, faces of good quality
     config       overrides of PAPER. For short runs: decay lowers the learning rate to 0 along a half cosine,
                  identity_start begins with a network that returns its input
     checkpoint   state file: an interrupted run continues from it with the same result; None: no saving
+    only         rows (M,) of the pixels to learn from, which may lie on disk; None: all
     log          CSV of the mean loss of every `log_every` steps
 
     The noise of step i follows from (seed, i) alone. Raises FiqaError for unfit input.
     """
     settings = settings_of(config, PAPER)
-    if not len(pixels):
+    only = np.arange(len(pixels)) if only is None else only
+    if not len(only):
         raise FiqaError("no faces to train the diffusion model on", "give pixels (N, 112, 112, 3)")
     seed, every, rate = settings["seed"], settings["log_every"], settings["learning_rate"]
     diffusion = untrained(lambda: Diffusion(**{name: settings[name] for name in NETWORK}), seed)
@@ -66,8 +68,8 @@ def train_diffusion(pixels: np.ndarray, config: dict | None = None, checkpoint: 
 
     def step(number):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
-        rows = torch.randint(len(pixels), (settings["batch"],), generator=generator).sort()[0]
-        x, t, hq = training_pair(diffusion, to_batch(pixels[rows.numpy()], device), settings, generator)
+        rows = only[torch.randint(len(only), (settings["batch"],), generator=generator).sort()[0].numpy()]
+        x, t, hq = training_pair(diffusion, to_batch(pixels[rows], device), settings, generator)
         if settings["decay"]:
             for group in optimiser.param_groups:
                 group["lr"] = rate * (1 + math.cos(math.pi * number / settings["steps"])) / 2
@@ -77,7 +79,7 @@ def train_diffusion(pixels: np.ndarray, config: dict | None = None, checkpoint: 
 
     run("train diffusion", {"model": diffusion, "optimiser": optimiser}, step,
         lambda number, sums: ([number * every, sums[0] / every], None), settings["steps"], every, COLUMNS,
-        Resume(checkpoint, run_identity("diffusion", settings, pixels)), log)
+        Resume(checkpoint, run_identity("diffusion", settings, pixels, only)), log)
     return diffusion.eval().requires_grad_(False)
 
 

@@ -64,7 +64,8 @@ def load_protocol(path: str | Path) -> dict:
     if path.suffix == "":
         path = FOLDER / f"{path}.yaml"
     if not path.is_file():
-        raise FiqaError(f"protocol {path} is missing", "use one of " + ", ".join((*BENCHMARKS, "training")))
+        shipped = sorted(file.stem for file in FOLDER.glob("*.yaml"))
+        raise FiqaError(f"protocol {path} is missing", "use one of " + ", ".join(shipped))
     protocol = read_yaml(path)
     check_protocol(protocol, str(path))
     return protocol
@@ -87,14 +88,14 @@ def check_protocol(protocol: dict, source: str = "protocol") -> None:
         raise FiqaError(f"{source}: " + "; ".join(problems), "compare with data/protocols/lfw.yaml")
 
 
-LEAST_IDENTITIES, LEAST_IMPOSTORS, FOLDS = 12, 1000, 10
+LEAST_IDENTITIES, LEAST_IMPOSTORS, FOLDS = 20, 1000, 10
 
 
 def rendered_benchmark(protocol: dict, seed: int, device="cpu", scale: float = 1.0) -> FaceSet:
     """Render a benchmark.
 
     protocol: as from `load_protocol`; seed: whole number, the same for all sets of a suite; scale < 1
-    shrinks identities and pairs (never below 12 identities and 1000 impostor pairs). images.csv holds,
+    shrinks identities and pairs (never below 20 identities and 1000 impostor pairs). images.csv holds,
     besides the identity and the template, the true value of every nuisance. crossfit is 0. The persons
     are this benchmark's own: the seed of their parameters is made of the suite's seed and its name.
     """
@@ -164,11 +165,14 @@ def _draw_groups(groups, images, generator):
 
 
 def _drifting(table, images, drift, generator):
-    """Frame k of a clip has the values of the clip's first frame plus k times the clip's own drift."""
+    """Frame k of a clip has the values of the clip's first frame plus k times the clip's own drift.
+
+    The style is the clip's: place, camera and look of the person stay, as does the grain of the noise.
+    """
     first = images.groupby("template_id")["frame"].transform("idxmin").to_numpy()
     step = (images["frame"] - images["frame"].loc[first].to_numpy()).to_numpy()
     style = table["style"].loc[first].to_numpy()
-    table = table.loc[first].set_index(images.index).assign(style=style + step * (step > 0))
+    table = table.loc[first].set_index(images.index).assign(style=style)
     clip = pd.factorize(images["template_id"])[0]
     for cause, deviation in drift.items():
         _, smallest, largest, _ = CAUSES[cause]

@@ -16,8 +16,9 @@ EYE, NOSE_TIP, MOUTH_CORNER = (3.15, 0.0), (0.0, 3.75), (2.6, 7.3)
 LANDMARKS = ((-3.15, 0.0), (3.15, 0.0), NOSE_TIP, (-2.6, 7.3), (2.6, 7.3))  # order of the ArcFace template
 
 # Rings from the crown to the foot of the neck. front: height of the ring at the face; drop: how much higher
-# its side is (the jaw line rises towards the ear); half width; depth in front of and behind the ear axis; rows:
-# grid rows spent before the next ring (many where nose and mouth bend sharply); square: superellipse exponent.
+# its side is (the jaw line rises towards the ear); half width; depth in front of and behind the ear axis;
+# rows: grid rows spent before the next ring (many where nose and mouth bend sharply); square: exponent of the
+# superellipse.
 _RINGS = np.array([
     # front   drop  width  depth   back  square rows
     [-12.0,   0.0,   0.05,  0.05,   0.05,  2.0,  0],

@@ -12,8 +12,8 @@ def sizes(name):
 
 def test_rendered_sets_have_the_sizes_that_rendering_gives_them(root):
     sets = sizes("demo")
-    assert (sets["training"].images, sets["LFW"].images, sets["LFW"].genuine) == (7200, 896, 3000)
-    assert (sets["IJB-C"].images, sets["YTF"].images, sets["YTF"].genuine) == (1210, 1288, 1932)
+    assert (sets["training"].images, sets["LFW"].images, sets["LFW"].genuine) == (7200, 1024, 1536)
+    assert (sets["IJB-C"].images, sets["YTF"].images, sets["YTF"].genuine) == (960, 1140, 1425)
 
 
 def test_prepared_sets_are_counted_for_the_suite_that_prepared_them(root):

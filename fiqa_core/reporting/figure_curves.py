@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from fiqa_core.evaluation.edc import REFERENCES
 from fiqa_core.reporting.figure_style import (MARK, MUTED, PLAIN, canvas, empty_figure, finish, label_ends,
                                               lines, panels, plain_looks)
-from fiqa_core.reporting.names import DASHED, FAMILIES, LOOKS, OTHER, Look, look, order_methods
+from fiqa_core.reporting.names import DASHED, FAMILIES, Look, look, order_methods, plain_name
 
 DISCARDED = ("share of comparisons discarded", "FNMR of what remains")
 
@@ -40,7 +40,8 @@ def edc_families(curves: pd.DataFrame, limit: float = 0.3, logarithmic: bool = F
     curves  as for `edc_panels`, of one benchmark and recogniser
     """
     found = set(curves["method"])
-    families = {name: found & set(methods) - set(REFERENCES) for name, methods in FAMILIES.items()}
+    families = {name: {method for method in found if plain_name(method) in methods} - set(REFERENCES)
+                for name, methods in FAMILIES.items()}
     families["others"] = found - set(REFERENCES) - set().union(*families.values())
     families = {name: methods for name, methods in families.items() if methods}
     named = {name: (curves, methods | set(REFERENCES) & found, methods) for name, methods in families.items()}
@@ -95,7 +96,7 @@ def curve_panels(named: dict, x: str, y: str, labels: tuple[str, str], title: st
         last = table[table[by].isin(chosen)].groupby(by).tail(1).set_index(by)
         last = last.loc[order_methods(last.index)]
         ends = zip(last.index, last[x], last[y].clip(lower=axis.get_ylim()[0]))
-        label_ends(axis, [(name, *end, (looks or LOOKS).get(name, OTHER).colour) for name, *end in ends])
+        label_ends(axis, [(name, *end, (looks[name] if looks else look(name)).colour) for name, *end in ends])
     return figure
 
 

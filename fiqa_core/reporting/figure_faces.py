@@ -10,7 +10,7 @@ from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet, load_face_set
 from fiqa_core.reporting.figure_style import MUTED, canvas, finish, heatmap, wide_enough
-from fiqa_core.reporting.names import LOOKS, look, order_methods
+from fiqa_core.reporting.names import LOOKS, look, order_methods, plain_name
 
 APART = 1.04  # from one face to the next, in widths of a face
 CAPTION = 17  # characters of a caption's line
@@ -71,7 +71,7 @@ def face_sheet(faces, columns: int = 12, captions=(), labels=(), title: str = ""
     axis.set_yticks(step * np.arange(len(labels)) + 0.5, labels)
     axis.tick_params(length=0)
     for label in axis.get_yticklabels():
-        if label.get_text() in LOOKS:
+        if plain_name(label.get_text()) in LOOKS:
             label.set(color=look(label.get_text()).colour, fontweight="bold")
     axis.grid(False)
     axis.spines[:].set_visible(False)

@@ -11,6 +11,7 @@ import pandas as pd
 import seaborn
 from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
+from PIL import Image
 from seaborn.utils import relative_luminance
 
 from fiqa_core.base.files import replacing, write_text
@@ -33,10 +34,18 @@ class Picture(Figure):
     """A figure that a notebook shows as a PNG without pyplot."""
 
     def _repr_png_(self) -> bytes:
-        file = BytesIO()
+        return self.drawn(110)
+
+    def drawn(self, dpi: int) -> bytes:
+        """The figure as a small PNG: of 128 colours, where it holds no photographs."""
+        file, small = BytesIO(), BytesIO()
         with rc_context(RC):
-            self.savefig(file, dpi=110, metadata={"Software": None})
-        return file.getvalue()
+            self.savefig(file, dpi=dpi, metadata={"Software": None})
+        if any(axis.images for axis in self.axes):
+            return file.getvalue()
+        colours = Image.open(file).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        colours.save(small, "PNG", optimize=True)
+        return small.getvalue()
 
 
 def plain_looks(names) -> dict[str, Look]:
@@ -222,11 +231,11 @@ def empty_figure(message: str) -> Figure:
 def save_figure(figure: Figure, slug: str, name: str):
     """Write `results/artefacts/<slug>/<slug>_<name>.png`, its alt text beside it; returns an IPython image.
     No time stamp and no version is written: equal figures give equal bytes."""
-    from IPython.display import Image
+    from IPython import display
 
     path = artefact(slug) / f"{slug}_{name}.png"
     alt = str(figure.get_label())
     with replacing(path) as part:
         part.write_bytes(figure._repr_png_())
     write_text(alt + "\n", path.with_suffix(".txt"))
-    return Image(filename=str(path), alt=alt, width=int(figure.get_figwidth() * 96))
+    return display.Image(filename=str(path), alt=alt, width=int(figure.get_figwidth() * 96))

@@ -57,20 +57,31 @@ LOOKS = {name: Look(*row) for _, name, _, *row in ROWS}
 FAMILIES = {family: [name for _, name, own, *_ in ROWS if own == family]
             for family in (LABELS, RECOGNISER, REACTION, RECONSTRUCTION, EDIFFIQA, NEWER, PIXELS, REFERENCE)}
 OTHER = Look("#444444", DASHDOT, "o")
+OF_THE_PAPERS = ("FaceQAN", "DifFIQA", "DifFIQA(R)", *FAMILIES[EDIFFIQA])  # what the three papers propose
 # What figures of a few methods show: the papers' own and those they are mostly compared with.
 FOCUS = ("SER-FIQ", "CR-FIQA", "FaceQAN", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)",
          "eDifFIQA(L)")
+FLAWS = " (flaws)"  # behind the name of a baseline that was trained on the benchmarks' kinds of flaw
+
+
+def plain_name(method: str) -> str:
+    """The name of a method under whichever protocol it was trained: "PFE" of "PFE (flaws)"."""
+    return method.removesuffix(FLAWS)
 
 
 def look(method: str) -> Look:
-    """The look of `method`: the neutral one for a method without a row, a colour ("#0072B2") for itself."""
-    return LOOKS.get(method, Look(method, SOLID, "o") if method.startswith("#") else OTHER)
+    """The look of `method`: the neutral one for a method without a row, a colour ("#0072B2") for itself.
+
+    One that was trained on flaws looks like itself, with finer dots for its line.
+    """
+    own = LOOKS.get(plain_name(method), Look(method, SOLID, "o") if method.startswith("#") else OTHER)
+    return Look(own.colour, (1, 2.5), own.marker) if method.endswith(FLAWS) else own
 
 
 def order_methods(methods) -> list[str]:
     """`methods` without repeats in the papers' order, then the others by name, random and oracle last."""
     found = set(methods)
-    own = [name for name in LOOKS if name in found and name not in REFERENCES]
+    own = [name for row in LOOKS if row not in REFERENCES for name in (row, row + FLAWS) if name in found]
     references = [name for name in REFERENCES if name in found]
     return own + sorted(found - set(own) - set(references)) + references
 

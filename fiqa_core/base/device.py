@@ -1,5 +1,7 @@
-"""Which processor runs the kernels. Chosen by the environment, so that it never changes a stage's identity."""
+"""Which processor runs the kernels, and how much memory they may take there. Chosen by the environment, so that
+it never changes a stage's identity."""
 import os
+from pathlib import Path
 
 import torch
 
@@ -28,3 +30,30 @@ def default_device() -> torch.device:
     except RuntimeError as error:
         raise FiqaError(f"FIQA_DEVICE={wanted} is not a torch device: {error}",
                         "use cpu, cuda or cuda:N") from None
+
+
+CGROUP = Path("/sys/fs/cgroup")
+GPU_SHARE = 0.5                                 # of the memory that is free
+CPU_LEAST, CPU_MOST = 192 * 2**20, 1536 * 2**20
+
+
+def activation_budget(device: torch.device) -> int:
+    """Bytes that the activations of one chunk of samples may take on `device`.
+
+    On a CPU a sixteenth of the memory there is, or half of a core's share, since as many workers may run as there
+    are cores; free memory does not count, so that a machine always cuts the same chunks. 16 samples at once are
+    worth having: below, torch computes 1x1 convolutions in a slower way. Of MobileFaceNet and IResNet-18 these
+    take 1.1 and 1.5 GB; larger chunks were not faster, smaller ones than the least up to a third slower.
+    """
+    if device.type == "cuda":
+        return int(GPU_SHARE * torch.cuda.mem_get_info(device)[0])
+    share = memory() // max(16, 2 * (os.cpu_count() or 1))
+    return min(max(share, CPU_LEAST), CPU_MOST)
+
+
+def memory() -> int:
+    """Bytes of memory of this machine, or of its control group where that has less."""
+    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = CGROUP / "memory.max"
+    text = limit.read_text().strip() if limit.is_file() else ""
+    return min(found, int(text)) if text.isdigit() else found

@@ -28,6 +28,7 @@ import numpy as np
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import replacing
+from fiqa_core.base.process import ENVIRONMENT
 from fiqa_core.base.progress import progress
 
 
@@ -164,7 +165,7 @@ def _environment() -> dict[str, str]:
     """The workers': this package and project, and no more threads in all than there are cores."""
     package = str(Path(__file__).resolve().parents[2])
     threads = max(1, (os.cpu_count() or 1) // workers())
-    return {"OMP_NUM_THREADS": str(threads), **os.environ, "FIQA_ROOT": str(project.root()),
+    return {"OMP_NUM_THREADS": str(threads), **ENVIRONMENT, **os.environ, "FIQA_ROOT": str(project.root()),
             "PYTHONPATH": os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))}
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fiqa_core.base import project
-from fiqa_core.base.device import default_device
+from fiqa_core.base.device import CGROUP, default_device
 from fiqa_core.base.images import read_image
 from fiqa_core.base.method import Method
 from fiqa_core.benchmarks.detectors import load_detector
@@ -39,7 +39,6 @@ PROBES = {CONVOLUTION: "iresnet18", ATTENTION: "insightface_vit_t"}
 DIRECT = 0.5e9  # multiply-adds up to which a network is run itself; larger ones are scaled
 BATCH = {"cpu": 8, "cuda": 64}
 SPAN = 0.4  # seconds that a probe repeats a piece of work
-CGROUP = Path("/sys/fs/cgroup")
 # Input (height, width) of networks that do not take aligned crops as they are.
 SIZES = {**{f"lightqnet_{width}": (96, 96) for width in WIDTHS}, "pfe": (112, 96)}
 UNET = ("dim", "multipliers", "size", "heads", "head_dim")

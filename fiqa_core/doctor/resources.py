@@ -1,11 +1,11 @@
 """How much disk and memory a suite needs. Sizes of what is written are counted; memory is a rule of thumb."""
 import torch
 
+from fiqa_core.base.device import activation_budget
 from fiqa_core.doctor.estimates import Costs
 from fiqa_core.doctor.machine import Pass, free_disk, free_memory
 from fiqa_core.doctor.needs import PRESENT, TOO_LITTLE, Finding
 from fiqa_core.evaluation.evaluate import PARALLEL
-from fiqa_core.kernels.chunks import CPU_BUDGET
 from fiqa_core.loading import ONNX_RECOGNISERS
 from fiqa_core.recognisers.zoo import CATALOGUE
 from fiqa_core.registry import methods
@@ -90,7 +90,7 @@ def embedding_size(config: dict) -> int:
 
 def running(network: Pass, batch: int) -> float:
     """Bytes of a network that scores or embeds in batches."""
-    return 8 * network.parameters + max(CPU_BUDGET, batch * network.widest * WIDEST)
+    return 8 * network.parameters + max(activation_budget(torch.device("cpu")), batch * network.widest * WIDEST)
 
 
 def learning(network: Pass, batch: int) -> float:

@@ -11,17 +11,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from fiqa_core.base.device import activation_budget
 from fiqa_core.base.errors import FiqaError
-
-CPU_BUDGET = 192 * 2 ** 20          # bytes; larger chunks are no faster on a CPU
-GPU_SHARE = 0.5                     # of the memory that is free
-
-
-def default_budget(device: torch.device) -> int:
-    """Bytes that a chunk's activations may take on `device`."""
-    if device.type == "cuda":
-        return int(GPU_SHARE * torch.cuda.mem_get_info(device)[0])
-    return CPU_BUDGET
 
 
 def activation_bytes(network, sample: tuple[torch.Tensor, ...], gradient: bool) -> int:
@@ -69,16 +60,17 @@ class Chunks:
         """Samples of one chunk; `measure()` tells the bytes of a sample and is asked once per purpose."""
         if purpose not in self._bytes:
             self._bytes[purpose] = max(1, _attempt(measure) or _no_room())
-        budget = self.budget or default_budget(device)
+        budget = self.budget or activation_budget(device)
         return max(1, (budget // self._bytes[purpose]) >> self._halvings)
 
     def run(self, kernel: Callable[[int, int], torch.Tensor], total: int, size: int) -> torch.Tensor:
-        """Concatenate `kernel(first, last)` over the chunks of `total` samples.
+        """Concatenate `kernel(first, last)` over chunks of `total` samples, as equal as they can be.
 
         Running out of GPU memory halves the chunk, now and in later calls. Raises FiqaError when one
         sample alone does not fit.
         """
         parts, first = [], 0
+        size = -(-total // -(-total // size)) if total else size            # no small one at the end
         while first < total:
             last = min(first + size, total)
             part = _attempt(lambda: kernel(first, last))

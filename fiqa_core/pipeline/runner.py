@@ -11,7 +11,6 @@ import ast
 import hashlib
 import json
 import logging
-import os
 import sys
 import time
 from functools import cache
@@ -21,14 +20,12 @@ from fiqa_core import _HOMES
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import holding
+from fiqa_core.base.process import hand_down
 from fiqa_core.base.progress import clock
 from fiqa_core.registry import home, methods
 
 # What runs whichever methods a suite names.
 WHATEVER = ("fiqa_core.pipeline.timing", "fiqa_core.challenges")
-# glibc's allocator gives a freed layer's memory back to the system and asks for it again at the next one. Keeping it
-# saves DifFIQA a quarter of its time on a CPU. Read once, when a process starts; other systems ignore it.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 
 
 def executed_path(notebook: str, parameters: dict) -> Path:
@@ -58,8 +55,7 @@ def run_notebook(notebook: str, parameters: dict, patience: int = 60) -> Path:
 
 def _execute(source: Path, target: Path, parameters: dict, patience: int) -> None:
     papermill, kernel_client, Config, DeadKernelError = _import_papermill()
-    for name, value in KEEP_MEMORY.items():
-        os.environ.setdefault(name, value)
+    hand_down()
     try:
         papermill.execute_notebook(
             str(source), str(target), parameters=parameters, cwd=str(source.parent), kernel_name="python3",

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.recognisers.layers import BatchNorm2d, PReLU
+from fiqa_core.recognisers.layers import BatchNorm2d, PReLU, Sequential, conv_norm
 
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3)}
 
@@ -59,7 +59,7 @@ class IResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
     def forward(self, images):
-        x = self.prelu(self.bn1(self.conv1(images)))
+        x = self.prelu(conv_norm(self.conv1, self.bn1, images))
         for stage in self.stages:
             x = self.get_submodule(stage)(x)
         x = self.dropout(self.bn2(x))
@@ -79,12 +79,12 @@ class Block(nn.Module):
         self.bn3 = BatchNorm2d(width, **norm)
         self.downsample = None
         if stride > 1:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, width, 1, stride, bias=False),
-                                            BatchNorm2d(width, **norm))
+            self.downsample = Sequential(nn.Conv2d(inputs, width, 1, stride, bias=False),
+                                         BatchNorm2d(width, **norm))
 
     def forward(self, x):
-        branch = self.prelu(self.bn2(self.conv1(self.bn1(x))))
-        branch = self.bn3(self.conv2(branch))
+        branch = self.prelu(conv_norm(self.conv1, self.bn2, self.bn1(x)))
+        branch = conv_norm(self.conv2, self.bn3, branch)
         return branch + (x if self.downsample is None else self.downsample(x))
 
 
@@ -105,8 +105,8 @@ class IR(nn.Module):
     def __init__(self, blocks=DEPTHS[100], widths=(64, 128, 256, 512), size=112, embedding=512, dropout=0.4,
                  stem_stride=1):
         super().__init__()
-        self.input_layer = nn.Sequential(nn.Conv2d(3, widths[0], 3, stem_stride, padding=1, bias=False),
-                                         BatchNorm2d(widths[0]), PReLU(widths[0]))
+        self.input_layer = Sequential(nn.Conv2d(3, widths[0], 3, stem_stride, padding=1, bias=False),
+                                      BatchNorm2d(widths[0]), PReLU(widths[0]))
         side = -(-size // stem_stride)
         for _ in blocks:
             side = (side + 1) // 2
@@ -153,15 +153,15 @@ class IRBlock(nn.Module):
 
     def __init__(self, inputs, width, stride, middle_norm):
         super().__init__()
-        self.res_layer = nn.Sequential(
+        self.res_layer = Sequential(
             BatchNorm2d(inputs), nn.Conv2d(inputs, width, 3, padding=1, bias=False),
             *([BatchNorm2d(width)] if middle_norm else []), PReLU(width),
             nn.Conv2d(width, width, 3, stride, padding=1, bias=False), BatchNorm2d(width))
         if inputs == width:
             self.shortcut_layer = Subsample(stride)
         else:
-            self.shortcut_layer = nn.Sequential(nn.Conv2d(inputs, width, 1, stride, bias=False),
-                                                BatchNorm2d(width))
+            self.shortcut_layer = Sequential(nn.Conv2d(inputs, width, 1, stride, bias=False),
+                                             BatchNorm2d(width))
 
     def forward(self, x):
         return self.res_layer(x) + self.shortcut_layer(x)

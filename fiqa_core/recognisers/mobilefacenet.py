@@ -11,7 +11,7 @@ from itertools import groupby
 from torch import nn
 from torch.nn import functional as F
 
-from fiqa_core.recognisers.layers import BatchNorm2d, PReLU
+from fiqa_core.recognisers.layers import BatchNorm2d, PReLU, Sequential, conv_norm
 
 # expansion, channels, repeats, stride of the first (table 1 of the paper)
 BOTTLENECKS = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
@@ -60,7 +60,7 @@ class MobileFaceNetFoamliu(nn.Module):
 
     def forward(self, images):
         x = self.conv2(self.features(self.dw_conv(self.conv1(images))))
-        return self.bn(self.conv3(self.gdconv(x))).flatten(1)
+        return conv_norm(self.conv3, self.bn, self.gdconv(x)).flatten(1)
 
 
 class MobileFaceNetInsightFace(nn.Module):
@@ -91,7 +91,7 @@ class Chain(nn.Module):
 
     def __init__(self, *layers, residual=False):
         super().__init__()
-        self.layers = nn.Sequential(*layers)
+        self.layers = Sequential(*layers)
         self.residual = residual
 
     def forward(self, x):
@@ -130,7 +130,7 @@ class ConvNorm(nn.Module):
         self.prelu = PReLU(conv.out_channels) if activation else None
 
     def forward(self, x):
-        x = self.bn(self.conv(x))
+        x = conv_norm(self.conv, self.bn, x)
         return x if self.prelu is None else self.prelu(x)
 
 
@@ -147,7 +147,7 @@ class XiaoccerBottleneck(nn.Module):
     def __init__(self, inputs, width, expanded, stride, residual, eps):
         super().__init__()
         self.residual = residual
-        self.conv = nn.Sequential(
+        self.conv = Sequential(
             nn.Conv2d(inputs, expanded, 1, bias=False), BatchNorm2d(expanded, eps), PReLU(expanded),
             nn.Conv2d(expanded, expanded, 3, stride, 1, groups=expanded, bias=False),
             BatchNorm2d(expanded, eps), PReLU(expanded),
@@ -159,8 +159,8 @@ class XiaoccerBottleneck(nn.Module):
 
 def conv_bn_relu6(inputs, width, kernel, stride=1, groups=1):
     """Convolution without bias, batch norm, ReLU6."""
-    return nn.Sequential(nn.Conv2d(inputs, width, kernel, stride, kernel // 2, groups=groups, bias=False),
-                         BatchNorm2d(width), nn.ReLU6())
+    return Sequential(nn.Conv2d(inputs, width, kernel, stride, kernel // 2, groups=groups, bias=False),
+                      BatchNorm2d(width), nn.ReLU6())
 
 
 class InvertedResidual(nn.Module):
@@ -169,9 +169,9 @@ class InvertedResidual(nn.Module):
     def __init__(self, inputs, width, expanded, stride, residual):
         super().__init__()
         self.residual = residual
-        self.conv = nn.Sequential(conv_bn_relu6(inputs, expanded, 1),
-                                  conv_bn_relu6(expanded, expanded, 3, stride, groups=expanded),
-                                  nn.Conv2d(expanded, width, 1, bias=False), BatchNorm2d(width))
+        self.conv = Sequential(conv_bn_relu6(inputs, expanded, 1),
+                               conv_bn_relu6(expanded, expanded, 3, stride, groups=expanded),
+                               nn.Conv2d(expanded, width, 1, bias=False), BatchNorm2d(width))
 
     def forward(self, x):
         return x + self.conv(x) if self.residual else self.conv(x)
@@ -188,8 +188,8 @@ class SeparableConv(nn.Module):
         self.bn2 = BatchNorm2d(width)
 
     def forward(self, x):
-        x = F.relu(self.bn1(self.depthwise(x)))
-        return F.relu(self.bn2(self.pointwise(x)))
+        x = F.relu(conv_norm(self.depthwise, self.bn1, x))
+        return F.relu(conv_norm(self.pointwise, self.bn2, x))
 
 
 class GlobalDepthwise(nn.Module):
@@ -201,7 +201,7 @@ class GlobalDepthwise(nn.Module):
         self.bn = BatchNorm2d(width)
 
     def forward(self, x):
-        return self.bn(self.depthwise(x))
+        return conv_norm(self.depthwise, self.bn, x)
 
 
 class EvolveTrunk(nn.Module):

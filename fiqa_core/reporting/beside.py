@@ -16,7 +16,7 @@ from fiqa_core.base.files import read_table, write_csv
 from fiqa_core.base.project import settings
 from fiqa_core.evaluation.edc import REFERENCES
 from fiqa_core.registry import methods_of
-from fiqa_core.reporting.names import METHODS
+from fiqa_core.reporting.names import name_of
 
 TEXT = ("method", "method_a", "method_b", "recogniser", "cause", "ablation")  # names, whatever they look like
 PREFERRED = {"recogniser": ("ArcFace", "CosFace"), "benchmark": ("XQLFW", "LFW-XQ")}
@@ -56,8 +56,8 @@ def suite_methods() -> dict[str, str]:
 
     One without a row in `names` is called as its scores call it, or by its slug where it has none yet.
     """
-    found = {slug: METHODS.get(slug, slug) for slug in sorted(methods_of(settings()))}
-    for slug in found.keys() - METHODS:
+    found = {slug: name_of(slug) or slug for slug in sorted(methods_of(settings()))}
+    for slug in (slug for slug in found if not name_of(slug)):
         path = project.results() / "scores" / f"{slug}.csv"
         if path.is_file():
             found[slug] = read_table(path, TEXT)["method"].get(0, slug)

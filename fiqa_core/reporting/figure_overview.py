@@ -1,4 +1,4 @@
-"""The figures of the report's first page: small, few, and readable on a telephone. README's picture is two of them.
+"""The figures of the report's first page: few, small, readable on a telephone. README's is two of them.
 
 All of them are of one preset and limit, MAIN, and of means over benchmarks and recognisers, so that the area
 under a line of the first is (1 - its step) the value of the second.
@@ -35,7 +35,7 @@ def mean_curves(curves: pd.DataFrame, limit: float) -> pd.DataFrame:
 
 
 def curves_figure(curves: pd.DataFrame, limit: float) -> Figure:
-    """The mean error-versus-discard curve of every method, the papers' own in colour; `curves`: `mean_curves`."""
+    """The mean curve of every method, the papers' own in colour; `curves` as from `mean_curves`."""
     figure, axes = canvas(size=NARROW)
     draw_curves(figure, axes[0, 0], curves, limit)
     return figure
@@ -49,15 +49,15 @@ def draw_curves(figure: Figure, axis, curves: pd.DataFrame, limit: float) -> Non
              ylabel="errors that remain, FNMR(u)/FNMR(0)")
     last = ordered.groupby("method").tail(1).set_index("method")
     order = [name for name in last["ratio"].sort_values().index if name in chosen]
-    finish(figure, "Error-versus-discard curves, mean over benchmarks and recognisers, lowest (best) at the right end "
-           f"first: {', '.join(order)}.")
+    finish(figure, "Error-versus-discard curves, mean over benchmarks and recognisers, lowest (best) at the "
+           f"right end first: {', '.join(order)}.")
     figure.draw_without_rendering()
     label_ends(axis, [(name, last.loc[name, "discard"], last.loc[name, "ratio"], look(name).colour)
                       for name in order])
 
 
 def against_print(table: pd.DataFrame, label: str) -> Figure:
-    """Measured pAUC over the printed one, a point with its interval for each method; see `draw_against_print`."""
+    """Measured pAUC over the printed one, a point with its interval each; see `draw_against_print`."""
     if table.empty:
         return empty_figure("No method that the papers print was measured.")
     figure, axes = canvas(size=NARROW)
@@ -71,15 +71,16 @@ def draw_against_print(figure: Figure, axis, table: pd.DataFrame, label: str) ->
     The axes have scales of their own, because values of other faces and networks must not be compared; points
     that rise to the right are an order that is found again.
     """
-    dots(axis, table["published"], table["measured"], table["low"], table["high"], table["method"], upright=True)
+    dots(axis, table["published"], table["measured"], table["low"], table["high"], table["method"],
+         upright=True)
     axis.axhline(1, **MARK)
-    axis.annotate("random", (0, 1), xycoords=("axes fraction", "data"), xytext=(3, 3), textcoords="offset points",
-                  fontsize=8, color=MUTED)
+    axis.annotate("random", (0, 1), xycoords=("axes fraction", "data"), xytext=(3, 3),
+                  textcoords="offset points", fontsize=8, color=MUTED)
     axis.set(xlabel="pAUC as published", ylabel="pAUC as measured")
     axis.set_title(label, loc="left", fontsize=9.5, color=MUTED)
     axis.margins(x=0.04)
     ordered = table.sort_values("published")["method"]
-    finish(figure, f"Measured against published pAUC of {len(table)} methods, from the best in print to the worst: "
+    finish(figure, f"Measured against published pAUC of {len(table)} methods, from best to worst in print: "
            + "; ".join(f"{row.method} {row.published:.2f} and {row.measured:.2f}"
                        for row in table.set_index("method").loc[ordered].reset_index().itertuples()) + ".")
     figure.draw_without_rendering()
@@ -99,9 +100,9 @@ def overview(curves: pd.DataFrame, table: pd.DataFrame, limit: float, label: str
 
 
 def quality_sheet(scores: pd.DataFrame, benchmark: str, count: int = STRIP) -> Figure:
-    """Faces of one benchmark from worst (left) to best, a row for each of the papers' methods in its own order.
+    """Faces of one benchmark from worst (left) to best, a row for each method of SHOWN in its own order.
 
-    scores  benchmark, image_id, method, score; faces are evenly spaced in each ranking, none is picked by hand
+    scores  benchmark, image_id, method, score; faces are evenly spaced in each ranking
     """
     wide = wide_scores(scores, benchmark).dropna()
     methods = [name for name in SHOWN if name in wide] or order_methods(wide.columns)[:1]
@@ -113,15 +114,16 @@ def quality_sheet(scores: pd.DataFrame, benchmark: str, count: int = STRIP) -> F
     figure, axes = canvas(size=(NARROW[0], NARROW[0] / (APART * count) * step * len(methods) + 0.1))
     axis = axes[0, 0]
     for place, (method, row) in enumerate(chosen.items()):
-        axis.text(0, step * place + 0.24, method, fontsize=9, color=look(method).colour, fontweight="bold", va="bottom")
+        axis.text(0, step * place + 0.24, method, fontsize=9, color=look(method).colour, fontweight="bold",
+                  va="bottom")
         for column, name in enumerate(row):
             x, y = APART * column, step * place + 0.28
             axis.imshow(faces[name], extent=(x, x + 1, y + 1, y))
     axis.text(APART * count, 0.24, "worst \u2192 best", fontsize=8.5, color=MUTED, ha="right", va="bottom")
     axis.set(xlim=(0, APART * count), ylim=(step * len(methods), 0))
     axis.axis("off")
-    return finish(figure, f"{count} faces of {benchmark} from worst to best by each of {', '.join(methods)}, evenly "
-                  "spaced in its ranking.")
+    return finish(figure, f"{count} faces of {benchmark} from worst to best by each of {', '.join(methods)}, "
+                  "evenly spaced in its ranking.")
 
 
 def runtime_bars(table: pd.DataFrame) -> Figure:
@@ -129,7 +131,8 @@ def runtime_bars(table: pd.DataFrame) -> Figure:
     shown = table.dropna(subset=["measured"]).sort_values("measured", ignore_index=True)
     figure, axes = canvas(size=(NARROW[0], 0.9 + 0.2 * len(shown)))
     axis, places = axes[0, 0], np.arange(len(shown))
-    axis.barh(places, shown["measured"], height=0.62, color=[look(name).colour for name in shown["method"]], alpha=0.85)
+    colours = [look(name).colour for name in shown["method"]]
+    axis.barh(places, shown["measured"], height=0.62, color=colours, alpha=0.85)
     dots(axis, shown["published"], places, styles=shown["method"], filled=False)
     for place, value in enumerate(shown["measured"]):
         axis.annotate(f"{value:,.{1 if value < 10 else 0}f}", (value, place), xytext=(4, -3), fontsize=8,
@@ -145,7 +148,7 @@ def runtime_bars(table: pd.DataFrame) -> Figure:
 
 
 def protocol_dots(table: pd.DataFrame) -> Figure:
-    """pAUC of each baseline trained on portraits (blue) and on flaws (orange); `protocols.both_protocols`."""
+    """pAUC of each method trained on portraits (blue) and on flaws (orange); `protocols.both_protocols`."""
     figure, axes = canvas(size=(NARROW[0], 1.1 + 0.34 * len(table)))
     axis, places = axes[0, 0], np.arange(len(table))
     for side, shift, colour in (("", -0.13, "#0072B2"), ("flaws_", 0.13, "#D55E00")):
@@ -154,5 +157,5 @@ def protocol_dots(table: pd.DataFrame) -> Figure:
     rows_of(axis, table["method"])
     axis.axvline(1, **MARK)
     axis.set_xlabel("pAUC; blue: trained on portraits, orange: on flaws")
-    return finish(figure, "pAUC of baselines trained on portraits and on flaws: "
-                  + "; ".join(f"{row.method} {row.portraits:.3f} and {row.flaws:.3f}" for row in table.itertuples()) + ".")
+    said = "; ".join(f"{row.method} {row.portraits:.3f} and {row.flaws:.3f}" for row in table.itertuples())
+    return finish(figure, f"pAUC of methods trained on portraits and on flaws: {said}.")

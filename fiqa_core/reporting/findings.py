@@ -31,8 +31,8 @@ def against_random(means: pd.DataFrame, what: str = "on average over all benchma
     if own.empty:
         return "No method of the three papers was measured."
     better, worse = own[own["high"] < 1], own[own["low"] > 1]
-    text = (f"{len(better)} of the {len(own)} methods of the three papers are better than discarding at random, "
-            f"{what}, with intervals clear of 1 ({listed(better['method'])}).")
+    text = (f"{len(better)} of the {len(own)} methods of the three papers are better than discarding at "
+            f"random, {what}, with intervals clear of 1 ({listed(better['method'])}).")
     unclear = own[~own["method"].isin([*better["method"], *worse["method"]])]
     if len(unclear):
         text += f" Not clear of 1: {listed(unclear['method'])}."
@@ -40,7 +40,8 @@ def against_random(means: pd.DataFrame, what: str = "on average over all benchma
         text += f" Worse than random: {listed(worse['method'])}."
     best = own.loc[own["pauc"].idxmin()]
     if best["high"] < 1:
-        text += f" The first of them, {best['method']}, takes away {amount(best)} of the area that random leaves."
+        text += (f" The first of them, {best['method']}, takes away {amount(best)} of the area that random "
+                 "leaves.")
     return text
 
 
@@ -66,10 +67,10 @@ def against_others(means: pd.DataFrame, differences: pd.DataFrame) -> str:
     ahead = [b for b in others if lost[b] == len(own)]
     behind = [b for b in others if won[b] == len(own)]
     undecided = len(found) - sum(won.values()) - sum(lost.values())
-    return (f"Against the {len(others)} other methods of the suite, pair by pair on the same resampled people: "
-            f"{sum(won.values())} of {len(found)} pairs go to the method of the papers, {sum(lost.values())} to the "
-            f"other, {undecided} are not decided. Behind all of the papers' methods: {listed(behind)}; ahead of all "
-            f"of them: {listed(ahead)}.")
+    return (f"Against the {len(others)} other methods of the suite, pair by pair on the same resampled "
+            f"people: {sum(won.values())} of {len(found)} pairs go to the method of the papers, "
+            f"{sum(lost.values())} to the other, {undecided} are not decided. Behind all of the papers' "
+            f"methods: {listed(behind)}; ahead of all of them: {listed(ahead)}.")
 
 
 def order_found(ranks: pd.DataFrame) -> str:
@@ -78,16 +79,16 @@ def order_found(ranks: pd.DataFrame) -> str:
                   & ranks["paper"].isin(("DifFIQA", "eDifFIQA"))]
     if means.empty:
         return "Too few methods that the papers print were measured: no order can be compared."
-    said = [f"{row.paper}'s at {row.discard_limit:g}: {row.spearman:+.2f} [{row.low:+.2f}, {row.high:+.2f}] over "
-            f"{row.methods} methods" for row in means.itertuples()]
+    said = [f"{row.paper}'s at {row.discard_limit:g}: {row.spearman:+.2f} [{row.low:+.2f}, {row.high:+.2f}] "
+            f"over {row.methods} methods" for row in means.itertuples()]
     text = f"Spearman of the printed mean pAUC and the measured one: {'; '.join(said)}."
     cells = ranks[(ranks["recogniser"] == "all") & (ranks["benchmark"] != "mean")
                   & (ranks["paper"] == "eDifFIQA")].sort_values("spearman", kind="stable")
     if len(cells):
         first, last, clear = cells.iloc[0], cells.iloc[-1], int((cells["low"] > 0).sum())
         text += (f" Benchmark by benchmark (eDifFIQA's tables) it runs from {first['spearman']:+.2f} "
-                 f"({first['benchmark']}) to {last['spearman']:+.2f} ({last['benchmark']}); the same direction is "
-                 f"clear of resampling on {clear} of {len(cells)}.")
+                 f"({first['benchmark']}) to {last['spearman']:+.2f} ({last['benchmark']}); the same "
+                 f"direction is clear of resampling on {clear} of {len(cells)}.")
     return text
 
 
@@ -105,16 +106,16 @@ def leaders(printed: pd.DataFrame, differences: pd.DataFrame, paper: str, count:
     if len(value) < 2 or not np.isfinite(widths).all():
         return f"The order of {paper}'s leaders cannot be looked at: fewer than two of them have an interval."
     verdicts = {pair: order_verdict(value[pair[0]] - value[pair[1]], *found) for pair, found in both.items()}
-    text = (f"{paper}'s first {len(value)} ({', '.join(value.index)}) lie within {np.ptp(value):.3f} of one another "
-            f"in print; the interval of a difference between two of them is \u00b1{np.median(widths):.3f} here, in the "
-            "median.")
+    text = (f"{paper}'s first {len(value)} ({', '.join(value.index)}) lie within {np.ptp(value):.3f} of one "
+            "another in print; the interval of a difference between two of them is "
+            f"\u00b1{np.median(widths):.3f} here, in the median.")
     decided = {pair: both[pair][0] for pair, said in verdicts.items() if "clear" in said}
     if not decided:
-        return text + " None of their pairs is decided: which of them leads cannot be tested with these faces."
+        return f"{text} None of their pairs is decided: which one leads cannot be tested with these faces."
     same = sum(said.startswith("same") for said in verdicts.values())
     gaps = sorted(map(abs, decided.values()))
-    return (text + f" {len(decided)} of their {len(both)} pairs are decided here, {same} of them as printed, by gaps of "
-            f"{gaps[0]:.3f} to {gaps[-1]:.3f}.")
+    return (f"{text} {len(decided)} of their {len(both)} pairs are decided here, {same} of them as printed, "
+            f"by gaps of {gaps[0]:.3f} to {gaps[-1]:.3f}.")
 
 
 def protocols_differ(table: pd.DataFrame) -> str:
@@ -123,23 +124,24 @@ def protocols_differ(table: pd.DataFrame) -> str:
         return ""
     better, worse = table[table["difference_high"] < 0], table[table["difference_low"] > 0]
     moved = table.loc[(table["rank_portraits"] - table["rank_flaws"]).abs().idxmax()]
-    text = (f"{len(better)} of {len(table)} baselines become better when they learn from the benchmarks' kinds of "
-            f"flaw ({listed(better['method'])}), {len(worse)} worse ({listed(worse['method'])}); the mean change of "
-            f"pAUC is {table['difference'].mean():+.3f}. {moved['method']} moves most, from rank "
+    text = (f"{len(better)} of the {len(table)} methods that learn become better when they learn from the "
+            f"benchmarks' kinds of flaw ({listed(better['method'])}), {len(worse)} worse "
+            f"({listed(worse['method'])}); the mean change of pAUC is {table['difference'].mean():+.3f}. "
+            f"When all change their pictures, {moved['method']} moves most, from rank "
             f"{moved['rank_portraits']:.0f} to {moved['rank_flaws']:.0f} of {moved['of']:.0f}.")
     if len(better) + len(worse):
-        return text + " The rule did not change, the pictures did: a baseline's rank is also that of its training set."
+        return text + " The rules did not change, the pictures did: a rank is also that of a training set."
     return text + " No change is clear of resampling: the training pictures decide no rank in this run."
 
 
 def seeds_spread(table: pd.DataFrame) -> str:
-    """How far the seed alone moves a distilled method; table: method, seed, pauc. "" where there is no row."""
+    """How far the seed alone moves a distilled method; table: method, seed, pauc. "" for no row."""
     spans = table.groupby("method", sort=False)["pauc"].agg(np.ptp)
     if spans.empty:
         return ""
-    return (f"Trained anew with other seeds ({table.groupby('method').size().max()} each), a distilled method's mean "
-            f"pAUC spans {spans.min():.3f} to {spans.max():.3f} ({spans.idxmax()}): smaller gaps between two of them "
-            "say nothing.")
+    return (f"Trained anew with other seeds ({table.groupby('method').size().max()} each), a distilled "
+            f"method's mean pAUC spans {spans.min():.3f} to {spans.max():.3f} ({spans.idxmax()}): smaller "
+            "gaps between two of them say nothing.")
 
 
 def one_method(areas: pd.DataFrame, method: str, recogniser: str) -> str:

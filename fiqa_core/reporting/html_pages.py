@@ -11,12 +11,14 @@ THUMBNAIL = (360, 240)
 STYLE = """
 :root { --ink: #1a1a1a; --line: #ddd; --link: #0b5cad }
 * { box-sizing: border-box }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 0 auto; padding: 1rem; color: var(--ink) }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 0 auto; padding: 1rem;
+       color: var(--ink) }
 h1 { font-size: 1.6rem; margin: .5rem 0 } h2 { margin: 2.5rem 0 .5rem } h3 { margin: 1.5rem 0 .5rem }
 a { color: var(--link) } nav { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; padding: .4rem 0 }
 img { max-width: 100%; height: auto } p, li { max-width: 46rem; overflow-wrap: anywhere }
 .note { background: #fff6d6; padding: .6rem 1rem; border-left: 4px solid #d9a400; max-width: none }
-.looks { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1.5rem 2rem }
+.looks { display: grid; gap: 1.5rem 2rem;
+         grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)) }
 figure { margin: 0 } figcaption, small { color: #555; font-size: .9rem; line-height: 1.35 }
 .looks h3 { margin: 0 0 .3rem }
 .wide { overflow-x: auto; margin: .5rem 0 }
@@ -26,17 +28,18 @@ tbody tr:nth-child(even) > * { background: #f4f4f4 }
 td:first-child, th:first-child { text-align: left; position: sticky; left: 0; background: #fff }
 details { margin: .6rem 0 } summary { cursor: pointer; padding: .25rem 0; font-weight: 600 }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(44%, 15rem), 1fr)); gap: 1rem }
-.card { display: block; border: 1px solid var(--line); border-radius: 6px; overflow: hidden; text-decoration: none;
-        color: inherit }
+.card { display: block; border: 1px solid var(--line); border-radius: 6px; overflow: hidden;
+        text-decoration: none; color: inherit }
 .card img { display: block; width: 100%; aspect-ratio: 3 / 2; object-fit: contain; background: #fff;
             border-bottom: 1px solid var(--line) }
 .card b, .card span { display: block; padding: .35rem .6rem 0; line-height: 1.3; font-size: .92rem }
 .card span { padding-bottom: .5rem; color: #555 }
-.chips a { display: inline-block; padding: .1rem .6rem; margin: .15rem; border: 1px solid var(--line); border-radius: 1rem;
-           text-decoration: none; font-size: .9rem }
+.chips a { display: inline-block; padding: .1rem .6rem; margin: .15rem; border: 1px solid var(--line);
+           border-radius: 1rem; text-decoration: none; font-size: .9rem }
 pre { overflow-x: auto; background: #f6f6f6; padding: .5rem .8rem; font-size: .85rem; line-height: 1.4 }
 code { background: #f0f0f0; overflow-wrap: anywhere } pre code { background: none }
-@media (max-width: 30rem) { body { padding: .6rem } h1 { font-size: 1.3rem } td, th { padding: .2rem .45rem } }
+@media (max-width: 30rem) { body { padding: .6rem } h1 { font-size: 1.3rem }
+                            td, th { padding: .2rem .45rem } }
 """
 
 
@@ -75,20 +78,23 @@ def picture(heading: str, name: str, alt: str, caption: str, link: str = "") -> 
     """A figure of the first page, linked to the notebook that says more."""
     image = f'<img src="{name}" alt="{html.escape(alt, quote=True)}">'
     shown = f'<a href="{link}">{image}</a>' if link else image
-    return f"<figure><h3>{html.escape(heading)}</h3>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>"
+    return (f"<figure><h3>{html.escape(heading)}</h3>{shown}<figcaption>{html.escape(caption)}</figcaption>"
+            "</figure>")
 
 
 def card(link: str, heading: str, section: str, image: str = "", alt: str = "") -> str:
     """A linked artefact with its thumbnail."""
     shown = f'<img loading="lazy" src="{image}" alt="{html.escape(alt, quote=True)}">' if image else ""
-    return f'<a class="card" href="{link}">{shown}<b>{html.escape(heading)}</b><span>{html.escape(section)}</span></a>'
+    return (f'<a class="card" href="{link}">{shown}<b>{html.escape(heading)}</b>'
+            f"<span>{html.escape(section)}</span></a>")
 
 
 def thumbnail(source: Path) -> bytes:
     """A figure as a small WebP of at most THUMBNAIL pixels; of a tall one the upper part."""
     with Image.open(source) as opened:
         image = opened.convert("RGB")
-    image = image.crop((0, 0, image.width, min(image.height, round(image.width * THUMBNAIL[1] / THUMBNAIL[0]))))
+    height = round(image.width * THUMBNAIL[1] / THUMBNAIL[0])
+    image = image.crop((0, 0, image.width, min(image.height, height)))
     image.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
     return as_webp(image, 72)
 

@@ -17,26 +17,27 @@ from fiqa_core.base.progress import progress
 from fiqa_core.base.project import settings
 from fiqa_core.base.yaml_files import read_yaml
 from fiqa_core.reporting.beside import load_measured, origin
-from fiqa_core.reporting.html_pages import (card, folded, notebook_page, page, photograph, picture, table_html,
-                                            thumbnail)
+from fiqa_core.reporting.html_pages import (card, folded, notebook_page, page, photograph, picture,
+                                            table_html, thumbnail)
 from fiqa_core.reporting.names import order_methods
-from fiqa_core.reporting.protocols import protocol_cells
+from fiqa_core.reporting.protocols import on_flaws, protocol_cells
 from fiqa_core.reporting.run_overview import MAIN, Run, load_run, spearman_cells
 
 # name of a figure of the first page -> heading, caption, notebook that says more
 LOOKS = {
-    "curves": ("How fast do errors go?", "Comparisons whose worse face has the lowest quality are dropped first. Mean "
-               "over benchmarks and recognisers; grey lines: all other methods.", "11_faceqan_edc"),
-    "print": ("Published against measured", "eDifFIQA's printed mean pAUC against ours, with 95 % intervals over "
-              "resampled people. 1 is random; each axis has its own scale.", "30_ediffiqa_pauc"),
-    "faces": ("What each method calls worst and best", "Evenly spaced in each method's own ranking of the benchmark; "
-              "none is picked by hand.", "23_diffiqa_visual"),
-    "runtime": ("What a score costs", "One image at a time, on this machine; published times are other machines'.",
-                "32_ediffiqa_runtime"),
-    "protocols": ("The same baseline, other training pictures", "Portraits are free of the benchmarks' blur, low "
+    "curves": ("How fast do errors go?", "Comparisons whose worse face has the lowest quality are dropped "
+               "first. Mean over benchmarks and recognisers; grey: all other methods.", "11_faceqan_edc"),
+    "print": ("Published against measured", "eDifFIQA's printed mean pAUC against ours, with 95 % intervals "
+              "over resampled people. 1 is random; each axis has its own scale.", "30_ediffiqa_pauc"),
+    "faces": ("What each method calls worst and best", "Evenly spaced in each method's own ranking of the "
+              "benchmark; none is picked by hand.", "23_diffiqa_visual"),
+    "runtime": ("What a score costs", "One image at a time, on this machine; published times are other "
+                "machines'.", "32_ediffiqa_runtime"),
+    "protocols": ("The same rule, other training pictures", "Portraits are free of the benchmarks' blur, low "
                   "resolution and occlusion; flaws are not.", "20_diffiqa_pauc"),
 }
-PAPERS = {"FaceQAN": "FaceQAN (ICPR 2022)", "DifFIQA": "DifFIQA (IJCB 2023)", "eDifFIQA": "eDifFIQA (TBIOM 2024)"}
+PAPERS = {"FaceQAN": "FaceQAN (ICPR 2022)", "DifFIQA": "DifFIQA (IJCB 2023)",
+          "eDifFIQA": "eDifFIQA (TBIOM 2024)"}
 CHALLENGES, BEYOND, STAGES = "Open challenges", "Not in the papers", "The pipeline, stage by stage"
 README_PICTURE = "overview.png"
 
@@ -44,7 +45,7 @@ README_PICTURE = "overview.png"
 def build_report() -> Path:
     """Write results/<suite>/summary.json and report/<suite>; returns the page to open.
 
-    The folder holds the pages, thumbnails, the figures of the first page and README's picture (`overview.png`).
+    The folder holds the pages, thumbnails, the first page's figures and README's picture (`overview.png`).
     """
     run = load_run()
     means, pauc = load_measured("evaluation/means"), load_measured("evaluation/pauc")
@@ -118,7 +119,7 @@ def heading(notebook, stem: str) -> str:
 
 
 def write_thumbnails(names: list[str], folder: Path) -> dict[str, str]:
-    """A thumbnail of the first figure that each notebook wrote as an artefact; returns name -> its alternative text."""
+    """A thumbnail of the first figure that each notebook wrote as an artefact; returns name -> alt text."""
     found = {}
     for name in names:
         figures = sorted((project.results() / "artefacts" / name).glob(f"{name}_*.png"))
@@ -157,25 +158,31 @@ def said(run: Run) -> str:
     points = "".join(f"<li><b>{html.escape(question)}</b> {html.escape(text)}</li>"
                      for question, text in run.sentences().items())
     return f"""<h2 id="said">What this run shows, and what it cannot</h2><ul>{points}</ul>
-<p><small>Computed from this run's tables: preset {MAIN["preset"]}, discard up to {MAIN["discard_limit"]}, FMR 1e-3. Intervals
-resample people (2.5 to 97.5 %); "clear" means that an interval does not hold the value compared with. The protocol
-(benchmarks, presets, limits, training sets) is that of <a href="params.yaml">params.yaml</a>, fixed before the run.</small></p>"""
+<p><small>Computed from this run's tables: preset {MAIN["preset"]}, discard up to {MAIN["discard_limit"]}, FMR
+1e-3. Intervals resample people (2.5 to 97.5 %); "clear" means that an interval does not hold the value
+compared with. The protocol (benchmarks, presets, limits, training sets) is that of
+<a href="params.yaml">params.yaml</a>, fixed before the run.</small></p>"""
 
 
 def tables(run: Run, means: pd.DataFrame, pauc: pd.DataFrame) -> str:
     """The main tables: the first open, the others folded."""
-    parts = [folded("Mean pAUC over benchmarks and recognisers", table_html(means_table(means, run.beside)), True),
+    parts = [folded("Mean pAUC over benchmarks and recognisers", table_html(means_table(means, run.beside)),
+                    True),
              folded(f"pAUC({MAIN['discard_limit']}) on each benchmark, mean over recognisers",
                     table_html(benchmarks_table(pauc))),
-             folded("FNMR without discard at FMR 1e-3, recognisers on benchmarks", table_html(recognisers_table(pauc)))]
+             folded("FNMR without discard at FMR 1e-3, recognisers on benchmarks",
+                    table_html(recognisers_table(pauc)))]
     if len(run.ranks):
         parts.append(folded("Spearman of the printed and the measured order, with intervals",
                             table_html(spearman_cells(run.ranks))))
     if len(run.protocols):
-        parts.append(folded("Baselines trained on portraits and on flaws",
-                            table_html(protocol_cells(run.protocols)), True))
-    return (f'<h2 id="tables">Tables</h2><p><small>1 is no better than discarding at random, smaller is better. Presets are '
-            f'defined in <code>fiqa_core/evaluation/edc.py</code>. {html.escape(origin())}</small></p>{"".join(parts)}')
+        parts.insert(1, folded("What learns, trained on portraits and on flaws",
+                               table_html(protocol_cells(run.protocols)), True))
+    if len(run.seeds):
+        parts.append(folded("The spread over seeds", table_html(seed_cells(run.seeds))))
+    return ('<h2 id="tables">Tables</h2><p><small>1 is no better than discarding at random, smaller is '
+            'better. Presets are defined in <code>fiqa_core/evaluation/edc.py</code>. '
+            f'{html.escape(origin())}</small></p>{"".join(parts)}')
 
 
 def artefacts(names: list[str], titles: dict[str, str], thumbnails: dict[str, str]) -> str:
@@ -186,9 +193,10 @@ def artefacts(names: list[str], titles: dict[str, str], thumbnails: dict[str, st
             question, group, section = place(titles.get(name, name))
             link = f"{name}.html" if name in titles else f"{name}.webp"
             groups[group].append(card(link, question, section, f"{name}.webp", thumbnails[name]))
-    shown = "".join(f'<h3>{group}</h3><div class="cards">{"".join(cards)}</div>' for group, cards in groups.items() if cards)
-    return (f'<h2 id="artefacts">Every artefact, by paper and section</h2><p><small>Figures in full and tables as CSV: '
-            f'<code>{html.escape(str(Path("results") / settings("suite") / "artefacts"))}</code>.</small></p>{shown}')
+    shown = "".join(f'<h3>{group}</h3><div class="cards">{"".join(cards)}</div>'
+                    for group, cards in groups.items() if cards)
+    return ('<h2 id="artefacts">Every artefact, by paper and section</h2><p><small>Figures in full and '
+            f'tables as CSV: <code>results/{settings("suite")}/artefacts</code>.</small></p>{shown}')
 
 
 def place(title: str) -> tuple[str, str, str]:
@@ -216,7 +224,8 @@ def stages(titles: dict[str, str]) -> str:
             runs.setdefault(name.partition("-")[0], []).append(name)
     parts = []
     for stem, names in runs.items():
-        links = "".join(f'<a href="{name}.html">{html.escape(name.partition("-")[2] or "open")}</a>' for name in names)
+        links = "".join(f'<a href="{name}.html">{html.escape(name.partition("-")[2] or "open")}</a>'
+                        for name in names)
         parts.append(folded(f"{stem[:2]} {titles[names[0]]}", f'<p class="chips">{links}</p>'))
     return f'<h2 id="stages">{STAGES}</h2>{"".join(parts)}' if parts else ""
 
@@ -227,8 +236,11 @@ def main_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def means_table(means: pd.DataFrame, beside: pd.DataFrame) -> pd.DataFrame:
-    """Mean pAUC with its interval for each preset and limit, best first; eDifFIQA's printed mean before them."""
-    rows = means[means.recogniser == "all"].copy()
+    """Mean pAUC with its interval for each preset and limit, best first; eDifFIQA's printed mean before them.
+
+    What learns has been trained on portraits: the protocol by default.
+    """
+    rows = means[(means.recogniser == "all") & ~on_flaws(means)].copy()
     rows["cell"] = [f"{r.pauc:.3f} [{r.low:.3f}, {r.high:.3f}]" for r in rows.itertuples()]
     table = rows.pivot(index="method", columns=["preset", "discard_limit"], values="cell")
     table = table.reindex(main_rows(rows).sort_values("pauc").method).sort_index(axis=1)
@@ -243,9 +255,18 @@ def means_table(means: pd.DataFrame, beside: pd.DataFrame) -> pd.DataFrame:
 def benchmarks_table(pauc: pd.DataFrame) -> pd.DataFrame:
     rows = main_rows(pauc)
     table = rows.pivot_table(index="method", columns="benchmark", values="pauc", aggfunc="mean").round(3)
-    return table.loc[order_methods(table.index), sorted(table.columns, key=str.lower)].rename_axis(columns=None)
+    table = table.loc[order_methods(table.index), sorted(table.columns, key=str.lower)]
+    return table.rename_axis(columns=None)
+
+
+def seed_cells(seeds: pd.DataFrame) -> pd.DataFrame:
+    """Mean pAUC of each seed, methods down, and their range."""
+    table = seeds.pivot(index="method", columns="seed", values="pauc").loc[order_methods(seeds["method"])]
+    table.columns = [f"seed {seed}" for seed in table.columns]
+    return table.assign(range=table.max(axis=1) - table.min(axis=1)).round(3)
 
 
 def recognisers_table(pauc: pd.DataFrame) -> pd.DataFrame:
-    table = main_rows(pauc).pivot_table(index="recogniser", columns="benchmark", values="fnmr0", aggfunc="first")
+    rows = main_rows(pauc)
+    table = rows.pivot_table(index="recogniser", columns="benchmark", values="fnmr0", aggfunc="first")
     return table[sorted(table.columns, key=str.lower)].round(4).rename_axis(columns=None)

@@ -61,7 +61,13 @@ OF_THE_PAPERS = ("FaceQAN", "DifFIQA", "DifFIQA(R)", *FAMILIES[EDIFFIQA])  # wha
 # What figures of a few methods show: the papers' own and those they are mostly compared with.
 FOCUS = ("SER-FIQ", "CR-FIQA", "FaceQAN", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)",
          "eDifFIQA(L)")
-FLAWS = " (flaws)"  # behind the name of a baseline that was trained on the benchmarks' kinds of flaw
+FLAWS = " (flaws)"  # behind the name of a method that learned from the benchmarks' kinds of flaw
+
+
+def name_of(slug: str) -> str:
+    """The name of a method by its slug, "PFE (flaws)" of "pfe_flaws"; "" for a slug without a row."""
+    name = METHODS.get(slug.removesuffix("_flaws"), "")
+    return name + FLAWS if name and slug.endswith("_flaws") else name
 
 
 def plain_name(method: str) -> str:

@@ -1,4 +1,4 @@
-"""The baselines under two protocols: trained on portraits (the default), and on the benchmarks' kinds of flaw.
+"""What learns under two protocols: on portraits (the default), and on the benchmarks' kinds of flaw.
 
 The same rule, the same network, other pictures to learn from. A suite that trains both gives the second the
 name of the first with `names.FLAWS` behind it; where a suite trains one only, these tables are empty.
@@ -19,14 +19,14 @@ def on_flaws(table: pd.DataFrame) -> pd.Series:
 
 
 def as_trained(table: pd.DataFrame, flaws: bool) -> pd.DataFrame:
-    """`table` under one protocol: a method trained under both has the rows of that one, under its plain name."""
+    """`table` under one protocol: what was trained under both has the rows of that one, by its plain name."""
     twice = {plain_name(name) for name in table.loc[on_flaws(table), "method"]}
     dropped = table["method"].isin(twice) if flaws else on_flaws(table)
     return table[~dropped].assign(method=table["method"].map(plain_name))
 
 
 def both_protocols(means: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
-    """Each baseline that was trained under both protocols, one row.
+    """Each method that was trained under both protocols, one row.
 
     means        method, pauc, low, high of one recogniser, preset and limit
     differences  method_a, method_b, difference (a - b), low, high of the same preset and limit
@@ -50,13 +50,14 @@ def both_protocols(means: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFra
 def protocol_cells(table: pd.DataFrame) -> pd.DataFrame:
     """`both_protocols` as a table to read: index method, values with their intervals, ranks as "20 to 12"."""
     def spans(value: str, low: str, high: str, form: str) -> list[str]:
-        return [f"{v:{form}} [{a:{form}}, {b:{form}}]" for v, a, b in zip(table[value], table[low], table[high])]
+        rows = zip(table[value], table[low], table[high])
+        return [f"{v:{form}} [{a:{form}}, {b:{form}}]" for v, a, b in rows]
 
     ranks = [f"{row.rank_portraits:.0f} to {row.rank_flaws:.0f}" for row in table.itertuples()]
     return pd.DataFrame({"portraits": spans("portraits", "low", "high", ".3f"),
                          "flaws": spans("flaws", "flaws_low", "flaws_high", ".3f"),
                          "difference": spans("difference", "difference_low", "difference_high", "+.3f"),
-                         "rank": ranks, "verdict": table["verdict"]}, index=pd.Index(table["method"], name="method"))
+                         "rank": ranks, "verdict": table["verdict"].tolist()}, index=table["method"])
 
 
 def paired(differences: pd.DataFrame) -> dict[tuple[str, str], tuple[float, float, float]]:

@@ -1,7 +1,7 @@
 """What the report's first page, README's picture and the notebooks of areas say about a run, read once.
 
-Everything is of the preset and limit MAIN. The printed side is eDifFIQA's mean over its benchmarks and printed
-recognisers, the only table of a paper that has all methods of the three.
+Everything is of the preset and limit MAIN. The printed side is eDifFIQA's mean over its benchmarks and
+printed recognisers, the only table of a paper that has all methods of the three.
 """
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.base import project
+from fiqa_core.base.files import read_table
+from fiqa_core.base.project import settings
 from fiqa_core.reporting import findings
 from fiqa_core.reporting.artefact_tables import method_runtime
 from fiqa_core.reporting.beside import choose, load_measured, load_scores
@@ -20,13 +22,14 @@ from fiqa_core.reporting.published import as_measured, load_published, pick
 from fiqa_core.reporting.ranking import ALL, MEAN, load_replicates, printed_areas, rank_correlations
 
 MAIN = {"preset": "iso", "discard_limit": 0.3}
+SEEDS = "networks/seeds.csv"
 
 
 @dataclass(frozen=True)
 class Run:
-    """The tables of a run that overviews need; every table of MAIN's preset and limit unless said otherwise."""
+    """The tables of a run that overviews need, of MAIN's preset and limit unless said otherwise."""
 
-    areas: pd.DataFrame         # pauc.csv, all presets and limits; `replicates` has a row for each of its rows
+    areas: pd.DataFrame         # pauc.csv, all presets and limits; `replicates` has a row for each of them
     replicates: np.ndarray
     means: pd.DataFrame         # means.csv of the recogniser "all"
     differences: pd.DataFrame
@@ -48,11 +51,23 @@ class Run:
 
     @cached_property
     def beside(self) -> pd.DataFrame:
-        """method, published, measured, low, high of every method that the papers print and the suite measures."""
+        """method, published, measured, low, high of each method that is printed and measured."""
         printed = pick(printed_areas(), paper="eDifFIQA", recogniser=ALL, benchmark=MEAN)
         measured = self.means.rename(columns={"pauc": "measured"})[["method", "measured", "low", "high"]]
-        table = printed.rename(columns={"value": "published"})[["method", "published"]].merge(measured, on="method")
+        printed = printed.rename(columns={"value": "published"})[["method", "published"]]
+        table = printed.merge(measured, on="method")
         return table.dropna(subset=["measured"]).reset_index(drop=True)
+
+    @cached_property
+    def seeds(self) -> pd.DataFrame:
+        """method, seed, pauc: distilled methods trained anew with other seeds, once, for the suite demo.
+
+        Shipped with the faces' protocols; empty where the file is not there or another suite is measured.
+        """
+        path = project.data() / SEEDS
+        if settings("suite") != "demo" or not path.is_file():
+            return pd.DataFrame(columns=["method", "seed", "pauc"])
+        return read_table(path, ("method",))
 
     def agreement(self) -> str:
         """Spearman of `beside` with its interval, in a few words; "" where there is none."""
@@ -60,7 +75,8 @@ class Run:
         if row.empty:
             return ""
         row = row.iloc[0]
-        return f"Spearman {row['spearman']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}], {row['methods']} methods"
+        return (f"Spearman {row['spearman']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}], "
+                f"{row['methods']} methods")
 
     def curves(self) -> pd.DataFrame:
         """See `figure_overview.mean_curves`."""
@@ -68,20 +84,21 @@ class Run:
         return mean_curves(table[~on_flaws(table)], MAIN["discard_limit"])
 
     def sentences(self) -> dict[str, str]:
-        """Heading -> what the run shows or cannot show under it, see `findings`; without what it has nothing on."""
+        """Question -> what the run says to it, see `findings`; without those it has nothing on."""
         printed = {"DifFIQA": as_measured(pick(load_published("diffiqa_average_pauc"), discard_limit=0.3)),
                    "eDifFIQA": self.beside.rename(columns={"published": "value"})}
         found = {
             "Do the papers' methods work?": findings.against_random(self.means),
             "How far ahead of the others?": findings.against_others(self.means, self.differences),
             "Is the printed order found again?": findings.order_found(self.ranks),
-            "What does a baseline's rank depend on?": findings.protocols_differ(self.protocols),
+            "What does a rank depend on?": " ".join(filter(None, (findings.protocols_differ(self.protocols),
+                                                                  findings.seeds_spread(self.seeds)))),
             "What cannot be tested here?": " ".join(
                 findings.leaders(table, self.differences, paper) for paper, table in printed.items())}
         if len(self.protocols):
             flaws = pick(self.ranks_under(flaws=True), paper="eDifFIQA", recogniser=ALL, benchmark=MEAN)
             found["Is the printed order found again?"] += "".join(
-                f" With the baselines trained on flaws the same correlation is {row.spearman:+.2f} "
+                f" With what learns trained on flaws eDifFIQA's correlation is {row.spearman:+.2f} "
                 f"[{row.low:+.2f}, {row.high:+.2f}]." for row in flaws.itertuples())
         return {heading: text for heading, text in found.items() if text}
 
@@ -94,7 +111,7 @@ class Run:
             scores = load_scores()
             made["faces"] = quality_sheet(scores, choose("benchmark", scores["benchmark"]))
         if (project.results() / "runtime" / "methods.csv").is_file():
-            made["runtime"] = runtime_bars(method_runtime())
+            made["runtime"] = runtime_bars(as_trained(method_runtime(), flaws=False))
         if len(self.protocols):
             made["protocols"] = protocol_dots(self.protocols)
         return made
@@ -113,7 +130,7 @@ def load_run() -> Run:
 
 
 def spearman_cells(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Ranks as a table to read: a row per paper and recogniser, a column per benchmark, "+0.61 [+0.40, +0.80]"."""
+    """Ranks to read, as "+0.61 [+0.40, +0.80]": a row per paper and recogniser, a column per benchmark."""
     said = [f"{row.spearman:+.2f} [{row.low:+.2f}, {row.high:+.2f}]" for row in ranks.itertuples()]
     names = ranks["paper"] + ", " + ranks["recogniser"].replace(ALL, "mean of recognisers")
     table = ranks.assign(cell=said, row=names + " at " + ranks["discard_limit"].map("{:g}".format))

@@ -42,8 +42,9 @@ def write_tables(folder: Path, methods: list[str]) -> None:
     table.assign(recogniser="all", low=0.7, high=0.8).to_csv(folder / "means.csv", index=False)
     table.assign(recogniser="SFace", benchmark="Faces", fnmr0=0.1).to_csv(folder / "pauc.csv", index=False)
     np.save(folder / "replicates.npy", np.full((len(table), 5), 0.75, np.float32))
-    curves = pd.MultiIndex.from_product([["Faces"], ["SFace"], [*methods, "random"], ["iso", "paper"], [0.0, 0.3]],
-                                        names=["benchmark", "recogniser", "method", "preset", "discard"])
+    curves = pd.MultiIndex.from_product(
+        [["Faces"], ["SFace"], [*methods, "random"], ["iso", "paper"], [0.0, 0.3]],
+        names=["benchmark", "recogniser", "method", "preset", "discard"])
     curves.to_frame(index=False).assign(fnmr=0.1, low=0.1, high=0.1).to_csv(folder / "edc.csv", index=False)
     columns = ["method_a", "method_b", "preset", "discard_limit", "difference", "low", "high"]
     pd.DataFrame([(*methods[:2], "iso", 0.3, 0.0, -0.1, 0.1)], columns=columns).to_csv(

@@ -17,6 +17,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.options import typed
 from fiqa_core.benchmarks.detectors import load_detector
 from fiqa_core.recognisers.iresnet import from_mxnet
+from fiqa_core.recognisers.precision import with_precision
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.swin import SwinFace
 from fiqa_core.recognisers.zoo import CATALOGUE, entry, recogniser_from_catalogue, recogniser_from_config
@@ -312,11 +313,12 @@ PARTS = {"recogniser": "a recogniser", "diffusion": "a diffusion model", "model"
 
 
 def load_method(name: str, recogniser: Recogniser | None = None, diffusion: Path | None = None,
-                model: Path | None = None, device=None, **options):
+                model: Path | None = None, device=None, precision: str = "float32", **options):
     """A quality method with its networks: images (B, 3, 112, 112) -> scores (B,).
 
     name        slug of a method, or name of the published file that `model` then is
     recogniser, diffusion, model   what methods need: a recogniser, and files of the others
+    precision   "float32", "tf32" or "bf16", of methods that leave the choice; the others compute in float32
     options     of the method's class; a method with weights of its own has none
     Raises FiqaError for an unknown name or option and where a part is missing.
     """
@@ -327,11 +329,12 @@ def load_method(name: str, recogniser: Recogniser | None = None, diffusion: Path
             raise FiqaError(f"method {name} needs {PARTS[need]}",
                             "name it; `python -m fiqa_core score --help` lists the options")
     if "model" in method.needs:
-        return load_quality(name, model).to(device)
+        return with_precision(load_quality(name, model).to(device), precision)
     unknown = [option for option in options if option not in method.options()]
     if unknown:
         raise FiqaError(f"{name} has no option {', '.join(unknown)}", f"it has: {', '.join(method.options())}")
     options = typed(options, method.kinds(), name)
+    options = {**({"precision": precision} if "precision" in method.options() else {}), **options}
     if diffusion is not None:
         parts["diffusion"] = load_diffusion(diffusion)
     return method.build(*(parts[need].to(device) for need in method.needs), **options)

@@ -6,13 +6,15 @@ the chunks stand the checks that all methods share, and `OnePass`, the base of t
 """
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import nullcontext
 
 import torch
 from torch import nn
 
+from fiqa_core.base.ahead import Ranges
 from fiqa_core.base.device import activation_budget
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.recognisers.precision import computing
 
 
 def activation_bytes(network, sample: tuple[torch.Tensor, ...], gradient: bool) -> int:
@@ -63,25 +65,29 @@ class Chunks:
         budget = self.budget or activation_budget(device)
         return max(1, (budget // self._bytes[purpose]) >> self._halvings)
 
-    def run(self, kernel: Callable[[int, int], torch.Tensor], total: int, size: int) -> torch.Tensor:
+    def run(self, kernel: Callable, total: int, size: int, draw: Callable | None = None, device=None) -> torch.Tensor:
         """Concatenate `kernel(first, last)` over chunks of `total` samples, as equal as they can be.
+
+        draw   kernel(first, last, draw(first, last)) instead; for a GPU, `device`, a thread draws while it computes
 
         Running out of GPU memory halves the chunk, now and in later calls. Raises FiqaError when one
         sample alone does not fit.
         """
         parts, first = [], 0
         size = -(-total // -(-total // size)) if total else size            # no small one at the end
-        while first < total:
-            last = min(first + size, total)
-            part = _attempt(lambda: kernel(first, last))
-            if part is None:
-                if last - first == 1:
-                    _no_room()
-                self._halvings += 1
-                size = max(1, (last - first) // 2)
-                continue
-            parts.append(part)
-            first = last
+        busy = draw is not None and device.type == "cuda"
+        with Ranges(draw, total, size) if busy else nullcontext(draw) as draw:
+            while first < total:
+                last = min(first + size, total)
+                part = _attempt(lambda: kernel(first, last, *([draw(first, last)] if draw else [])))
+                if part is None:
+                    if last - first == 1:
+                        _no_room()
+                    self._halvings += 1
+                    size = max(1, (last - first) // 2)
+                    continue
+                parts.append(part)
+                first = last
         return torch.cat(parts)
 
 
@@ -99,17 +105,6 @@ def _attempt(work: Callable):
 def _no_room():
     raise FiqaError("the GPU's memory does not hold a single sample",
                     "use a smaller network, another GPU, or FIQA_DEVICE=cpu")
-
-
-@contextmanager
-def full_float32():
-    """No TF32 inside: its 10-bit mantissa is coarser than the perturbations of FaceQAN."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def check_images(images: torch.Tensor) -> torch.Tensor:
@@ -160,8 +155,12 @@ class OnePass(nn.Module, ABC):
     network   takes prepared images; a file of weights holds its keys alone
     budget    bytes of activations at once; None: chosen for the device
 
+    `precision` is how exactly it scores, see `recognisers.precision`.
+
     A subclass defines `prepare` and `columns`. Raises FiqaError for unfit images.
     """
+
+    precision = "float32"
 
     def __init__(self, network: nn.Module, budget: int | None = None):
         super().__init__()
@@ -185,9 +184,10 @@ class OnePass(nn.Module, ABC):
         check_images(images)
         if not len(images):
             return self.columns(images.new_zeros(1, *images.shape[1:]))[:0]
-        size = self.chunks.size("score", lambda: activation_bytes(
-            self.network, (self.prepare(images[:1]),), False), images.device)
-        return self.chunks.run(lambda first, last: self.columns(images[first:last]), len(images), size)
+        with computing(self.precision, self.network):
+            size = self.chunks.size("score", lambda: activation_bytes(
+                self.network, (self.prepare(images[:1]),), False), images.device)
+            return self.chunks.run(lambda first, last: self.columns(images[first:last]), len(images), size)
 
     def state_dict(self, *args, **kwargs):
         """The network's own, as files hold it."""

@@ -15,9 +15,10 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.method import Method
 from fiqa_core.kernels import noise
 from fiqa_core.kernels.chunks import (Chunks, activation_bytes, check_at_least, check_images, check_variant,
-                                      embed, full_float32)
+                                      embed)
 from fiqa_core.kernels.diffusion import Diffusion
 from fiqa_core.kernels.ediffiqa import PAPER, Distilled, Joined, preparation_of
+from fiqa_core.recognisers.precision import check_precision, computing
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.zoo import recogniser_from_catalogue
 
@@ -34,6 +35,7 @@ class DifFIQA:
     variant      "reference" or "paper": both compute the same score here, the argument is FaceQAN's
     forward, backward, flip   ablations: whether noisy images, restored images, mirrored images count
     budget       bytes of activations at once; None: chosen for the device
+    precision    "float32", or "tf32" and "bf16": `recognisers.precision`
 
     An image's score does not depend on the batch it is in, but for the rounding of the networks: less than 1e-5 in
     float32, 1e-9 in float64. Raises FiqaError for unfit images or parameters.
@@ -41,7 +43,8 @@ class DifFIQA:
 
     def __init__(self, diffusion, recogniser, timestep: int = 5, repeats: int = 10, eta: float = 1.0,
                  generator: torch.Generator | None = None, variant: str = "reference", forward: bool = True,
-                 backward: bool = True, flip: bool = True, budget: int | None = None):
+                 backward: bool = True, flip: bool = True, budget: int | None = None,
+                 precision: str = "float32"):
         check_variant(variant)
         check_at_least("timestep", timestep, 1)
         check_at_least("repeats", repeats, 1)
@@ -53,7 +56,7 @@ class DifFIQA:
         self.diffusion, self.recogniser = diffusion, recogniser
         self.timestep, self.repeats, self.eta = timestep, repeats, eta
         self.forward, self.backward, self.flip = forward, backward, flip
-        self.seed = noise.base_seed(generator)
+        self.seed, self.precision = noise.base_seed(generator), check_precision(precision)
         self.chunks = Chunks(budget)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
@@ -68,7 +71,7 @@ class DifFIQA:
         fewer repeats `[:, :n]`) is the score of that ablation.
         """
         check_images(images)
-        with full_float32():
+        with computing(self.precision, self.recogniser, self.diffusion.model):
             y = embed(self.recogniser, images, self.chunks)
             found = self._disturb(images, y, mirrored=False)
             if self.flip:
@@ -86,17 +89,18 @@ class DifFIQA:
             return {name: images.new_zeros(count, n) for name in names}
         keys, x = noise.content_keys(images), self.diffusion.shrink(images)
 
-        def kernel(first, last):
-            samples = [divmod(index, n) for index in range(first, last)]
-            rows = torch.tensor([image for image, _ in samples], device=images.device)
-            generators = [noise.sample_generator(self.seed, keys[image], repeat, mirrored)
-                          for image, repeat in samples]
-            drawn = noise.normal(generators, (self.timestep, *x.shape[1:]), x.device)
+        def draw(first, last):
+            generators = [noise.sample_generator(self.seed, keys[index // n], index % n, mirrored)
+                          for index in range(first, last)]
+            return noise.normal(generators, (self.timestep, *x.shape[1:]), x.device)
+
+        def kernel(first, last, drawn):
+            rows = torch.arange(first, last, device=images.device) // n
             results = self._processes(x[rows], drawn)
             embeddings = [self.recogniser(self.diffusion.enlarge(results[name])) for name in names]
             return torch.stack([F.cosine_similarity(y[rows], other) for other in embeddings], dim=1)
 
-        s = self.chunks.run(kernel, count * n, self._chunk(images)).unflatten(0, (count, n))
+        s = self.chunks.run(kernel, count * n, self._chunk(images), draw, images.device).unflatten(0, (count, n))
         return {name: s[:, :, column] for column, name in enumerate(names)}
 
     def _processes(self, x, drawn) -> dict[str, torch.Tensor]:

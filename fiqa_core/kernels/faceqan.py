@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from fiqa_core.base.method import Method
 from fiqa_core.kernels import noise
 from fiqa_core.kernels.chunks import (Chunks, activation_bytes, check_at_least, check_images, check_variant,
-                                      embed, full_float32)
+                                      embed)
+from fiqa_core.recognisers.precision import check_precision, computing
 
 
 class FaceQAN:
@@ -25,6 +26,7 @@ class FaceQAN:
                  "paper": only those of the k finished adversarial examples
     symmetry     whether the similarity to the mirrored face counts (section III-C)
     budget       bytes of activations at once; None: chosen for the device
+    precision    "float32", or "tf32" and "bf16", which move scores as another seed does: `recognisers.precision`
 
     An image's score does not depend on the batch it is in, but for rounding: in float32 a batch of another size
     may turn the sign of a gradient near 0, and the steps that follow differ. On 20 photographs this moved no score
@@ -34,12 +36,12 @@ class FaceQAN:
 
     def __init__(self, recogniser, epsilon: float = 1e-3, iterations: int = 5, repeats: int = 10,
                  exponent: int = 5, generator: torch.Generator | None = None, variant: str = "reference",
-                 symmetry: bool = True, budget: int | None = None):
+                 symmetry: bool = True, budget: int | None = None, precision: str = "float32"):
         check_variant(variant)
         for name, value in (("iterations", iterations), ("repeats", repeats), ("exponent", exponent)):
             check_at_least(name, value, 1)
         check_at_least("epsilon", epsilon, 0)
-        self.recogniser = recogniser
+        self.recogniser, self.precision = recogniser, check_precision(precision)
         self.epsilon, self.iterations = epsilon, iterations
         self.repeats, self.exponent = repeats, int(exponent)
         self.variant, self.symmetry = variant, symmetry
@@ -47,7 +49,7 @@ class FaceQAN:
         self.chunks = Chunks(budget)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        with full_float32():
+        with computing(self.precision, self.recogniser):
             y = self._embed(check_images(images))
             similarities = self._attack(images, y)
             symmetry = self._symmetry(images, y) if self.symmetry else None
@@ -58,7 +60,7 @@ class FaceQAN:
 
         `quality(S[:, :k, :l], s_f, p)` is the score with fewer repeats k, fewer iterations l, another p.
         """
-        with full_float32():
+        with computing(self.precision, self.recogniser):
             y = self._embed(check_images(images))
             return self._attack(images, y), self._symmetry(images, y)
 
@@ -74,16 +76,19 @@ class FaceQAN:
             return images.new_zeros(0, self.repeats, self.iterations)
         keys, k = noise.content_keys(images), self.repeats
 
-        def kernel(first, last):
-            samples = [divmod(index, k) for index in range(first, last)]
-            rows = torch.tensor([image for image, _ in samples], device=images.device)
-            generators = [noise.sample_generator(self.seed, keys[image], repeat) for image, repeat in samples]
-            starts = images[rows] + noise.uniform(generators, images.shape[1:], images.device, self.epsilon)
-            return attack(self.recogniser, starts, y[rows], self.epsilon, self.iterations, self.variant)
+        def draw(first, last):
+            generators = [noise.sample_generator(self.seed, keys[index // k], index % k)
+                          for index in range(first, last)]
+            return noise.uniform(generators, images.shape[1:], images.device, self.epsilon)
+
+        def kernel(first, last, drawn):
+            rows = torch.arange(first, last, device=images.device) // k
+            return attack(self.recogniser, images[rows] + drawn, y[rows], self.epsilon, self.iterations, self.variant)
 
         size = self.chunks.size("attack", lambda: activation_bytes(self.recogniser, (images[:1],), True),
                                 images.device)
-        return self.chunks.run(kernel, len(images) * k, size).unflatten(0, (len(images), k))
+        found = self.chunks.run(kernel, len(images) * k, size, draw, images.device)
+        return found.unflatten(0, (len(images), k))
 
 
 def attack(recogniser, starts, y, epsilon: float, iterations: int, variant="reference") -> torch.Tensor:

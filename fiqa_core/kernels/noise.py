@@ -30,17 +30,22 @@ def sample_generator(seed: int, key: bytes, *label: int) -> torch.Generator:
     return torch.Generator().manual_seed(number)
 
 
+def _empty(generators: list, shape: tuple[int, ...], device) -> torch.Tensor:
+    """Memory on the CPU, pinned where it goes to a GPU, so that the copy does not wait for what runs there."""
+    return torch.empty(len(generators), *shape, pin_memory=torch.device(device).type == "cuda")
+
+
 def uniform(generators: list[torch.Generator], shape: tuple[int, ...], device, width: float) -> torch.Tensor:
     """(len(generators), *shape) float32 values of U(-width, width)."""
-    noise = torch.empty(len(generators), *shape)
+    noise = _empty(generators, shape, device)
     for row, generator in zip(noise, generators):
         row.uniform_(-width, width, generator=generator)
-    return noise.to(device)
+    return noise.to(device, non_blocking=True)
 
 
 def normal(generators: list[torch.Generator], shape: tuple[int, ...], device) -> torch.Tensor:
     """(len(generators), *shape) float32 values of N(0, 1)."""
-    noise = torch.empty(len(generators), *shape)
+    noise = _empty(generators, shape, device)
     for row, generator in zip(noise, generators):
         row.normal_(generator=generator)
-    return noise.to(device)
+    return noise.to(device, non_blocking=True)

@@ -66,6 +66,7 @@ class ChannelNorm(nn.Module):
         self.g = nn.Parameter(torch.ones(1, channels, 1, 1))
 
     def forward(self, x):
+        x = x.float() if x.dtype == torch.bfloat16 else x
         centred = x - x.mean(dim=1, keepdim=True)
         variance = centred.square().mean(dim=1, keepdim=True)
         return centred * torch.rsqrt(variance + EPS) * self.g
@@ -109,7 +110,11 @@ def _heads(to_qkv: Pointwise, x: torch.Tensor, heads: int) -> list[torch.Tensor]
 
 
 class LinearAttention(nn.Module):
-    """Attention whose cost is linear in the number of pixels (Shen et al. 2018)."""
+    """Attention whose cost is linear in the number of pixels N (Shen et al. 2018).
+
+    Its output is W_out (v k^T) q with v = W_v x. Products with N columns cost most, so they are taken together with
+    the small ones last: W_out (W_v (x k^T)) q, and neither v nor the heads' outputs are ever made.
+    """
 
     def __init__(self, channels: int, heads: int, head_dim: int):
         super().__init__()
@@ -119,12 +124,16 @@ class LinearAttention(nn.Module):
         self.to_out = nn.Sequential(Pointwise(heads * head_dim, channels), ChannelNorm(channels))
 
     def forward(self, x):
-        height, width = x.shape[2:]
-        q, k, v = _heads(self.to_qkv, x, self.heads)
-        q = q.softmax(dim=2)                                                    # over the channels of a head
-        k = k.softmax(dim=3)                                                    # over positions
-        context = (v @ k.transpose(2, 3)) * (self.scale / (height * width))     # (B, heads, d of v, d of k)
-        return self.to_out((context @ q).flatten(1, 2).unflatten(2, (height, width)))
+        size, heads, x = x.shape[2:], self.heads, x.flatten(2)                  # x (B, C, N)
+        to_q, to_k, to_v = self.to_qkv.weight.flatten(1).chunk(3)               # (heads d, C) each
+        out, norm = self.to_out
+        q = _mix(to_q, x).unflatten(1, (heads, -1)).softmax(dim=2)              # over the channels of a head
+        k = _mix(to_k, x).softmax(dim=2)                                        # over positions
+        seen = (k @ x.transpose(1, 2)).unflatten(1, (heads, -1))                # x k^T: (B, heads, d of k, C)
+        context = to_v.unflatten(0, (heads, -1)) @ seen.transpose(2, 3)         # (B, heads, d of v, d of k)
+        mixed = out.weight.flatten(1).unflatten(1, (heads, -1)).transpose(0, 1) @ context       # (B, heads, C, d)
+        mixed = mixed.transpose(1, 2).flatten(2) * (self.scale / x.shape[2])
+        return norm(torch.baddbmm(out.bias[:, None], mixed, q.flatten(1, 2)).unflatten(2, size))
 
 
 class Attention(nn.Module):

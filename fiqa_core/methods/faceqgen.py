@@ -23,6 +23,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.base.method import Method
 from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images
+from fiqa_core.recognisers.precision import full_float32
 from fiqa_core.methods.pixels import luminance
 from fiqa_core.recognisers.recogniser import resize
 from fiqa_core.recognisers.trunk import image_batch
@@ -88,9 +89,10 @@ class FaceQgen(nn.Module):
                                 self.discriminator(x).sigmoid(),
                                 self.discriminator(restored).sigmoid()), dim=1)
 
-        size = self.chunks.size("restore", lambda: activation_bytes(
-            self.generator, (self.prepare(images[:1]),), False), images.device)
-        return dict(zip(MEASURES, self.chunks.run(kernel, len(images), size).unbind(1)))
+        with full_float32():
+            size = self.chunks.size("restore", lambda: activation_bytes(
+                self.generator, (self.prepare(images[:1]),), False), images.device)
+            return dict(zip(MEASURES, self.chunks.run(kernel, len(images), size).unbind(1)))
 
 
 class Generator(nn.Module):

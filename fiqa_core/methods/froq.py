@@ -28,7 +28,8 @@ from fiqa_core.base.images import to_batch
 from fiqa_core.base.method import Method
 from fiqa_core.base.progress import progress
 from fiqa_core.kernels import noise
-from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images, embed, full_float32
+from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images, embed
+from fiqa_core.recognisers.precision import full_float32
 from fiqa_core.recognisers.trunk import observable_layers, watched
 from fiqa_core.training.fitting import Resume, run_identity, settings_of
 

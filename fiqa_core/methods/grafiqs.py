@@ -16,7 +16,8 @@ from torch import nn
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.method import Method
-from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images, full_float32
+from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images
+from fiqa_core.recognisers.precision import full_float32
 from fiqa_core.recognisers.trunk import watched
 
 

@@ -14,7 +14,8 @@ from torch import nn
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.method import Method
-from fiqa_core.kernels.chunks import Chunks, check_images, embed, full_float32
+from fiqa_core.kernels.chunks import Chunks, check_images, embed
+from fiqa_core.recognisers.precision import full_float32
 
 
 class PreFIQs:

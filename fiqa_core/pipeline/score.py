@@ -72,11 +72,14 @@ def pipeline_method(slug: str, model: int = 0, **changes):
     `changes` overrides options of the method (an ablation, for instance).
     """
     chosen, needs, device = entry_of(slug), methods()[slug].needs, default_device()
+    precision = settings("scoring").get("precision", "float32")
     if "model" in needs:
-        return load_method(chosen.get("model", slug), model=quality_path(slug, model), device=device)
+        return load_method(chosen.get("model", slug), model=quality_path(slug, model), device=device,
+                           precision=precision)
     options = {key: value for key, value in chosen.items() if key not in PLACE} | changes
     return load_method(slug, pipeline_recogniser(recogniser_of(slug)) if "recogniser" in needs else None,
-                       diffusion_path(model) if "diffusion" in needs else None, device=device, **options)
+                       diffusion_path(model) if "diffusion" in needs else None, device=device,
+                       **{"precision": precision, **options})
 
 
 def scoring_job(slug: str, model: int, faces: FaceSet, **changes) -> Job:

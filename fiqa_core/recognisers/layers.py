@@ -21,16 +21,17 @@ class _Slope(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, slope):
         ctx.save_for_backward(x, slope)
-        return F.prelu(x, slope)
+        return F.prelu(x, slope.to(x.dtype))
 
     @staticmethod
     def backward(ctx, grad):
         x, slope = ctx.saved_tensors
+        grad = grad.to(x.dtype)                                             # autocast may lower that of the output
         positive = torch.ops.aten.threshold_backward(grad, x, 0)            # a new tensor: written over below
         grad_slope = None
         if ctx.needs_input_grad[1]:
             grad_slope = ((grad - positive) * x).sum((0, 2, 3))
-        return positive.lerp_(grad, slope.view(1, -1, 1, 1)), grad_slope
+        return positive.lerp_(grad, slope.to(x.dtype).view(1, -1, 1, 1)), grad_slope
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -84,8 +85,12 @@ class _FrozenNorm(torch.autograd.Function):
 
 
 def conv_norm(conv: nn.Conv2d, norm: BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
-    """norm(conv(x)). Where both are frozen and no hook watches them, one convolution with folded filters."""
-    if not norm.frozen() or conv.weight.requires_grad or watched(conv) or watched(norm):
+    """norm(conv(x)). Where both are frozen and no hook watches them, one convolution with folded filters.
+
+    Whatever else stands in their places, as in a trunk that lost its last layers, is called.
+    """
+    known = isinstance(conv, nn.Conv2d) and isinstance(norm, BatchNorm2d)
+    if not known or not norm.frozen() or conv.weight.requires_grad or watched(conv) or watched(norm):
         return norm(conv(x))
     return conv._conv_forward(x, *norm.kept(norm.folded, conv))
 

@@ -15,6 +15,7 @@ from torch import nn
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.faces import FaceSet
 from fiqa_core.kernels.chunks import Chunks, activation_bytes, check_images
+from fiqa_core.recognisers.precision import computing
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.trunk import image_batch, trunk_of, views
 from fiqa_core.training.fitting import DEFAULTS as FITTING
@@ -38,6 +39,8 @@ class Regressor(nn.Module, ABC):
     A subclass defines `build_head`, and `bound` where its output has limits. Batch norms of the trunk keep
     the recogniser's statistics in training. Raises FiqaError for unfit images.
     """
+
+    precision = "float32"
 
     def __init__(self, backbone: Recogniser, budget: int | None = None):
         super().__init__()
@@ -72,10 +75,11 @@ class Regressor(nn.Module, ABC):
         check_images(images)
         if not len(images):
             return images.new_zeros(0)
-        size = self.chunks.size("score", lambda: activation_bytes(self.trunk, (images[:1],), False),
-                                images.device)
-        return self.chunks.run(lambda first, last: self.bound(self.raw(images[first:last])), len(images),
-                               size)
+        with computing(self.precision, self):
+            size = self.chunks.size("score", lambda: activation_bytes(self.trunk, (images[:1],), False),
+                                    images.device)
+            return self.chunks.run(lambda first, last: self.bound(self.raw(images[first:last])), len(images),
+                                   size)
 
 
 def raw_scores(model: Regressor, pixels: np.ndarray, settings: dict, device):

@@ -105,6 +105,12 @@ def test_what_is_trained_is_not_folded():
         assert torch.equal(norm.running_mean, other.running_mean)
 
 
+def test_what_stands_in_their_places_is_called():
+    conv, norm, x = pair()
+    assert torch.equal(conv_norm(conv, nn.Flatten(), x), conv(x).flatten(1))
+    assert torch.equal(conv_norm(nn.Identity(), norm, conv(x)), norm(conv(x)))
+
+
 def test_what_is_kept_is_no_part_of_the_state():
     conv, norm, x = pair()
     keys = {*norm.state_dict()}

@@ -37,13 +37,14 @@ class Picture(Figure):
         return self.drawn(110)
 
     def drawn(self, dpi: int) -> bytes:
-        """The figure as a small PNG: of 128 colours, where it holds no photographs."""
+        """The figure as a small PNG: of 256 colours, rare ones kept, where it holds no photographs."""
         file, small = BytesIO(), BytesIO()
         with rc_context(RC):
             self.savefig(file, dpi=dpi, metadata={"Software": None})
         if any(axis.images for axis in self.axes):
             return file.getvalue()
-        colours = Image.open(file).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        colours = Image.open(file).convert("RGB").quantize(
+            256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         colours.save(small, "PNG", optimize=True)
         return small.getvalue()
 

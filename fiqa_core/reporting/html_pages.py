@@ -36,7 +36,9 @@ details { margin: .6rem 0 } summary { cursor: pointer; padding: .25rem 0; font-w
 .card span { padding-bottom: .5rem; color: #555 }
 .chips a { display: inline-block; padding: .1rem .6rem; margin: .15rem; border: 1px solid var(--line);
            border-radius: 1rem; text-decoration: none; font-size: .9rem }
-pre { overflow-x: auto; background: #f6f6f6; padding: .5rem .8rem; font-size: .85rem; line-height: 1.4 }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f6f6f6; padding: .5rem .8rem; font-size: .85rem;
+      line-height: 1.4 }
+.anchor-link { display: none }
 code { background: #f0f0f0; overflow-wrap: anywhere } pre code { background: none }
 @media (max-width: 30rem) { body { padding: .6rem } h1 { font-size: 1.3rem }
                             td, th { padding: .2rem .45rem } }

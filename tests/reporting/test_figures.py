@@ -1,7 +1,10 @@
 """Figures: every one draws, says what it shows, and is the same file when drawn again."""
+from io import BytesIO
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation import ranks
@@ -74,6 +77,14 @@ def test_saved_figure_is_the_same_file_again_with_alt_text_beside(tmp_path, monk
     assert path.read_bytes() == first and first.startswith(b"\x89PNG")
     assert path.with_suffix(".txt").read_text().strip() == shown.alt
     assert b"matplotlib" not in first.lower()[:400]
+
+
+def test_the_few_colours_of_a_small_figure_are_those_that_were_drawn():
+    drawn = np.asarray(Image.open(BytesIO(figure_dots.published_and_measured(
+        beside_table(), "pAUC").drawn(80))).convert("RGB")).reshape(-1, 3).astype(int)
+    for method in OWN:
+        own = [int(look(method).colour[i:i + 2], 16) for i in (1, 3, 5)]
+        assert np.abs(drawn - own).max(axis=1).min() <= 16, method
 
 
 def test_every_method_has_a_look_of_its_own():

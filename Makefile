@@ -1,6 +1,6 @@
 # Two commands do everything, each with its own set-up: `make repro` and `make test`.
 #   make repro              reproduce all tables and figures with the parameters in params.yaml (the demo)
-#   make repro SUITE=ci     first switch params.yaml to another suite: demo, ci, lfw, faces, open or paper
+#   make repro SUITE=ci     first switch params.yaml to another suite (README lists them)
 #   make repro SUITE=lfw SET="faces.folder=/my/lfw faces.pairs=/my/pairs.txt"
 #   make repro SET="ablation.repeats=[2, 5] about=Two words"     values may hold spaces, lists and quotation marks
 #   make test               unit tests, then the ci suite end to end in a fresh clone

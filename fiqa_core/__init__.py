@@ -25,6 +25,7 @@ _HOMES = {
     "load_recogniser": "fiqa_core.loading",
     "load_quality": "fiqa_core.loading",
     "load_diffusion": "fiqa_core.loading",
+    "load_shipped": "fiqa_core.loading",
     "FiqaError": "fiqa_core.base.errors",
 }
 

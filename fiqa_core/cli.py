@@ -17,6 +17,7 @@ from fiqa_core.base.project import suite_names
 from fiqa_core.weights import overview, presence
 from fiqa_core.weights.catalogue import COMMAND, find_model, models
 from fiqa_core.weights.place import weights_folder
+from fiqa_core.weights.shipped import shipped
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,6 +61,7 @@ def command_line() -> ArgumentParser:
     command("digest", digest, "write what each notebook computes to build/code, the pipeline's first stage")
     command("inputs", inputs, "write which files of yours the suite reads to build, so that a replaced one counts")
     command("report", report, "build the HTML report")
+    command("seeds", seeds, "train the distilled methods with further seeds: how far chance moves their areas")
     command("ship", ship, "make the networks that suite pretrain has trained those that ship with the workbook")
     return parser
 
@@ -172,7 +174,9 @@ def weights_arguments(parser: ArgumentParser) -> None:
 
 def show(args: Namespace) -> None:
     """The table of all models, or everything about the given ones."""
-    print("\n\n".join(overview.details(find_model(slug)) for slug in args.slugs) or overview.table())
+    own = shipped() if args.slugs else {}
+    print("\n\n".join(overview.own_details(own[slug]) if slug in own else overview.details(find_model(slug))
+                      for slug in args.slugs) or overview.table())
 
 
 def fetch(args: Namespace) -> None:
@@ -185,15 +189,20 @@ def fetch(args: Namespace) -> None:
 
 def check(args: Namespace) -> int:
     """Check the given models, or all that are here; a line for each, exit code 1 if one is not good."""
-    from fiqa_core.loading import load_published
-    chosen = [find_model(slug) for slug in args.slugs]
-    chosen = chosen or [model for model in models().values() if presence.state_of(model) != "missing"]
-    if not chosen:
+    from fiqa_core.loading import load_published, load_shipped
+    own = [name for name in shipped() if name in args.slugs or not args.slugs]
+    chosen = [find_model(slug) for slug in args.slugs if slug not in own]
+    chosen = chosen or [model for model in models().values() if presence.state_of(model) != "missing" and not args.slugs]
+    if not chosen and not args.slugs:
         print(f"no official checkpoints in {weights_folder()}; see what there is with: {COMMAND} list")
     faults = 0
-    for model in chosen:
+    for model in (*own, *chosen):
         start = time.monotonic()
         try:
+            if model in own:
+                load_shipped(model)
+                print(f"good   {model}: ships with the workbook, as its manifest says; loads in {time.monotonic() - start:.1f} s")
+                continue
             found = presence.check(model, load_published)
             print(f"good   {model.slug}: {found}, {overview.loads(model)} in {time.monotonic() - start:.1f} s")
         except FiqaError as error:
@@ -290,6 +299,15 @@ def inputs(args: Namespace) -> None:
     """Write the manifests of the user's files."""
     from fiqa_core.pipeline.inputs import write_inputs
     print(f"{len(write_inputs())} manifests in {project.build() / 'inputs'}")
+
+
+def seeds(args: Namespace) -> None:
+    """Measure the spread over the seeds of params.yaml."""
+    from fiqa_core.pipeline.repro import holding_project
+    from fiqa_core.pipeline.seeds import measure_seeds
+    with holding_project():
+        print(measure_seeds().round(3).to_string(index=False))
+    print(f"written to {project.results() / 'seeds'}")
 
 
 def ship(args: Namespace) -> None:

@@ -4,6 +4,7 @@ Files are those that the pipeline writes, which say themselves what they hold, a
 published, whose name says it. Methods come from `registry`: no method is known here by name.
 """
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache, partial
 from inspect import signature
@@ -28,7 +29,7 @@ from fiqa_core.weights.fit import Undrawn, Unfit, faults
 from fiqa_core.weights.formats.pytorch import write_atomically
 from fiqa_core.weights.keras_network import read_keras_network
 from fiqa_core.weights.onnx_network import OnnxNetwork, OnnxQualityNetwork
-from fiqa_core.weights.shipped import find_shipped, read_network
+from fiqa_core.weights.shipped import describes, find_shipped, read_network, shipped
 from fiqa_core.weights.tensors import KERAS, ONNX, locate, read_tensors, recognise
 from fiqa_core.weights.unwrap import needed, unwrap
 
@@ -81,12 +82,14 @@ def load_recogniser(name: str, path: str | Path | None = None) -> Recogniser:
     name  an architecture of the catalogue, whose official checkpoint `path` then is; or the slug of a
           recogniser that the pipeline trained
     path  checkpoint in any format of `fiqa_core.weights`, here or in the weights folder; an ONNX model has no
-          gradients. None means build/recognisers/<name>.pt, written by the pipeline. A file that the
-          pipeline wrote is rebuilt from the configuration inside it, whatever `name` is.
+          gradients. None: what `own_network` finds, of the pipeline or shipped. A file of the workbook's own is
+          rebuilt from the configuration inside it, whatever `name` is.
     Raises FiqaError if the file is missing, unsafe, or does not fit; it says which keys are at fault and
     which architecture they would fit.
     """
-    path = _trained(name) if path is None else locate(path)
+    path = own_network("recognisers", name) if path is None else locate(path)
+    if describes(path):
+        return network_of(path)
     if recognise(path) is ONNX:
         return _recogniser_of_onnx(name, path)
     content = read_tensors(path)
@@ -113,12 +116,18 @@ def save_recogniser(recogniser: Recogniser, path: Path) -> None:
     write_atomically({"format": RECOGNISER_FORMAT, "config": recogniser.config, "state": state}, path)
 
 
-def _trained(name: str) -> Path:
-    path = project.build() / "recognisers" / f"{name}.pt"
-    if not path.is_file():
-        raise FiqaError(f"recogniser {name}: {path} is not there",
-                        "run make repro, which trains the recognisers, or give the path of a checkpoint")
-    return path
+def own_network(folder: str, name: str) -> Path:
+    """The file of one of the workbook's networks: build/<suite>/<folder>/<name>.pt of the active suite, else what ships
+    ("diffusion" whatever the number of its part, `name`, is). Raises FiqaError where there is neither."""
+    with suppress(FiqaError):           # outside a project nothing is built
+        path = project.build() / folder / f"{name}.pt"
+        if path.is_file():
+            return path
+    name = "diffusion" if folder == "diffusion" else name
+    if name in shipped():
+        return find_shipped(name).path
+    raise FiqaError(f"the network {name} is neither built here nor among those that ship",
+                    f"name one that ships ({', '.join(shipped())}), or give the path of a checkpoint")
 
 
 def _known(name: str, path: Path) -> str:
@@ -141,12 +150,8 @@ ONNX_RECOGNISERS = {"sface": {"embedding_size": 128, "name": "SFace", "mean": 0.
 
 def onnx_recogniser(path: str | Path, embedding_size: int, content: bytes | None = None,
                     **preparation) -> Recogniser:
-    """A recogniser of an ONNX file, frozen.
-
-    content       see OnnxNetwork
-    preparation   further arguments of `Recogniser`
-    Raises FiqaError where the model does not run, or its embedding is not of `embedding_size`.
-    """
+    """A recogniser of an ONNX file, frozen; content: see OnnxNetwork, preparation: of `Recogniser`. Raises FiqaError
+    where the model does not run, or its embedding is not of `embedding_size`."""
     network = OnnxNetwork(path, content)
     if len(network.session.get_outputs()) == 1:         # exported with the embedding alone
         preparation |= {"output": 0, "norm": None}
@@ -164,10 +169,8 @@ QUALITY_REMEDY = ("run make repro, which trains the methods, or give the authors
 
 
 def save_quality(model: nn.Module, slug: str, backbone: Recogniser | None, path: Path) -> None:
-    """Write a trained method, its arguments and the configuration of its backbone, whole or not at all.
-
-    backbone   the recogniser whose architecture it has; for one that stands on none it does not count
-    """
+    """Write a trained method, its arguments and the configuration of its backbone, whole or not at all; `backbone`
+    is the recogniser whose architecture it has, and does not count for one that stands on none."""
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     stands, names = _arguments(slug)
     arguments = {name: _plain(getattr(model, name)) for name in names}
@@ -190,8 +193,7 @@ def load_quality(name: str, path: str | Path) -> nn.Module:
     """A trained method, frozen: written by `save_quality`, or a published file.
 
     name   a slug, or the name of the published file's network (ediffiqa_l, cr_fiqa_s, lightqnet_dm100)
-    path   in any format of `fiqa_core.weights`, here or in the weights folder; ONNX for models on
-           recognisers, Keras' for FaceQnet
+    path   in any format of `fiqa_core.weights`, here or in the weights folder; ONNX, or Keras' for FaceQnet
     Raises FiqaError if the file is missing, unsafe or does not fit; it says which keys are at fault and which
     architecture they would fit.
     """
@@ -262,12 +264,11 @@ def save_diffusion(diffusion: nn.Module, path: Path) -> None:
 
 
 def load_diffusion(path: str | Path) -> nn.Module:
-    """A trained model, in eval mode and frozen: a file of `save_diffusion`, or the published checkpoint.
-
-    path   here or in the weights folder
-    Raises FiqaError for a missing, damaged or unfit file; it says which keys are at fault.
-    """
+    """A trained model, in eval mode and frozen: a file of `save_diffusion`, one that ships, or the published one,
+    here or in the weights folder. Raises FiqaError for a missing, damaged or unfit file, with the keys at fault."""
     path = locate(path, DIFFUSION_REMEDY)
+    if describes(path):
+        return network_of(path)
     content = read_tensors(path)
     if "config" not in content:
         return load_official(path)

@@ -1,4 +1,5 @@
 """Which quality methods there are: whatever the files of `kernels` and `methods` declare as METHODS."""
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -8,6 +9,8 @@ from fiqa_core import kernels
 from fiqa_core import methods as quality_methods
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.method import SECTIONS, Method
+
+FLAWS = "flaws"     # the protocol of training faces that spoils them in the ways of the benchmarks
 
 
 @cache
@@ -23,7 +26,14 @@ def home(slug: str) -> str:
 
 @cache
 def _declared() -> dict[str, tuple[Method, str]]:
-    return collect(kernels, quality_methods)
+    found = collect(kernels, quality_methods)
+    return {**found, **{f"{slug}_{FLAWS}": (again(method), file) for slug, (method, file) in found.items()
+                        if method.training}}
+
+
+def again(method: Method) -> Method:
+    """A method that learns, once more: from faces with the benchmarks' kinds of flaw."""
+    return replace(method, slug=f"{method.slug}_{FLAWS}", name=f"{method.name} ({FLAWS})", protocol=FLAWS, released={})
 
 
 def collect(*packages) -> dict[str, tuple[Method, str]]:

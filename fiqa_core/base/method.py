@@ -30,6 +30,7 @@ class Method:
                with one, and (may be left out) beside a teacher that learns too. None: all in every epoch,
                with a gradient
     paper      options of the paper, where a suite may choose cheaper ones
+    protocol   of the training faces that it learns from; "": the suite's first
     """
 
     slug: str
@@ -43,6 +44,7 @@ class Method:
     passes: Callable | None = None
     learns: Callable | None = None
     paper: dict = field(default_factory=dict)
+    protocol: str = ""
 
     @property
     def section(self) -> str:

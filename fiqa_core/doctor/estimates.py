@@ -36,6 +36,8 @@ class Costs:
         self.suite, self.sets, self.machine, self.methods = suite, sets, machine, methods_of(suite)
         self.images = sum(faces.images for faces in sets if faces.name != "training")
         self.training = sum(faces.images for faces in sets if faces.name == "training")
+        protocols = suite["faces"].get("training") if suite["faces"]["source"] == "rendered" else ()
+        self.learnt = self.training // max(len(protocols), 1)       # a method learns from the faces of one protocol
 
     def compared(self) -> list[str]:
         """The recognisers whose comparisons are measured."""
@@ -143,13 +145,13 @@ def networks(costs: Costs) -> Iterator[Estimate]:
     """Training of recognisers, embeddings, training of the diffusion model."""
     images = costs.training
     for slug, config in costs.suite["recognisers"].items():
-        if "checkpoint" not in config:
+        if not {"checkpoint", "shipped"} & {*config}:
             yield learning(f"recogniser {slug}", config.get("epochs", 12), images, costs.recogniser(slug))
     images, views = costs.images, 2 if costs.suite["embed"].get("flip", True) else 1
     yield estimate("embed", f"{images:,} faces x {views} views, {len(costs.compared())} recogniser(s)",
                    *((images * views, costs.recogniser(slug)) for slug in costs.compared()))
     config = costs.suite.get("diffusion") or {}
-    if config and "checkpoint" not in config:
+    if config and not {"checkpoint", "shipped"} & {*config}:
         steps, batch, count = config.get("steps", 100_000), config.get("batch", 64), costs.models()
         yield estimate("diffusion", f"train {count} x {steps:,} steps of {batch}",
                        (count * TRAINING * steps * batch, costs.machine.pass_seconds(costs.diffusion_pass())))
@@ -168,7 +170,8 @@ def scores(costs: Costs, runtime: dict) -> Iterator[Estimate]:
             images = min(images, 2 * suite["faces"]["subset"] * len(costs.sets))  # both sides of marked pairs
         yield estimate(f"score {slug}", f"{images:,} faces", (images, scoring(slug, costs, runtime)))
     if any(methods()[slug].section == "distilled" for slug in costs.trained()):
-        images = suite["labels"]["images"] * costs.models()
+        protocols = {methods()[slug].protocol for slug in costs.trained() if methods()[slug].section == "distilled"}
+        images = suite["labels"]["images"] * costs.models() * len(protocols)
         yield estimate("label", f"DifFIQA on {images:,} training faces",
                        (images, scoring("diffiqa", costs, runtime, **suite["labels"])))
 
@@ -188,7 +191,7 @@ def scoring(slug: str, costs: Costs, runtime: dict, **changes) -> Cost:
 def trained(costs: Costs) -> Iterator[Estimate]:
     """Distilled methods learn from the labelled faces, the others from all training faces."""
     for slug, options in costs.trained().items():
-        stage, images = "train", costs.training
+        stage, images = "train", costs.learnt
         if methods()[slug].section == "distilled":
             stage, images = "distil", costs.suite["labels"]["images"]
         looks, lessons, taught = methods()[slug].effort(options, images * costs.models())

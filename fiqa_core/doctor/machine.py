@@ -30,6 +30,7 @@ from fiqa_core.methods.lightqnet import WIDTHS
 from fiqa_core.recognisers.zoo import CATALOGUE, FAMILIES, recogniser_from_catalogue, recogniser_from_config
 from fiqa_core.rendering.face_sets import load_protocol, rendered_training_set
 from fiqa_core.weights.fit import Undrawn
+from fiqa_core.weights.shipped import config_of
 
 # How a time is known: stage `time` measured it, the doctor ran that very work, or a like network, or neither.
 MEASURED, TIMED, SCALED, ASSUMED = "measured", "timed", "scaled", "assumed"
@@ -74,6 +75,7 @@ def recogniser_pass(config: dict) -> Pass:
 
     Recognisers that differ in their training alone cost the same, and are counted once.
     """
+    config = config_of(config["shipped"]) if "shipped" in config else config
     architecture = config.get("architecture")
     if architecture in UNBUILT:
         millions, parameters = UNBUILT[architecture]
@@ -103,6 +105,7 @@ def trunk(name: str) -> nn.Module:
 
 def diffusion_pass(config: dict) -> Pass:
     """One evaluation of the U-Net that section `diffusion` describes; the published one for a checkpoint."""
+    config = config_of(config["shipped"]) if "shipped" in config else config
     size = (config.get("size", FACE),) * 2
     return counted("diffusion model", u_net, _chosen(config, UNET), size, time=True)
 

@@ -9,6 +9,7 @@ from fiqa_core.evaluation.evaluate import PARALLEL
 from fiqa_core.loading import ONNX_RECOGNISERS
 from fiqa_core.recognisers.zoo import CATALOGUE
 from fiqa_core.registry import methods
+from fiqa_core.weights.shipped import config_of
 
 CROP = 112 * 112 * 3
 CACHED = 2  # DVC keeps a second copy of what stages write, unless the file system can share it
@@ -53,14 +54,16 @@ def memory_needs(costs: Costs) -> dict[str, tuple[float, float]]:
     """Bytes of the stages that need much: main memory, and the networks' part, on a GPU if there is one."""
     suite, diffusion = costs.suite, costs.suite.get("diffusion") or {}
     held, batch = PROCESS + CROP * costs.training, suite["embed"].get("batch", 128)
-    whole = costs.images + costs.training if suite["faces"]["source"] == "photographs" else 0
+    source, learnt = suite["faces"]["source"], suite["faces"].get("training")
+    whole = {"photographs": costs.images + costs.training,          # rendered: training faces alone, while they are joined
+             "rendered": costs.training * min(len(learnt or ()), 2)}.get(source, 0)
     needs = {"prepare faces": (PROCESS + CROP * whole, 0), "evaluate": (evaluation_memory(costs), 0)}
     for slug, config in suite["recognisers"].items():
         network = costs.recogniser_pass(slug)
         needs[f"embed with {slug}"] = PROCESS, running(network, batch)
-        if "checkpoint" not in config:
+        if not {"checkpoint", "shipped"} & {*config}:
             needs[f"train recogniser {slug}"] = held, learning(network, config.get("batch", 128))
-    if diffusion and "checkpoint" not in diffusion:
+    if diffusion and not {"checkpoint", "shipped"} & {*diffusion}:
         network, batch = costs.diffusion_pass(), diffusion.get("batch", 64)
         needs["train the diffusion model"] = held, learning(network, batch)
     for slug, options in costs.trained().items():
@@ -80,6 +83,7 @@ def evaluation_memory(costs: Costs) -> float:
 
 def embedding_size(config: dict) -> int:
     """D of a recogniser of the suite."""
+    config = config_of(config["shipped"]) if "shipped" in config else config
     architecture = config.get("architecture")
     if architecture in ONNX_RECOGNISERS:
         return ONNX_RECOGNISERS[architecture]["embedding_size"]

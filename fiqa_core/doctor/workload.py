@@ -50,16 +50,19 @@ def prepared(name: str) -> dict[str, Faces]:
 
 def _rendered(faces: dict) -> list[Faces]:
     """What the protocols ask for; `scale` shrinks identities and pairs as rendering does."""
-    sizes = []
-    for protocol in map(load_protocol, (faces["training"], *faces["protocols"])):
-        each = (sum(map(len, protocol["templates"])) if "templates" in protocol else
-                sum(group["images"] for group in protocol["groups"].values()))
-        people = max(LEAST_IDENTITIES, round(protocol["identities"] * faces["scale"]))
-        pairs = protocol.get("pairs", {"genuine": 0, "impostor": 0})
-        genuine = int(pairs["genuine"] * people / protocol["identities"])
-        impostor = max(LEAST_IMPOSTORS, round(pairs["impostor"] * faces["scale"])) if pairs["impostor"] else 0
-        sizes.append(Faces(protocol["name"], people * each, genuine, impostor))
-    return sizes
+    learnt = faces["scale"] * faces.get("training_scale", 1.0)
+    training = sum(_planned(load_protocol(name), learnt).images for name in faces["training"])
+    return [Faces("training", training), *(_planned(load_protocol(name), faces["scale"]) for name in faces["protocols"])]
+
+
+def _planned(protocol: dict, scale: float) -> Faces:
+    each = (sum(map(len, protocol["templates"])) if "templates" in protocol else
+            sum(group["images"] for group in protocol["groups"].values()))
+    people = max(LEAST_IDENTITIES, round(protocol["identities"] * scale))
+    pairs = protocol.get("pairs", {"genuine": 0, "impostor": 0})
+    genuine = int(pairs["genuine"] * people / protocol["identities"])
+    impostor = max(LEAST_IMPOSTORS, round(pairs["impostor"] * scale)) if pairs["impostor"] else 0
+    return Faces(protocol["name"], people * each, genuine, impostor)
 
 
 def _photographs(faces: dict) -> list[Faces]:

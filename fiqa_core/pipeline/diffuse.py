@@ -7,7 +7,7 @@ from fiqa_core.base import project
 from fiqa_core.base.device import default_device
 from fiqa_core.base.images import to_batch, to_pixels
 from fiqa_core.base.project import settings
-from fiqa_core.loading import load_diffusion, save_diffusion
+from fiqa_core.loading import load_diffusion, load_shipped, save_diffusion
 from fiqa_core.pipeline.outputs import (crossfit, diffusion_path, load_sets, load_training, matching,
                                         pipeline_diffusion)
 from fiqa_core.pipeline.stage_files import copy_checked, log_path, read_log, write_rows
@@ -19,13 +19,15 @@ def train_diffusion_models() -> pd.DataFrame:
 
     Model h never sees training images whose `crossfit` is h: those are of people it will score. The clean
     side of its training pairs must be clean: `diffusion.only` names the images to train on by column and value.
-    With `diffusion.checkpoint` the authors' file is taken instead, for all parts, and the log is empty; so it
-    is in a suite whose section `diffusion` is empty, because none of its methods needs such a model.
+    With `diffusion.checkpoint` the authors' file is taken instead, for all parts, with `diffusion.shipped` the one
+    that ships, and the log is empty; so it is in a suite whose section `diffusion` is empty, because none of its methods needs such a model.
     """
     config, seed = dict(settings("diffusion")), settings("seed")
     if "checkpoint" in config:
         copy_checked(config["checkpoint"], diffusion_path(0), load_diffusion)
-    trained = config and "checkpoint" not in config
+    if "shipped" in config:
+        save_diffusion(load_shipped(config["shipped"]), diffusion_path(0))
+    trained = config and not {"checkpoint", "shipped"} & {*config}
     faces, logs = load_training() if trained else None, [pd.DataFrame({"step": [], "loss": [], "model": []})]
     clean = matching(faces, config.pop("only"), "diffusion.only") if trained else None
     for model, allowed, partial in crossfit(faces, "diffusion", "04_diffusion", config=config, seed=seed):

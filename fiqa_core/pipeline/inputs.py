@@ -1,6 +1,7 @@
 """Stage `inputs`: which files of the user's there are, so that what was computed from a replaced one is stale.
 
-A manifest of each stage that reads such files lies in build/<suite>/inputs; DVC compares these texts. A suite
+A manifest of each stage that reads such files lies in build/<suite>/inputs; DVC compares these texts. Of a network
+that ships it holds the digest, so that another one counts. A suite
 with files of the user's says `inputs: {fixed: [], watched: [files]}`: the stage then always looks. One without
 has it the other way round, and a second run runs nothing. (DVC takes `always_changed` from no parameter.)
 """
@@ -16,6 +17,7 @@ from fiqa_core.base.project import settings
 from fiqa_core.benchmarks.loaders import PATH_OPTIONS
 from fiqa_core.weights.place import checkpoint_path
 from fiqa_core.weights.presence import parts_of
+from fiqa_core.weights.shipped import find_shipped
 
 FINDERS = ("mtcnn", "yunet")        # detectors that are named, not given as a path
 LISTS = (*PATH_OPTIONS, "landmarks", "aliases")
@@ -37,8 +39,17 @@ def write_inputs() -> list[Path]:
     for name, texts in named.items():
         paths = [path for text in texts
                  for path in ([located(text)] if name == "faces" else parts_of(checkpoint_path(text)))]
-        write_text(manifest(paths) or "no file of yours\n", folder / f"{name}.txt")
+        ships = network_of(suite, name)
+        write_text(manifest(paths) or (f"{ships} {find_shipped(ships).sha256}\n" if ships else "no file of yours\n"),
+                   folder / f"{name}.txt")
     return [folder / f"{name}.txt" for name in named]
+
+
+def network_of(suite: dict, name: str) -> str | None:
+    """The network that ships and that the stage with manifest `name` loads, if it does."""
+    section, _, slug = name.partition("/")
+    entry = _entries(suite.get(section)).get(slug) if slug else suite.get(section)
+    return _entries(entry).get("shipped")
 
 
 def inputs_of(suite: dict) -> dict[str, list[str]]:

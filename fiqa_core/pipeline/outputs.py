@@ -113,8 +113,8 @@ def pipeline_recogniser(slug: str) -> Recogniser:
 
 
 def diffusion_path(model: int) -> Path:
-    """Where diffusion model `model` is kept; a user's checkpoint serves all parts."""
-    number = 0 if "checkpoint" in settings("diffusion") else model
+    """Where diffusion model `model` is kept; a user's checkpoint serves all parts, and so does the one that ships."""
+    number = 0 if {"checkpoint", "shipped"} & {*settings("diffusion")} else model
     return project.build() / "diffusion" / f"{number}.pt"
 
 

@@ -11,7 +11,6 @@ workers. Paths are absolute, or relative to the project's folder.
 """
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,12 +84,21 @@ def describe(faces: FaceSet) -> dict:
             "impostor": int((pairs["genuine"] == 0).sum())}
 
 
-def _rendered(protocols: list[str], training: str, scale: float):
+def _rendered(protocols: list[str], training: list[str], scale: float, training_scale: float = 1.0):
     """Training faces, then the benchmarks, rendered after data/protocols/<name>.yaml."""
     seed, device = settings("seed"), default_device()
-    yield replace(rendered_training_set(_protocol(training), seed, device, scale=scale), name="training")
+    yield joined([rendered_training_set(_protocol(name), seed, device, scale=scale * training_scale)
+                  for name in training])
     for name in protocols:
         yield rendered_benchmark(_protocol(name), seed, device, scale=scale)
+
+
+def joined(sets: list[FaceSet]) -> FaceSet:
+    """Training faces of several protocols as one set; its column `protocol` tells them apart."""
+    images = [faces.images.assign(protocol=faces.name) for faces in sets]
+    pixels = [faces.pixels for faces in sets]
+    return FaceSet("training", np.concatenate(pixels) if len(sets) > 1 else pixels[0],
+                   pd.concat(images, ignore_index=True), empty_pairs())
 
 
 def _protocol(name: str) -> dict:

@@ -1,4 +1,4 @@
-"""Stage `recogniser`: train one face recognition model on the training faces, or load the user's checkpoint."""
+"""Stage `recogniser`: train one face recognition model, or load one that ships or is the user's checkpoint."""
 import hashlib
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from fiqa_core.base.project import settings
 from fiqa_core.evaluation.comparisons import face_set_similarity
 from fiqa_core.evaluation.evaluate import verification_table
 from fiqa_core.evaluation.verification import error_rates
-from fiqa_core.loading import load_recogniser, save_recogniser
+from fiqa_core.loading import load_recogniser, load_shipped, save_recogniser
 from fiqa_core.pipeline.outputs import (load_benchmarks, load_prepared, load_training, pipeline_recogniser,
                                         recogniser_path)
 from fiqa_core.pipeline.stage_files import forget, log_path, partial_path
@@ -38,6 +38,8 @@ def obtain_recogniser(slug: str) -> Recogniser:
     if "checkpoint" in config:
         recogniser = load_recogniser(config["architecture"], checkpoint_path(config["checkpoint"]))
         recogniser = recogniser.to(default_device())
+    elif "shipped" in config:
+        recogniser = load_shipped(config["shipped"]).to(default_device())
     else:
         faces = load_training()
         partial = partial_path(f"recogniser-{slug}", "02_recogniser", faces, config=config)

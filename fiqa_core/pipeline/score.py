@@ -30,8 +30,18 @@ def score_benchmarks(slug: str) -> pd.DataFrame:
     """
     tables = [score_benchmark(slug, faces) for faces in load_benchmarks().values()]
     table = pd.concat(tables, ignore_index=True)
+    check_scores(table["score"], slug)
     write_rows(table, project.results() / "scores" / f"{slug}.csv")
     return table
+
+
+def check_scores(scores: pd.Series, slug: str) -> None:
+    """Raise FiqaError where a method gives every image one score: it tells none from another."""
+    if len(scores) > 1 and scores.nunique() == 1:
+        section = methods()[slug].section
+        remedy = (f"its training collapsed: lower its learning rates (head_lr, backbone_lr, learning_rate) in params.yaml, "
+                  f"{section}.{slug}" if "model" in methods()[slug].needs else f"look at its options in {section}.{slug}")
+        raise FiqaError(f"{methods()[slug].name} gives all {len(scores):,} images the same score, {scores.iloc[0]:.6g}", remedy)
 
 
 def score_benchmark(slug: str, faces: FaceSet) -> pd.DataFrame:

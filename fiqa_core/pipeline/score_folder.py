@@ -23,7 +23,7 @@ from fiqa_core.base.files import digest, holding, stamp, write_csv, write_text
 from fiqa_core.base.images import find_images, name_of, path_of, to_batch
 from fiqa_core.base.progress import progress
 from fiqa_core.benchmarks.enrolment import OK, face_reader
-from fiqa_core.loading import load_method, load_recogniser
+from fiqa_core.loading import load_method, load_recogniser, own_network
 from fiqa_core.pipeline.suites import key_and_value
 from fiqa_core.registry import find_method
 from fiqa_core.weights.place import find
@@ -89,10 +89,10 @@ def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
         raise FiqaError(
             f"--method {args.method} needs --recogniser",
             "name an architecture, for instance iresnet100, "
-            "with --weights, or a recogniser that `make repro` trained, for instance cosface",
+            "with --weights, or a recogniser of the workbook's own, for instance cosface",
         )
-    model = find(args.model or _trained("--model", "diffusion/0.pt")) if "diffusion" in needs else None
-    return find(args.weights or _trained("--weights", f"recognisers/{args.recogniser}.pt")), model
+    model = find(args.model or own_network("diffusion", "0")) if "diffusion" in needs else None
+    return find(args.weights or own_network("recognisers", args.recogniser)), model
 
 
 def _trained(option: str, name: str) -> Path:

@@ -26,7 +26,7 @@ def ship_networks() -> dict[str, Shipped]:
     """
     training, (_, held_out) = load_training(), next(iter(load_benchmarks().items()))
     facts = {"people": training.images["identity"].nunique(), "images": len(training),
-             "protocol": settings("faces")["training"], "command": f"make repro SUITE={settings('suite')}",
+             "protocol": " ".join(settings("faces")["training"]), "command": f"make repro SUITE={settings('suite')}",
              "commit": commit()}
     known, order = shipped(), [*settings("recognisers"), "diffusion"]
     for name in order:

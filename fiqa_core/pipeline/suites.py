@@ -35,7 +35,7 @@ from fiqa_core.training.recogniser import HEAD_OPTIONS
 HEADER = """\
 # The active suite: every number the stages use. Written by `python -m fiqa_core suite {name}`.
 # Change values here for an experiment, or switch the suite: make repro SUITE=ci
-# (demo, ci, lfw, faces, open, paper; what each needs: python -m fiqa_core doctor --suite NAME).
+# (demo, ci, scratch, pretrain, lfw, faces, open, paper; what each needs: python -m fiqa_core doctor --suite NAME).
 """
 
 
@@ -171,7 +171,7 @@ def _set(suite: dict, dotted: str, value) -> None:
 
 ANY = ()                            # types of what is looked at where it is used
 LIST, TEXT, WHOLE = (list,), (str,), (int,)
-SOURCES = {"rendered": {"training": TEXT, "protocols": LIST, "scale": (float,)},
+SOURCES = {"rendered": {"training": LIST, "protocols": LIST, "scale": (float,), "training_scale": (float,)},
            "photographs": kinds_of(photograph_suite),
            "official": {"training": ANY, "benchmarks": ANY, "missing": ANY}}
 FILE = {"checkpoint": TEXT, "model": TEXT}      # of a method that is loaded, not trained
@@ -182,10 +182,11 @@ PLACE = {"on_recogniser": {"recogniser": TEXT, **SUBSET}, "distilled": {"backbon
 NETWORKS = [argument for _, arguments, *_ in FAMILIES.values() for argument in arguments]
 TRAINING = {**dict.fromkeys(("network", "head", "name"), TEXT), "compare": (bool,),
             **dict.fromkeys((*HEAD_OPTIONS, *NETWORKS, *PREPARATION), ANY), **kinds_like_each(RECOGNISER)}
+SHIPPED = {"name": TEXT, "shipped": TEXT, "compare": (bool,)}
 LOADED = {"name": TEXT, "architecture": TEXT, "checkpoint": TEXT, "compare": (bool,)}       # of a recogniser
 PLAIN = {
     "embed": kinds_of(embed),
-    "diffusion": {"checkpoint": TEXT, "only": (dict,), **kinds_like_each(DIFFUSION)},
+    "diffusion": {"checkpoint": TEXT, "shipped": TEXT, "only": (dict,), **kinds_like_each(DIFFUSION)},
     "scoring": {"recogniser": TEXT, "batch": WHOLE},
     "labels": {"images": WHOLE, **methods()["diffiqa"].kinds()},
     "evaluation": kinds_of(Settings),
@@ -194,7 +195,7 @@ PLAIN = {
 }
 GIVEN = {"faces": ("root", "seed"), "embed": ("recogniser", "pixels", "device")}     # by the stage itself
 NOTEBOOKS = {"challenges", "challenge_notebooks", "artefacts"}
-OTHERS = {"suite", "about", "seed", "faces", "small_iresnet", "inputs", "targets", *NOTEBOOKS}
+OTHERS = {"suite", "about", "seed", "faces", "small_iresnet", "inputs", "targets", "seeds", *NOTEBOOKS}
 
 
 def unknown_keys(suite: dict) -> list[str]:
@@ -223,7 +224,7 @@ def _entries(suite: dict) -> Iterator[tuple[str, dict, dict]]:
     recognisers, faces = _mapping(suite, "recognisers"), _mapping(suite, "faces")
     for slug in recognisers:
         entry = _mapping(recognisers, slug, "recognisers.")
-        yield f"recognisers.{slug}", entry, LOADED if "checkpoint" in entry else TRAINING
+        yield f"recognisers.{slug}", entry, LOADED if "checkpoint" in entry else SHIPPED if "shipped" in entry else TRAINING
     for section in SECTIONS:
         content = _mapping(suite, section)
         for slug in content:

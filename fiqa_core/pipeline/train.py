@@ -2,12 +2,13 @@
 
 One model per cross-fitted part of the training faces: see `outputs.crossfit`.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial as bound
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from fiqa_core.base import project
 from fiqa_core.base.device import default_device
@@ -21,14 +22,15 @@ from fiqa_core.pipeline.outputs import (chosen_faces, crossfit, load_training, p
 from fiqa_core.pipeline.score import (entry_of, pipeline_method, quality_path, score_face_set, scoring_job,
                                       weights_of)
 from fiqa_core.pipeline.stage_files import copy_checked, log_path, read_log, write_rows
+from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.registry import methods
 
 
 def label_training_faces() -> pd.DataFrame:
     """Write build/labels/<model>.csv (image_id, score) and results/labels/labels.csv; returns the latter.
 
-    `labels.images` training faces are labelled for each model, whole identities drawn with the seed
-    (class centres need several images of one person); the rest of `labels` are options of DifFIQA. With 0
+    `labels.images` training faces of each protocol that a distilled method learns from are labelled for each model,
+    whole identities drawn with the seed (class centres need several images of one person); the rest of `labels` are options of DifFIQA. With 0
     images, for suites that take every distilled method from its authors, there are no labels.
     """
     options = dict(settings("labels"))
@@ -37,7 +39,8 @@ def label_training_faces() -> pd.DataFrame:
     label_path(0).parent.mkdir(parents=True, exist_ok=True)
     for model, allowed, partial in crossfit(faces, "labels", codes, bound(weights_of, "diffiqa"),
                                             config=[settings("labels"), settings("on_diffusion")]):
-        mask = draw_identities(faces.images, allowed, count, settings("seed"))
+        mask = np.any([draw_identities(faces.images, allowed & learnable(faces.images, slug), count, settings("seed"))
+                       for slug in settings("distilled")], axis=0)
         scores = score_face_set(pipeline_method("diffiqa", model, **options), faces, mask=mask, partial=partial,
                                 batch=settings("scoring.batch"), device=default_device(),
                                 job=scoring_job("diffiqa", model, faces, **options))
@@ -62,14 +65,27 @@ def draw_identities(images: pd.DataFrame, allowed: np.ndarray, count: int, seed:
     return np.asarray(allowed) & images["identity"].isin(chosen).to_numpy()
 
 
+def learnable(images: pd.DataFrame, slug: str) -> np.ndarray:
+    """Mask (N,) of the training images that a method learns from: those of its protocol, else of the suite's first.
+
+    Raises FiqaError where the suite has no faces of its protocol.
+    """
+    protocols = images["protocol"] if "protocol" in images else pd.Series("", index=images.index)
+    mask = (protocols == (methods()[slug].protocol or protocols.iloc[0])).to_numpy()
+    if not mask.any():
+        raise FiqaError(f"{slug} learns from the protocol {methods()[slug].protocol!r}, of which the suite has no faces",
+                        f"name it in params.yaml, faces.training, or leave {slug} out")
+    return mask
+
+
 def label_path(model: int):
     return project.build() / "labels" / f"{model}.csv"
 
 
-def labelled_faces(faces: FaceSet, model: int) -> FaceSet:
-    """The faces that one cross-fitted model may learn from, their DifFIQA scores as column `label`."""
+def labelled_faces(faces: FaceSet, model: int, slug: str) -> FaceSet:
+    """The faces that one cross-fitted model of a method learns from, their DifFIQA scores as column `label`."""
     labels = read_table(label_path(model)).set_index("image_id")["score"]
-    chosen = chosen_faces(faces, faces.images["image_id"].isin(labels.index).to_numpy())
+    chosen = chosen_faces(faces, faces.images["image_id"].isin(labels.index).to_numpy() & learnable(faces.images, slug))
     images = chosen.images.assign(label=labels.loc[chosen.images["image_id"]].to_numpy())
     return FaceSet(chosen.name, chosen.pixels, images, chosen.pairs)
 
@@ -99,7 +115,17 @@ def train_method(slug: str, distil: Callable | None = None) -> pd.DataFrame:
 
 def _train_models(slug: str, section: str, config: dict, train: Callable) -> pd.DataFrame:
     """Train all cross-fitted models of a method and save them; returns their logs, with column `model`."""
-    faces, logs, distilled = load_training(), [], section == "distilled"
+    logs = []
+    for model, trained, recogniser, partial in learn(slug, section, config, train):
+        save_quality(trained, slug, getattr(trained, "backbone", recogniser), quality_path(slug, model))
+        logs.append(read_log(partial).assign(model=model))
+    return pd.concat(logs, ignore_index=True)
+
+
+def learn(slug: str, section: str, config: dict, train: Callable) -> Iterator[tuple[int, nn.Module, Recogniser, Path]]:
+    """Train the cross-fitted models of a method: number, the trained method, the recogniser it began with, and the path
+    of its partial work, whose log is read before the next one is asked for."""
+    faces, distilled, config = load_training(), section == "distilled", dict(config)
     name = config.pop("backbone", settings("scoring.recogniser"))
     recogniser, config = pipeline_recogniser(name), {"seed": settings("seed"), **config}
     code = f"07_distil@{slug}" if distilled else f"07_train@{slug}"
@@ -108,8 +134,7 @@ def _train_models(slug: str, section: str, config: dict, train: Callable) -> pd.
         return [recogniser_path(name), *([label_path(model)] if distilled else [])]
 
     for model, allowed, partial in crossfit(faces, slug, code, reads, config=config, recogniser=name):
-        seen = labelled_faces(faces, model) if distilled else chosen_faces(faces, allowed)
+        seen = labelled_faces(faces, model, slug) if distilled else \
+            chosen_faces(faces, allowed & learnable(faces.images, slug))
         trained = train(seen, recogniser, dict(config), partial, default_device(), log_path(partial))
-        save_quality(trained, slug, getattr(trained, "backbone", recogniser), quality_path(slug, model))
-        logs.append(read_log(partial).assign(model=model))
-    return pd.concat(logs, ignore_index=True)
+        yield model, trained, recogniser, partial

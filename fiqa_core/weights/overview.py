@@ -4,6 +4,7 @@ from textwrap import fill
 from fiqa_core.weights import presence
 from fiqa_core.weights.catalogue import COMMAND, KINDS, Model, models
 from fiqa_core.weights.place import weights_folder
+from fiqa_core.weights.shipped import LICENCE, Shipped, shipped
 
 GITHUB = "https://github.com/"
 TITLES = {"recogniser": "recognisers", "quality": "quality networks", "diffusion": "diffusion models",
@@ -16,6 +17,8 @@ def table() -> str:
     for kind in KINDS:
         rows += [(f"{TITLES[kind]}:", "", "", "", "")]
         rows += [row(model) for model in models().values() if model.kind == kind]
+    rows += [("the workbook's own, which ship with it:", "", "", "", "verification of people held out")]
+    rows += [own_row(network) for network in shipped().values()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
              for line in rows]
@@ -29,6 +32,28 @@ def row(model: Model) -> tuple[str, ...]:
     """A model's line of the table."""
     get = "weights fetch" if model.url else f"by hand: {model.source.page.removeprefix(GITHUB)}"
     return f"  {model.slug}", presence.state_of(model), size(model), model.source.licence, get
+
+
+def own_row(network: Shipped) -> tuple[str, ...]:
+    """The line of a network that ships: in place of how to get it, how well it verifies."""
+    found = network.path.is_file()
+    held = f"{network.path.stat().st_size / 1e6:.1f} MB" if found else "?"
+    figures = (f"accuracy {network.accuracy}, FNMR {network.fnmr_fmr1e3} at FMR 1e-3" if network.accuracy else "-")
+    return f"  {network.name}", "here" if found else "missing", held, LICENCE, figures
+
+
+def own_details(network: Shipped) -> str:
+    """Everything the manifest says about a network that ships, one fact per line."""
+    load = f'fiqa_core.load_shipped("{network.name}")'
+    facts = {"kind": network.kind, "licence": LICENCE, "file": network.path, "sha256": network.sha256,
+             "parameters": f"{int(network.parameters):,}",
+             "trained on": f"{network.images} images of {network.people} rendered people, protocol {network.protocol}",
+             "trained by": f"{network.command}, commit {network.commit or 'unknown'}",
+             "verification": network.accuracy and (
+                 f"people held out, {network.genuine} genuine and {network.impostor} impostor pairs: accuracy "
+                 f"{network.accuracy}, FNMR {network.fnmr_fmr1e2} at FMR 1e-2, {network.fnmr_fmr1e3} at FMR 1e-3"),
+             "to use it": load}
+    return "\n".join([network.name, *(f"  {name:<12}  {fact}" for name, fact in facts.items() if fact)])
 
 
 def size(model: Model) -> str:

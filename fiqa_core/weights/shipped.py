@@ -2,15 +2,13 @@
 
 A file is a safetensors file: what is trained in half precision, everything else as it is, and a description of the
 network as its metadata. `manifest.csv` says of every file what it is, whence it comes and what it can do; they are
-trained by the suite `pretrain` and written by `python -m fiqa_core ship`.
+trained by the suite `pretrain` and written by `python -m fiqa_core ship`. torch and pandas are imported where they are
+needed: `weights list` does without.
 """
 import csv
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-
-import torch
-from torch import nn
 
 from fiqa_core.base.errors import FiqaError
 
@@ -66,7 +64,7 @@ def shipped() -> dict[str, Shipped]:
 
 def write_manifest(networks: dict[str, Shipped]) -> None:
     """Write the manifest, in the order given."""
-    from fiqa_core.base.files import replacing  # not above: `weights list` does without its pandas
+    from fiqa_core.base.files import replacing 
     with replacing(FOLDER / MANIFEST) as part, open(part, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Shipped)], lineterminator="\n")
         writer.writeheader()
@@ -88,7 +86,7 @@ def find_shipped(name: str) -> Shipped:
     return network
 
 
-def write_network(network: nn.Module, kind: str, config: dict, path: Path) -> None:
+def write_network(network, kind: str, config: dict, path: Path) -> None:
     """Write a network: parameters in half precision, buffers as they are. Raises FiqaError where one is too large."""
     from safetensors.torch import save_file
 
@@ -105,16 +103,32 @@ def write_network(network: nn.Module, kind: str, config: dict, path: Path) -> No
         part.chmod(0o644)                   # safetensors writes for the owner alone
 
 
-def read_network(path: Path) -> tuple[str, dict, dict[str, torch.Tensor]]:
-    """(kind, config, state in single precision) of a file that `write_network` wrote. Raises FiqaError."""
+def describes(path: Path) -> bool:
+    """Whether a file is one of `write_network`, as its metadata tells."""
+    return Path(path).suffix == ".safetensors" and Path(path).is_file() and _facts(path) is not None
+
+
+def config_of(name: str) -> dict:
+    """What rebuilds a network that ships. Raises FiqaError where it is not there as the manifest names it."""
+    return _facts(find_shipped(name).path)["config"]
+
+
+def _facts(path: Path) -> dict | None:
     from safetensors import SafetensorError, safe_open
     try:
         with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {}).get("fiqa", "null"))
-            state = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise FiqaError(f"{path} is damaged or cut short: {error}", REMEDY) from None
+            return json.loads((file.metadata() or {}).get("fiqa", "null"))
+    except (SafetensorError, OSError):
+        return None
+
+
+def read_network(path: Path) -> tuple[str, dict, dict]:
+    """(kind, config, state in single precision) of a file that `write_network` wrote. Raises FiqaError."""
+    from torch import half
+
+    from fiqa_core.weights.formats.arrays import read_safetensors
+    facts = _facts(path)
     if facts is None:
-        raise FiqaError(f"{path} does not say which network it holds", REMEDY)
-    return facts["kind"], facts["config"], {name: value.float() if value.dtype == torch.half else value
-                                            for name, value in state.items()}
+        raise FiqaError(f"{path} is damaged, or does not say which network it holds", REMEDY)
+    return facts["kind"], facts["config"], {name: value.float() if value.dtype == half else value
+                                            for name, value in read_safetensors(path).items()}

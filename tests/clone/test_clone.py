@@ -16,7 +16,8 @@ from tests.pipeline.test_new_method import FILE, LINE
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = {"FaceQnet", "SDD-FIQA", "PFE", "PCNet", "MagFace", "LightQNet", "SER-FIQ", "FaceQAN", "CR-FIQA",
            "FaceQgen (re-interpretation)", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)", "eDifFIQA(L)", "FROQ",
-           "GraFIQs", "PreFIQs", "Sharpness", "Illumination", "Symmetry", "random", "oracle"}
+           "GraFIQs", "PreFIQs", "Sharpness", "Illumination", "Symmetry", "random", "oracle",
+           "FaceQnet (flaws)", "eDifFIQA(L) (flaws)"}
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(3600)]
 
@@ -63,6 +64,29 @@ def test_tables_hold_every_method_benchmark_and_recogniser(clone):
     oracle = iso[iso.method == "oracle"].groupby(["benchmark", "recogniser", "discard_limit"]).pauc.first()
     for row in iso[iso.method == "FaceQAN"].itertuples():
         assert row.pauc >= oracle[row.benchmark, row.recogniser, row.discard_limit] - 1e-9
+
+
+def test_the_papers_methods_beat_chance_and_the_oracle_beats_all(clone):
+    """At discard 0.3, over all recognisers and benchmarks; intervals are over people."""
+    means = table(clone, "evaluation/means.csv")
+    chosen = means[(means.preset == "iso") & (means.discard_limit == 0.3) & (means.recogniser == "all")].set_index("method")
+    for method in ("FaceQAN", "DifFIQA", "eDifFIQA(L)", "oracle"):
+        assert chosen.high[method] < 1, f"{method}: {chosen.loc[method].to_dict()}"
+    assert chosen.pauc["oracle"] == chosen.pauc.min()
+
+
+def test_a_method_with_shuffled_scores_does_not_beat_chance(clone):
+    from fiqa_core.base.faces import load_face_set
+    from fiqa_core.evaluation.evaluate import evaluate
+    folder, scores = clone / "build" / "ci", pd.read_csv(clone / "results" / "ci" / "scores" / "faceqan.csv")
+    sets = {path.name: load_face_set(path) for path in sorted((folder / "benchmarks").iterdir())}
+    embeddings = {("CosFace", name): np.load(folder / "embeddings" / "cosface" / f"{name}.npy") for name in sets}
+    generator = np.random.default_rng(0)
+    shuffled = scores.assign(score=scores.groupby("benchmark").score.transform(
+        lambda part: generator.permutation(part.to_numpy())))
+    means = evaluate(sets, embeddings, shuffled, {"presets": ["iso"], "resamples": 200})["means"]
+    row = means[(means.method == "FaceQAN") & (means.discard_limit == 0.3) & (means.recogniser == "all")].iloc[0]
+    assert row.high > 1, row.to_dict()
 
 
 def test_scores_are_finite_and_one_per_image(clone):

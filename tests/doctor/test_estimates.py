@@ -10,7 +10,7 @@ from fiqa_core.pipeline import suites
 from fiqa_core.registry import methods
 from tests.helpers.steady_machine import Steady
 
-PAPER, DEMO = suites.load_suite("paper"), suites.load_suite("demo")
+PAPER, DEMO = suites.load_suite("paper"), suites.load_suite("scratch")
 SETS = [Faces("training", 1000), Faces("LFW", 600, 3000, 3000, 250, "mtcnn"), Faces("IJB-C", 400, 100, 9000)]
 R100, U_NET = recogniser_pass(PAPER["recognisers"]["cosface"]).adds / 1e9, diffusion_pass({}).adds / 1e9
 
@@ -55,7 +55,7 @@ def test_every_face_passes_twice_to_be_embedded_and_thrice_an_epoch_in_training(
 
 
 def test_frozen_trunks_are_passed_once_whatever_the_epochs():
-    more = suites.chosen_suite("demo", ["trained.pfe.epochs=200", "trained.pcnet.epochs=6"])
+    more = suites.chosen_suite("scratch", ["trained.pfe.epochs=200", "trained.pcnet.epochs=6"])
     assert plan(DEMO)["train pfe"].seconds == plan(more)["train pfe"].seconds
     assert plan(more)["train pcnet"].seconds - START == pytest.approx(
         2 * (plan(DEMO)["train pcnet"].seconds - START))

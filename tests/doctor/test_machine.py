@@ -7,7 +7,7 @@ from fiqa_core.doctor.machine import (ATTENTION, CONVOLUTION, Machine, architect
                                       free_disk, free_memory, recogniser_pass, repeated)
 from fiqa_core.pipeline import suites
 
-DEMO = suites.load_suite("demo")
+DEMO = suites.load_suite("scratch")
 
 
 @pytest.mark.parametrize("name, millions, parameters, family",

@@ -41,27 +41,27 @@ def test_columns_are_aligned_and_long_cells_cut():
     assert [cut("abcdefgh", width) for width in (6, 8)] == ["abc...", "abcdefgh"]
 
 
-@pytest.mark.parametrize("name", ["demo", "ci", "faces", "open", "paper"])
+@pytest.mark.parametrize("name", ["scratch", "pretrain", "faces", "open", "paper"])
 def test_every_suite_is_examined(root, name):
     text, sound = report.report(suites.load_suite(name), Steady())
-    assert text.startswith(f"suite {name}: ") and sound == (name in ("demo", "ci"))
+    assert text.startswith(f"suite {name}: ") and sound == (name in ("scratch", "pretrain"))
     assert ("nothing is missing." in text) == sound
 
 
 def test_the_exit_code_tells_whether_a_suite_can_run_by_default_the_active_one(root, monkeypatch, capsys):
     monkeypatch.setattr(report, "Machine", Steady)
-    suites.write_params("ci")
+    suites.write_params("pretrain")
     for options, code, told in (
-            ("--suite demo", 0, "suite demo: "), ("", 0, "suite ci: "),
+            ("--suite scratch", 0, "suite scratch: "), ("", 0, "suite pretrain: "),
             ("--suite open", 1, "fetch sface lightqnet_dm100 ediffiqa_t_opencv yunet"),
             ("--suite paper --set recognisers.adaface.architecture=r51", 1, "no architecture 'r51'"),
-            ("--suite demo --set on_recogniser.faceqan.repeat=3", 1, "faceqan.repeat  ! unknown key")):
+            ("--suite scratch --set on_recogniser.faceqan.repeat=3", 1, "faceqan.repeat  ! unknown key")):
         assert cli.main(["doctor", *options.split()]) == code
         assert told in capsys.readouterr().out
 
 
 def test_measured_run_times_count_only_for_the_same_suite_and_machine(root):
-    suites.write_params("ci")
+    suites.write_params("pretrain")
     (root / "results" / "ci" / "runtime").mkdir(parents=True)
     (root / "results" / "ci" / "runtime" / "methods.csv").write_text(
         f"method,batch_ms,processor,threads\nFaceQAN,20,this,{torch.get_num_threads()}\nDifFIQA,30,that,1\n")
@@ -70,9 +70,9 @@ def test_measured_run_times_count_only_for_the_same_suite_and_machine(root):
 
 
 def test_the_report_names_suite_machine_findings_and_stages():
-    text = report.text(suites.load_suite("demo"), "one core",
+    text = report.text(suites.load_suite("scratch"), "one core",
                        [Finding("faces", "LFW", "missing", "no lfw", "research", "get it")],
                        [Estimate("embed", "much", 60, "timed")])
-    for part in ("suite demo: 8 benchmarks, 8 recognisers compared; on one core", "! missing", "research",
+    for part in ("suite scratch: 8 benchmarks, 8 recognisers compared; on one core", "! missing", "research",
                  "1 min 00 s", "LFW: get it", "1 problem:"):
         assert part in text

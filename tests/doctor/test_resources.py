@@ -14,7 +14,7 @@ SETS = [Faces("training", 7200), Faces("LFW", 900, 3000, 10000)]
 
 @pytest.fixture
 def costs(root):
-    return Costs(suites.load_suite("demo"), SETS, Steady())
+    return Costs(suites.load_suite("scratch"), SETS, Steady())
 
 
 def test_too_little_disk_and_memory_are_problems(costs, monkeypatch):

@@ -12,7 +12,7 @@ def sizes(name):
 
 def test_rendered_sets_have_the_sizes_that_rendering_gives_them(root):
     sets = sizes("demo")
-    assert (sets["training"].images, sets["LFW"].images, sets["LFW"].genuine) == (7200, 1024, 1536)
+    assert (sets["training"].images, sets["LFW"].images, sets["LFW"].genuine) == (2 * 252 * 12, 1024, 1536)
     assert (sets["IJB-C"].images, sets["YTF"].images, sets["YTF"].genuine) == (960, 1140, 1425)
 
 

@@ -38,7 +38,7 @@ def project(tmp_path_factory):
     read = {name: {key: value for key, value in stages[name].items() if key in ("cmd", "matrix")}
             | {"deps": [path for path in stages[name]["deps"] if "/inputs/" in path]} for name in READERS}
     for name in ("inputs", "look"):
-        stages[name]["do"].pop("params")
+        stages[name]["do"].pop("params"), stages[name]["do"].pop("deps")
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {**{name: stages[name] for name in ("inputs", "look")}, **read}}))
     return folder
 
@@ -93,18 +93,18 @@ def test_a_picture_replaced_with_its_old_time_counts(project, committed):
 def test_a_suite_watches_files_if_it_names_any(name):
     suite = suites.load_suite(name)
     assert suite["inputs"] == inputs.inputs_of(suite)
-    assert bool(suite["inputs"]["watched"]) == (name not in ("demo", "ci", "pretrain")) != bool(suite["inputs"]["fixed"])
+    assert bool(suite["inputs"]["watched"]) == (name not in ("demo", "ci", "pretrain", "scratch")) != bool(suite["inputs"]["fixed"])
 
 
-def test_a_checkpoint_given_to_the_demo_is_watched(tmp_path, monkeypatch):
+def test_a_checkpoint_given_to_a_suite_is_watched(tmp_path, monkeypatch):
     """By a suite's change, by a change of params.yaml alone, and not silently ignored where it is written by hand."""
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
     change = ["recognisers.cosface={name: CosFace, architecture: iresnet50, checkpoint: a.pth}"]
-    for write in (lambda: suites.write_params("demo", change), lambda: (suites.write_params("demo"), suites.change_params(change))):
+    for write in (lambda: suites.write_params("scratch", change), lambda: (suites.write_params("scratch"), suites.change_params(change))):
         write()
         assert settings("inputs") == {"fixed": [], "watched": ["files"]}
         inputs.write_inputs()
-        assert "a.pth missing" in (tmp_path / "build/demo/inputs/recognisers/cosface.txt").read_text()
+        assert "a.pth missing" in (tmp_path / "build/scratch/inputs/recognisers/cosface.txt").read_text()
     suites.change_params(["recognisers.cosface=null"])
     assert settings("inputs") == {"fixed": ["files"], "watched": []}
     path = tmp_path / "params.yaml"

@@ -62,10 +62,8 @@ def release_name(name: str) -> str:
 
 
 def build_model(name: str) -> nn.Module:
-    """The untrained network of an architecture, on the CPU and in evaluation mode.
-
-    Raises FiqaError for an unknown name and tells the names most like it.
-    """
+    """The untrained network of an architecture, on the CPU and in evaluation mode. Raises FiqaError for an
+    unknown name and tells the names most like it."""
     known, name = architectures(), release_name(name)
     if name not in known:
         raise FiqaError(f"unknown architecture {name!r}",
@@ -218,7 +216,7 @@ def _rebuilt(content: dict) -> nn.Module:
 
 
 def _released(name: str, path: Path) -> Callable[[], nn.Module]:
-    """What builds the empty network of a published file. Raises FiqaError for a name that is none."""
+    """What builds the empty network of a published file; FiqaError for a name that is none."""
     if name not in releases():
         raise FiqaError(f"{path} was not written by this project, and the authors' file of {name!r} has no network "
                         "here", f"train the method, or give one of: {', '.join(releases())}")

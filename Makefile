@@ -5,6 +5,7 @@
 #   make repro SET="ablation.repeats=[2, 5] about=Two words"     values may hold spaces, lists and quotation marks
 #   make test               unit tests, then the ci suite end to end in a fresh clone
 #   make lab                JupyterLab on the start notebook
+#   make course             JupyterLab on the first lesson of the course
 
 VENV   ?= .venv
 PYTHON ?= python3
@@ -13,7 +14,7 @@ READY  := $(VENV)/.ready
 RUN    := PATH="$(BIN):$$PATH" "$(BIN)/python"
 export SET
 
-.PHONY: repro test lab help clean-venv
+.PHONY: repro test lab course help clean-venv
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,6 +35,10 @@ test: $(READY)
 
 lab: $(READY)
 	@$(RUN) -m jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+
+course: $(READY)
+	@$(RUN) -m fiqa_core course start
+	@$(RUN) -m jupyter lab --LabApp.default_url=/lab/tree/my_course/0_before_you_start.ipynb
 
 clean-venv:
 	rm -rf $(VENV)

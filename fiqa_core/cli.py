@@ -14,6 +14,7 @@ from pathlib import Path
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError, system_error
 from fiqa_core.base.project import suite_names
+from fiqa_core.course.commands import course_arguments
 from fiqa_core.weights import overview, presence
 from fiqa_core.weights.catalogue import COMMAND, find_model, models
 from fiqa_core.weights.place import weights_folder
@@ -63,6 +64,7 @@ def command_line() -> ArgumentParser:
     command("report", report, "build the HTML report")
     command("seeds", seeds, "train the distilled methods with further seeds: how far chance moves their areas")
     command("ship", ship, "make the networks that suite pretrain has trained those that ship with the workbook")
+    course_arguments(adder(command("course", None, "a course in lessons: start, release, grade, book")))
     return parser
 
 

@@ -1,6 +1,7 @@
 # Two commands do everything, each with its own set-up: `make repro` and `make test`.
 #   make repro              reproduce all tables and figures with the parameters in params.yaml (the demo)
 #   make repro SUITE=ci     first switch params.yaml to another suite (README lists them)
+#   make repro SUITE=photos ACCEPT=1    where no terminal can ask whether you accept the terms that it shows
 #   make repro SUITE=lfw SET="faces.folder=/my/lfw faces.pairs=/my/pairs.txt"
 #   make repro SET="ablation.repeats=[2, 5] about=Two words"     values may hold spaces, lists and quotation marks
 #   make test               unit tests, then the ci suite end to end in a fresh clone
@@ -28,7 +29,8 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 repro: $(READY)
-	@$(RUN) -m fiqa_core repro $(if $(SUITE),--suite $(SUITE)) $(if $(SET),--changes "$$SET")
+	@$(RUN) -m fiqa_core repro $(if $(SUITE),--suite $(SUITE)) $(if $(SET),--changes "$$SET") \
+	  $(if $(ACCEPT),--accept-licence)
 
 test: $(READY)
 	@$(RUN) -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder

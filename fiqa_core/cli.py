@@ -52,6 +52,8 @@ def command_line() -> ArgumentParser:
     repro = command("repro", reproduce, "reproduce all tables and figures")
     repro.add_argument("--suite", choices=suite_names(), help="switch params.yaml to this suite first")
     changes(repro, "change one value of the suite; may be repeated")
+    repro.add_argument("--accept-licence", action="store_true",
+                       help="accept the terms of files that the suite gets from Python packages")
     repro.add_argument("targets", nargs="*", help="stages to reproduce (default: all)")
     suite = command("suite", activate, "make a suite the active one")
     suite.add_argument("name", choices=suite_names())
@@ -272,7 +274,7 @@ def examine(args: Namespace) -> int:
 def reproduce(args: Namespace) -> int:
     """Run the pipeline."""
     from fiqa_core.pipeline.repro import reproduce as reproduce_suite
-    return reproduce_suite(args.suite, args.set, args.targets)
+    return reproduce_suite(args.suite, args.set, args.targets, args.accept_licence)
 
 
 def activate(args: Namespace) -> None:

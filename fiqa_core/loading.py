@@ -17,6 +17,7 @@ from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.options import typed
 from fiqa_core.benchmarks.detectors import load_detector
+from fiqa_core.recognisers.dlib_resnet import from_dlib
 from fiqa_core.recognisers.iresnet import from_mxnet
 from fiqa_core.recognisers.precision import with_precision
 from fiqa_core.recognisers.recogniser import Recogniser
@@ -347,7 +348,7 @@ CLOSE = 0.5                         # share of fitting keys from which an archit
 @cache
 def translators() -> tuple[Callable, ...]:
     """Functions that give tensors with foreign names those of our networks."""
-    return (from_mxnet, *(method.translate for method in methods().values() if method.translate))
+    return (from_mxnet, from_dlib, *(method.translate for method in methods().values() if method.translate))
 
 
 def load_strictly(network: nn.Module, content: Mapping, what: str) -> None:

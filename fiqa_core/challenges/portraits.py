@@ -20,7 +20,7 @@ from fiqa_core.challenges.portrait_measures import (ALIGNMENT, BACKGROUND, EYES,
                                                     background_uniformity, eye_distance, head_pose,
                                                     landmark_measures)
 from fiqa_core.evaluation.ranks import spearman
-from fiqa_core.pipeline.prepare import STORE_OPTIONS, check
+from fiqa_core.pipeline.prepare import SET_OPTIONS, check
 from fiqa_core.rendering import camera
 from fiqa_core.rendering.identity import SHAPE, sample_identities
 from fiqa_core.rendering.morphable import person_points
@@ -139,7 +139,7 @@ def photographs(faces: FaceSet):
         yield from (None for _ in range(len(faces)))
         return
     options = check(faces.name, entry)
-    listing = load_listing(name=faces.name, **{k: v for k, v in options.items() if k not in STORE_OPTIONS})
+    listing = load_listing(name=faces.name, **{k: v for k, v in options.items() if k not in SET_OPTIONS})
     places = pd.Index(listing.images["image_id"]).get_indexer(faces.images["image_id"])
     for place in progress(places.tolist(), f"photographs {faces.name}", len(places), "images"):
         try:

@@ -2,12 +2,13 @@
 
 Source `official` reads benchmarks in the forms in which they are given out. Section `faces` of a suite:
     source: official
-    missing: error                   # or skip: benchmarks that are not on this machine are left out, and named
-    training: null                   # or as below, for instance {form: recordio, folder: corpora/ms1mv3}
-    benchmarks:
+    missing: error                   # or skip: benchmarks that are not on this machine are left out, and
+    named training: null                   # or as below, for instance {form: recordio, folder:
+    corpora/ms1mv3} benchmarks:
       LFW: {form: lfw, folder: corpora/lfw, pairs: corpora/pairs.txt, detector: mtcnn}
-Options are those of the form's loader (`benchmarks.loaders`) and four of `store`: detector, landmarks, policy,
-workers. Paths are absolute, or relative to the project's folder.
+Options are those of the form's loader (`benchmarks.loaders`), four of `store` (detector, landmarks, policy,
+workers), and cross_quality, the name of a harder copy of a benchmark of stills (`benchmarks.degraded`). Paths
+are absolute, or relative to the project's folder.
 """
 import shutil
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from fiqa_core.base.files import read_table, write_csv
 from fiqa_core.base.project import settings
 from fiqa_core.base.yaml_files import read_yaml
 from fiqa_core.benchmarks.crossfit import photograph_suite
+from fiqa_core.benchmarks.degraded import cross_quality_benchmark
 from fiqa_core.benchmarks.loaders import form_options, load_listing
 from fiqa_core.benchmarks.store import store
 from fiqa_core.pipeline.inputs import is_path, located, manifest, named_by
@@ -112,6 +114,7 @@ def _photographs(**chosen):
 
 
 STORE_OPTIONS = ("detector", "landmarks", "policy", "workers")
+SET_OPTIONS = (*STORE_OPTIONS, "cross_quality")     # those that are not the loader's
 WORK = "prepare-"  # how the folders of work in progress begin
 
 
@@ -132,7 +135,10 @@ def official_faces(benchmarks: dict, training: dict | None = None,
     if "training" not in present:
         yield empty_training()
     for name, options in present.items():
-        yield prepare(name, options)
+        faces = prepare(name, options)
+        yield faces
+        if options.get("cross_quality"):
+            yield harder_copy(options["cross_quality"], faces)
     for path in (project.build() / "partial").glob(f"{WORK}*"):
         shutil.rmtree(path)
 
@@ -140,12 +146,13 @@ def official_faces(benchmarks: dict, training: dict | None = None,
 def check(name: str, options: dict) -> dict:
     """The options of one set with absolute paths; FiqaError for unknown ones, before any work is done."""
     place = f"params.yaml, faces.benchmarks.{name}" if name != "training" else "params.yaml, faces.training"
-    if Path(name).name != name:
-        raise FiqaError(f"{place}: {name!r} cannot name a folder", "leave slashes out of the name")
     if not isinstance(options, dict) or "form" not in options:
         raise FiqaError(f"{place} names no form", "for instance {form: lfw, folder: corpora/lfw, pairs: ...}")
+    for own in (name, options.get("cross_quality") or name):
+        if Path(own).name != own:
+            raise FiqaError(f"{place}: {own!r} cannot name a folder", "leave slashes out of the name")
     known, needed = form_options(options["form"])
-    known = ["form", *known, *STORE_OPTIONS]
+    known = ["form", *known, *SET_OPTIONS]
     wrong = [f"has no option {key}" for key in options if key not in known]
     wrong += [f"needs the option {key}" for key in needed if key not in options]
     if wrong:
@@ -173,12 +180,22 @@ def prepare(name: str, options: dict) -> FaceSet:
     """Load the listing of one set, align it, and store it where the stages after this one look for it."""
     build, training = project.build(), name == "training"
     own = {key: value for key, value in options.items() if key in STORE_OPTIONS}
-    form = {key: value for key, value in options.items() if key not in STORE_OPTIONS}
+    form = {key: value for key, value in options.items() if key not in SET_OPTIONS}
     folder = build / "training" if training else build / "benchmarks" / name
     same = {key: value for key, value in options.items() if key != "workers"}
     partial = partial_path(f"{WORK}{name}", "01_prepare", options=same, inputs=manifest(map(located, named_by(options))))
     listing = load_listing(name=name, **form)
     return store(listing, folder, partial, crossfit=-1 if training else 0, training=training, **own)
+
+
+def harder_copy(name: str, faces: FaceSet) -> FaceSet:
+    """A benchmark's copy in which one side of every pair is degraded with known severity, stored as its own
+    set."""
+    copy, folder = cross_quality_benchmark(name, faces, settings("seed")), benchmark_folder(name)
+    copy.save(folder)
+    failed = copy.images.loc[copy.images["fte"] == 1, ["image_id"]]
+    write_csv(failed.assign(reason=f"its origin in {faces.name}"), folder / "failures.csv")
+    return copy
 
 
 def empty_training() -> FaceSet:

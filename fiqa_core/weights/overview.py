@@ -30,7 +30,7 @@ def table() -> str:
 
 def row(model: Model) -> tuple[str, ...]:
     """A model's line of the table."""
-    get = "weights fetch" if model.url else f"by hand: {model.source.page.removeprefix(GITHUB)}"
+    get = "weights fetch" if model.fetchable else f"by hand: {model.source.page.removeprefix(GITHUB)}"
     return f"  {model.slug}", presence.state_of(model), size(model), model.source.licence, get
 
 
@@ -77,7 +77,8 @@ def details(model: Model) -> str:
         "size": f"{model.size:,} bytes" if model.size else "not stated",
         "sha256": _digest(model),
         "state": presence.state_of(model),
-        "by hand": None if model.url else source.get,
+        "comes from": model.origin if model.fetchable else None,
+        "by hand": None if model.fetchable else source.get,
         "to get it": model.command(),
         "to use it": usage(model),
         "note": model.note,

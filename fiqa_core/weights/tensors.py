@@ -27,6 +27,7 @@ class Format:
 TORCH_ZIP, NPZ = Format("PyTorch", "pytorch", "read_zip"), Format("numpy archive", "arrays", "read_npz")
 ONNX, KERAS = Format("ONNX", "onnx"), Format("Keras HDF5", "keras")
 TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa85019")         # first pickle of torch files before 1.6
+DLIB_MAGIC = b"\x01\x01\x01\x0dloss_metric_"                    # version and name of its last layer
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")                 # last bytes of a checkpoint's index
 AFTER_ONNX_VERSION = b"\x12\x1a\x22\x28\x32\x3a\x42"            # the field that follows the first
 # how a file's head and tail look -> its format; zip archives are told apart by what is in them
@@ -36,6 +37,7 @@ SIGNATURES = (
      Format("safetensors", "arrays", "read_safetensors")),
     (lambda head, tail: head.startswith(b"\x89HDF\r\n\x1a\n"), KERAS),
     (lambda head, tail: head.startswith(b"\x12\x01" + bytes(6)), Format("MXNet parameters", "mxnet")),
+    (lambda head, tail: head.startswith(DLIB_MAGIC), Format("dlib network", "dlib")),
     (lambda head, tail: tail == TABLE_MAGIC,
      Format("TensorFlow checkpoint", "tensorflow", "read_checkpoint")),
     (lambda head, tail: head[:1] == b"\n" and b"\n" in head[2:5],

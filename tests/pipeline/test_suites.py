@@ -12,7 +12,7 @@ OPEN = ("open", "faces")
 
 
 def test_the_suites_are_those_the_readme_names():
-    assert suites.suite_names() == ["ci", "demo", "faces", "lfw", "open", "paper", "pretrain", "scratch"]
+    assert suites.suite_names() == ["ci", "demo", "faces", "lfw", "open", "paper", "photos", "pretrain", "scratch"]
 
 
 @pytest.mark.parametrize("name", suites.suite_names())

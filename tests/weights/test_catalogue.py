@@ -57,6 +57,8 @@ def test_facts_are_those_of_the_specification():
     """And every digest of a weights file that is stated there is in the catalogue."""
     text = spec()
     for model in MODELS.values():
+        if model.package:               # opened and measured by ourselves
+            continue
         assert model.source.key == "ediffiqa_uniface" or (model.sha256 or "") in text, model.slug
         assert model.size is None or str(model.size) in text, model.slug
         assert model.source.arxiv is None or f"arXiv {model.source.arxiv}" in text, model.slug

@@ -21,6 +21,7 @@ from fiqa_core.benchmarks.loaders.ijbc_nist import ijbc_nist
 from fiqa_core.benchmarks.loaders.insightface_bin import insightface_bin
 from fiqa_core.benchmarks.loaders.lfw import lfw
 from fiqa_core.benchmarks.loaders.listing import Facts, Listing
+from fiqa_core.benchmarks.loaders.orl import orl
 from fiqa_core.benchmarks.loaders.recordio import recordio
 from fiqa_core.benchmarks.loaders.xqlfw import xqlfw
 from fiqa_core.benchmarks.loaders.ytf import ytf
@@ -29,7 +30,7 @@ __all__ = ["FORMS", "PATH_OPTIONS", "facts", "form_options", "load_listing"]
 
 FORMS: dict[str, Callable[..., Listing]] = {"lfw": lfw, "xqlfw": xqlfw, "calfw": calfw, "cplfw": cplfw,
     "cfp": cfp, "insightface_bin": insightface_bin, "folders": folders, "adience": adience, "ytf": ytf,
-    "ijbc": ijbc, "ijbc_nist": ijbc_nist, "recordio": recordio}
+    "ijbc": ijbc, "ijbc_nist": ijbc_nist, "recordio": recordio, "orl": orl}
 # those that suites give relative to the project
 PATH_OPTIONS = ("folder", "file", "pairs", "images", "scores", "meta", "splits")
 

@@ -90,7 +90,8 @@ def changes(parser: ArgumentParser, text: str) -> None:
 
 
 def split_changes(text: str) -> list[str]:
-    """The changes of a text: one begins after a space with "key=", but not within brackets or quotation marks.
+    """The changes of a text: one begins after a space with "key=", but not within brackets or quotation
+    marks.
 
     >>> split_changes("a.b=[x, y=1] about=two words c='x d=1'")
     ['a.b=[x, y=1]', 'about=two words', "c='x d=1'"]

@@ -58,7 +58,8 @@ def _bare(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def release_name(name: str) -> str:
-    """The name of a published file's network, in whichever way it is written: ediffiqa_L, crfiqa_iresnet50."""
+    """The name of a published file's network, in whichever way it is written: ediffiqa_L,
+    crfiqa_iresnet50."""
     return DEPTHS_OF_RELEASES.get(name, name.lower())
 
 

@@ -53,7 +53,8 @@ def load_suite(name: str) -> dict:
 
 
 def merge(base: dict, changes: dict) -> dict:
-    """`base` with `changes` laid over it: mappings merge, everything else is replaced, `null` removes a key."""
+    """`base` with `changes` laid over it: mappings merge, everything else is replaced, `null` removes a
+    key."""
     merged = dict(base)
     for key, value in changes.items():
         if value is None:
@@ -119,7 +120,8 @@ def write_params(name: str, overrides: list[str] = ()) -> list[str]:
 
 
 def change_params(overrides: list[str]) -> None:
-    """Change values of params.yaml, "section.key=value", and nothing else: comments and other changes stay."""
+    """Change values of params.yaml, "section.key=value", and nothing else: comments and other changes
+    stay."""
     path, plain, form = project.root() / "params.yaml", project.settings(), YAML()
     pairs = [key_and_value(override) for override in overrides]
     for key, value in pairs:
@@ -151,7 +153,8 @@ def changes(old: dict, new: dict, prefix: str = "") -> list[str]:
 
 
 def swap(file: Path, away: Path, back: Path) -> None:
-    """Put `file` to `away`, and `back`, if there is one, in its place; in no moment is what it holds nowhere."""
+    """Put `file` to `away`, and `back`, if there is one, in its place; in no moment is what it holds
+    nowhere."""
     if file.is_file():
         write_text(file.read_text(), away)
     if back.is_file():

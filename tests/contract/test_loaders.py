@@ -12,7 +12,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import write_image
 from fiqa_core.benchmarks.loaders import FORMS, PATH_OPTIONS, facts, form_options, load_listing
 from tests.helpers.forms_writers import (TEMPLATE, change_line, records, write_adience, write_ijbc,
-                                         write_ijbc_nist, write_lines, write_recordio, write_ytf,
+                                         write_ijbc_nist, write_lines, write_orl, write_recordio, write_ytf,
                                          write_ytf_mat)
 from tests.helpers.true_forms import (encoded, face, python2_bin, write_calfw, write_cfp, write_cplfw,
                                       write_lfw, write_xqlfw)
@@ -67,6 +67,8 @@ SMALL = {
     "ijbc": (lambda folder: {"folder": write_ijbc(folder)}, 7, 6, "loose_crop/4.jpg"),
     "ijbc_nist": (lambda folder: {"folder": write_ijbc_nist(folder)}, 7, 5, "images/img/5.jpg"),
     "recordio": (lambda folder: {"folder": write_recordio(folder, records(), 3)}, 6, 0, None),
+    "orl": (lambda folder: {"folder": write_orl(folder, short="s8/10.pgm"), "genuine": 60, "impostor": 80,
+                            "per_identity": 10}, 399, 140, "s3/1.pgm"),
 }
 IN_FILES = [form for form, row in SMALL.items() if row[3]]
 

@@ -150,3 +150,21 @@ def records(owners=OWNERS, ranges=RANGES) -> list[bytes]:
     images = [record(2, (owner, 9.0), jpeg(n)) if n == 2 else record(0, (owner,), jpeg(n))
               for n, owner in enumerate(owners, 1)]  # fmt: skip
     return [record(2, (7, 10)), *images, *(record(2, span) for span in ranges)]
+
+
+def write_orl(folder: Path, short: str = "") -> Path:
+    """s1/1.pgm to s40/10.pgm, 92 x 112 grey values without the bytes 13 10 side by side; returns the folder.
+
+    short  a picture that holds them after all, and went through a conversion of line ends
+    """
+    for person in range(1, 41):
+        values = np.random.default_rng(person).integers(0, 256, (10, 92 * 112), dtype=np.uint8)
+        values[values == 13] = 14
+        (folder / f"s{person}").mkdir(parents=True)
+        for number, picture in enumerate(values, 1):
+            (folder / f"s{person}" / f"{number}.pgm").write_bytes(b"P5\n92 112\n255\n" + picture.tobytes())
+    if short:
+        content = bytearray((folder / short).read_bytes())
+        content[600:602] = b"\r\n"
+        (folder / short).write_bytes(bytes(content).replace(b"\n", b"\r\n").replace(b"\r\r\n", b"\r\n"))
+    return folder

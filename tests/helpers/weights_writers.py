@@ -144,3 +144,23 @@ def safetensors(path, tensors):
 def npz(path, tensors):
     with open(path, "wb") as file:
         np.savez(file, **{name: tensor.numpy() for name, tensor in tensors.items()})
+
+
+# --- dlib -------------------------------------------------------------------------------------------
+
+def dlib_integer(value):
+    """A control byte with the number of bytes that follow, bit 7 for a minus."""
+    content = abs(value).to_bytes(max(1, (abs(value).bit_length() + 7) // 8), "little")
+    return bytes([len(content) | (128 if value < 0 else 0)]) + content
+
+
+def dlib_tensor(values):
+    """A tensor of two axes, samples and channels, after the settings that stand before it in a file."""
+    sizes = [2, *values.shape, *[1] * (4 - values.ndim)]
+    settings = b"".join(map(dlib_integer, (3, -1, 7, 2, 2, 3, 21)))
+    return settings + b"".join(map(dlib_integer, sizes)) + raw(values)
+
+
+def dlib_network(path, tensors):
+    few = torch.tensor([0.5, 2.0])                                      # bookkeeping
+    path.write_bytes(b"\1\1\1\rloss_metric_2" + b"".join(map(dlib_tensor, [few, *tensors])) + b"\1\1\1\2")

@@ -67,8 +67,8 @@ SMALL = {
     "ijbc": (lambda folder: {"folder": write_ijbc(folder)}, 7, 6, "loose_crop/4.jpg"),
     "ijbc_nist": (lambda folder: {"folder": write_ijbc_nist(folder)}, 7, 5, "images/img/5.jpg"),
     "recordio": (lambda folder: {"folder": write_recordio(folder, records(), 3)}, 6, 0, None),
-    "orl": (lambda folder: {"folder": write_orl(folder, short="s8/10.pgm"), "genuine": 60, "impostor": 80,
-                            "per_identity": 10}, 399, 140, "s3/1.pgm"),
+    "orl": (lambda folder: {"folder": write_orl(folder, short="s1/3.pgm"), "genuine": 60, "impostor": 80,
+                            "per_identity": 10}, 399, 140, "s1/1.pgm"),
 }
 IN_FILES = [form for form, row in SMALL.items() if row[3]]
 
@@ -144,7 +144,7 @@ def test_missing_pictures_are_an_error_or_are_left_out_and_counted(tmp_path, for
 @pytest.mark.parametrize("form", IN_FILES)
 def test_a_set_without_any_picture_is_an_error_even_so(tmp_path, form):
     options = SMALL[form][0](tmp_path / "set")
-    for path in [*tmp_path.rglob("*.jpg"), *tmp_path.rglob("*.png")]:
+    for path in [*tmp_path.rglob("*.jpg"), *tmp_path.rglob("*.png"), *tmp_path.rglob("*.pgm")]:
         path.unlink()
     assert "holds no image" in refused(form, options | {"allow_missing": True}) or " are not in " in refused(
         form, options | {"allow_missing": True})
@@ -188,7 +188,7 @@ def test_a_damaged_file_is_refused_or_read_never_a_crash(tmp_path, form, damage)
         write_ytf_mat(tmp_path / "set")
         (tmp_path / "set" / "splits.txt").rename(tmp_path / "set" / "meta_data" / "splits.txt")
     lists = [path for path in (tmp_path / "set").rglob("*") if path.is_file()
-             and path.suffix in (".txt", ".csv", ".idx", ".rec", ".mat", ".bin", "")]
+             and path.suffix in (".txt", ".csv", ".idx", ".rec", ".mat", ".bin", ".pgm", "")]
     stream, told = np.random.default_rng(0), 0
     for path in lists[:12]:
         whole = path.read_bytes()

@@ -17,8 +17,8 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import decode_image
 from fiqa_core.benchmarks.loaders.drawing import draw_pairs, pair_list_hash
 from fiqa_core.benchmarks.loaders.listing import Expected, Facts, Listing
-from fiqa_core.benchmarks.loaders.pair_checks import (count_notes, first_few, missing_note, pair_counts,
-                                                      require)
+from fiqa_core.benchmarks.loaders.pair_checks import (count_notes, first_few, left_out_note,
+                                                      missing_note, pair_counts, require)
 
 PEOPLE, EACH, SIZE = 40, 10, (92, 112)
 FACTS = Facts("no licence stated; credit to Olivetti Research Laboratory, Cambridge (later AT&T Laboratories)",
@@ -50,14 +50,18 @@ def orl(name: str, folder: str | Path, genuine: int = 1_800, impostor: int = 40_
     if short:
         notes.append(f"{root}: {len(short)} pictures are a byte short after a conversion of line ends and were "
                      f"left out: {first_few(short)}")
-    images = pd.DataFrame({"image_id": [image for image in there if image not in set(short)]}, dtype=str)
-    images = images.assign(identity=images["image_id"].str.split("/").str[0], template_id=images["image_id"],
-                           media_id=images["image_id"])
-    pairs = draw_pairs(images, genuine, impostor, per_identity, seed)
+    images = pd.DataFrame({"image_id": every}, dtype=str)
+    images["identity"] = images["image_id"].str.split("/").str[0]
+    drawn = draw_pairs(images, genuine, impostor, per_identity, seed)       # the same, whatever a copy lacks
+    lacking = {*absent, *short}
+    images = images[~images["image_id"].isin(lacking)].reset_index(drop=True)
+    images = images.assign(template_id=images["image_id"], media_id=images["image_id"])
+    usable = ~(drawn["a"].isin(lacking) | drawn["b"].isin(lacking))
+    pairs = drawn[usable].reset_index(drop=True)
     counts = pair_counts(pairs.assign(fold=-1), images) | {"faces": len(images)}
-    notes += [*count_notes(FACTS.counts, counts),
-              f"pair list drawn with seed {seed}: {counts['genuine pairs']:,} genuine and "
-              f"{counts['impostor pairs']:,} impostor pairs, sha256 {pair_list_hash(pairs)}"]
+    notes += [*left_out_note(usable, root), *count_notes(FACTS.counts, counts),
+              f"pair list drawn with seed {seed}: {len(drawn):,} pairs, sha256 {pair_list_hash(drawn)}; compared are "
+              f"{counts['genuine pairs']:,} genuine and {counts['impostor pairs']:,} impostor pairs"]
     return Listing(name, images, pairs.assign(fold=-1), Pictures(root, tuple(images["image_id"])), False,
                    notes=tuple(notes))
 

@@ -17,12 +17,11 @@ from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.options import typed
 from fiqa_core.benchmarks.detectors import load_detector
-from fiqa_core.recognisers.dlib_resnet import from_dlib
-from fiqa_core.recognisers.iresnet import from_mxnet
 from fiqa_core.recognisers.precision import with_precision
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.swin import SwinFace
-from fiqa_core.recognisers.zoo import CATALOGUE, entry, recogniser_from_catalogue, recogniser_from_config
+from fiqa_core.recognisers.zoo import (CATALOGUE, TRANSLATORS, entry, recogniser_from_catalogue,
+                                       recogniser_from_config)
 from fiqa_core.registry import find_method, methods, releases
 from fiqa_core.weights import fit
 from fiqa_core.weights.catalogue import Model
@@ -58,8 +57,7 @@ def _bare(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def release_name(name: str) -> str:
-    """The name of a published file's network, in whichever way it is written: ediffiqa_L,
-    crfiqa_iresnet50."""
+    """The name of a published file's network, however it is written: ediffiqa_L, crfiqa_iresnet50."""
     return DEPTHS_OF_RELEASES.get(name, name.lower())
 
 
@@ -349,7 +347,7 @@ CLOSE = 0.5                         # share of fitting keys from which an archit
 @cache
 def translators() -> tuple[Callable, ...]:
     """Functions that give tensors with foreign names those of our networks."""
-    return (from_mxnet, from_dlib, *(method.translate for method in methods().values() if method.translate))
+    return (*TRANSLATORS, *(method.translate for method in methods().values() if method.translate))
 
 
 def load_strictly(network: nn.Module, content: Mapping, what: str) -> None:

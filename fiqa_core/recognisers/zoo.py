@@ -6,8 +6,8 @@ from functools import partial
 from torch import nn
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.recognisers.dlib_resnet import DlibResNet
-from fiqa_core.recognisers.iresnet import DEPTHS, AdaFaceIR, CurricularFaceIR, IResNet
+from fiqa_core.recognisers.dlib_resnet import DlibResNet, from_dlib
+from fiqa_core.recognisers.iresnet import DEPTHS, AdaFaceIR, CurricularFaceIR, IResNet, from_mxnet
 from fiqa_core.recognisers.mobilefacenet import (MobileFaceNet, MobileFaceNetCurricularFace,
                                                  MobileFaceNetFoamliu, MobileFaceNetInsightFace,
                                                  MobileFaceNetUnit)
@@ -71,6 +71,8 @@ CATALOGUE = {
     "dlib_resnet": Entry(DlibResNet, "dlib ResNet-29", 128, std=256 / 255,
                          mean=(122.782 / 255, 117.001 / 255, 104.298 / 255)),
 }
+
+TRANSLATORS = (from_mxnet, from_dlib)       # of files without the names of our networks
 
 # Families that training builds in any size: class, its arguments, which outputs are embedding and norm.
 CONVOLUTIONAL = ("blocks", "widths", "size", "embedding", "dropout", "stem_stride")

@@ -108,7 +108,7 @@ def test_a_checkpoint_given_to_a_suite_is_watched(tmp_path, monkeypatch):
     suites.change_params(["recognisers.cosface=null"])
     assert settings("inputs") == {"fixed": ["files"], "watched": []}
     path = tmp_path / "params.yaml"
-    path.write_text(path.read_text().replace("diffusion: {", "diffusion: {checkpoint: d.pt, "))
+    path.write_text(path.read_text().replace("\ndiffusion:\n", "\ndiffusion:\n  checkpoint: d.pt\n"))
     with pytest.raises(FiqaError, match=r"names d\.pt, but .*\n.*watched: \[files\]"):
         inputs.write_inputs()
 

@@ -69,7 +69,7 @@ def holding_project() -> Iterator[None]:
 
 def _reproduce(suite: str | None, changes: list[str], targets: list[str]) -> int:
     if suite:
-        print(*write_params(suite, changes), sep="\n", end="")
+        print(*(f"{note}\n" for note in write_params(suite, changes)), sep="", end="")
     elif changes:
         change_params(changes)
     else:

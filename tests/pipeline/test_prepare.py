@@ -13,6 +13,7 @@ from fiqa_core.benchmarks import loaders, store
 from fiqa_core.benchmarks.alignment import ARCFACE_TEMPLATE
 from fiqa_core.benchmarks.detectors import Faces
 from fiqa_core.benchmarks.loaders import load_listing
+from fiqa_core.challenges import portraits
 from fiqa_core.pipeline import prepare
 from fiqa_core.pipeline.outputs import load_benchmarks, load_sets, load_training
 from fiqa_core.pipeline.prepare import prepare_faces
@@ -204,3 +205,30 @@ def test_large_and_small_forms_go_through_together(place, monkeypatch):
     ijbc = found["IJB-C"]
     assert ijbc.images["template_id"].nunique() < len(ijbc) and (ijbc.images["detector_score"] == 0.99).all()
     assert (found["YTF"].images["attempt"] == 1).all() and "attempt" not in found["CALFW"].images
+
+
+def test_a_harder_copy_of_a_benchmark_is_a_set_of_its_own(place):
+    write_params(place, benchmarks={"LFW (crops)": {**CROPS, "cross_quality": "LFW-XQ"}})
+    suite = yaml.safe_load((place / "params.yaml").read_text())
+    (place / "params.yaml").write_text(yaml.safe_dump(suite | {"seed": 1}))
+    assert prepare_faces()["name"].tolist() == ["training", "LFW (crops)", "LFW-XQ"]
+    found = load_benchmarks()
+    crops, harder = found["LFW (crops)"], found["LFW-XQ"]
+    assert harder.pairs["a"].equals(crops.pairs["a"]) and (harder.pairs["b"] == crops.pairs["b"] + "#degraded").all()
+    assert harder.images["severity"].max() > 0 and set(harder.images["cause"]) > {"none"}
+    failed = pd.read_csv(project.results() / "prepare" / "failures.csv")
+    assert set(failed["benchmark"]) == {"LFW (crops)", "LFW-XQ"}
+    write_params(place, benchmarks={"LFW": {**CROPS, "cross_quality": "a/b"}})
+    with pytest.raises(FiqaError, match="'a/b' cannot name a folder"):
+        prepare_faces()
+
+
+def test_photographs_behind_the_crops_are_read_once_more_for_what_only_they_show(place):
+    write_params(place, benchmarks={"LFW": {**RAW, "cross_quality": "LFW-XQ"}})
+    suite = yaml.safe_load((place / "params.yaml").read_text())
+    (place / "params.yaml").write_text(yaml.safe_dump(suite | {"seed": 1}))
+    prepare_faces()
+    found = load_benchmarks()
+    own, harder = (portraits.photograph_measures(found[name]) for name in ("LFW", "LFW-XQ"))
+    assert np.allclose(own["face alignment"], 0, atol=1e-3) and own["background uniformity"].notna().all()
+    assert harder["background uniformity"].isna().all() and harder["head pose roll"].notna().all()

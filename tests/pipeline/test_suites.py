@@ -122,3 +122,16 @@ def test_a_value_of_another_type_is_named_at_once(override, remedy):
     suite = "scratch" if key.startswith(("recognisers", "diffusion")) else "demo"       # the demo's do not learn
     with pytest.raises(FiqaError, match=f"^{key.replace('.', '[.:] ?')} is .*\n  remedy: give {remedy}"):
         suites.chosen_suite(suite, [override])
+
+
+def test_a_method_whose_file_is_not_here_is_left_out_where_the_suite_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
+    monkeypatch.delenv("FIQA_WEIGHTS", raising=False)
+    assert suites.chosen_suite("photos")["trained"] == suites.chosen_suite("photos")["distilled"] == {}
+    notes = suites.write_params("photos")
+    assert "left out, since their checkpoints are not here: trained.faceqnet, trained.sdd_fiqa" in notes[0]
+    path = tmp_path / "build" / "demo" / "quality" / "pfe" / "0.pt"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert list(suites.chosen_suite("photos")["trained"]) == ["pfe"]
+    assert "trained.pfe" not in suites.write_params("photos")[0]

@@ -61,6 +61,7 @@ def command_line() -> ArgumentParser:
     notebook = command("run", execute, "execute one notebook with parameters, as the stages do")
     notebook.add_argument("notebook", help="name without .ipynb, for instance 05_score")
     notebook.add_argument("parameters", nargs="*", metavar="KEY=VALUE")
+    bench_arguments(command("bench", bench, "how fast the kernels are on this device, and what precision costs"))
     command("digest", digest, "write what each notebook computes to build/code, the pipeline's first stage")
     command("inputs", inputs, "write which files of yours the suite reads to build, so that a replaced one counts")
     command("report", report, "build the HTML report")
@@ -136,6 +137,8 @@ def score_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of the method's "
                         "class, may be repeated; for instance dropout=0.4 of ser_fiq, repeats=4 of faceqan")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: FIQA_DEVICE, else the first GPU)")
+    parser.add_argument("--precision", choices=("float32", "tf32", "bf16"), default="float32", help="of the "
+                        "networks' products; the faster ones move ranks as another seed does: see `bench`")
     parser.add_argument("--batch", type=int, default=32, help="images per step; does not change the scores")
 
 
@@ -153,6 +156,30 @@ def score(args: Namespace) -> int:
     """Quality scores of a folder; 0 if every image has one."""
     from fiqa_core.pipeline import score_folder
     return score_folder.run(args)
+
+
+# bench
+
+def bench_arguments(parser: ArgumentParser) -> None:
+    """Arguments of `bench`."""
+    parser.epilog = ("The papers' networks need a GPU and minutes there; on a CPU small ones of the same layers are "
+                     "measured, unless --networks says otherwise.")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: FIQA_DEVICE, else the first GPU)")
+    parser.add_argument("--networks", choices=("papers", "small"), help="default: papers on a GPU, small on a CPU")
+    parser.add_argument("--faces", type=int, default=200, help="rendered faces that are scored (default: 200)")
+    parser.add_argument("--out", type=Path, default=Path("bench"), help="writes OUT.csv and OUT.json (default: bench)")
+
+
+def bench(args: Namespace) -> None:
+    """Measure the kernels."""
+    from fiqa_core.base.device import default_device
+    from fiqa_core.pipeline.bench import run
+    if args.device:
+        os.environ["FIQA_DEVICE"] = args.device
+    device = default_device()
+    small = args.networks == "small" or (args.networks is None and device.type == "cpu")
+    run(device, small, args.out, args.faces)
+    print(f"wrote {args.out.with_suffix('.csv')} and {args.out.with_suffix('.json')}")
 
 
 # weights

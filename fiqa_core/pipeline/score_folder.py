@@ -4,11 +4,14 @@ Rows are appended batch by batch, so a killed run goes on where it stopped. Two 
 its rows belong to: NAME.json keeps the settings, since scores of different methods or networks have
 different scales and are never mixed, and NAME.pictures which file each score is of, so that a replaced
 picture is scored again.
+
+A thread reads, detects and aligns the pictures of the next batches while the network scores this one.
 """
 import argparse
 import json
 import os
 import sys
+import time
 from collections import Counter
 from io import StringIO
 from pathlib import Path
@@ -17,12 +20,13 @@ import numpy as np
 import pandas as pd
 
 from fiqa_core.base import project
+from fiqa_core.base.ahead import ahead
 from fiqa_core.base.device import default_device
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import digest, holding, stamp, write_csv, write_text
 from fiqa_core.base.images import find_images, name_of, path_of, to_batch
 from fiqa_core.base.progress import progress
-from fiqa_core.benchmarks.enrolment import OK, face_reader
+from fiqa_core.benchmarks.enrolment import OK, Enrolment, face_reader
 from fiqa_core.loading import load_method, load_recogniser, own_network
 from fiqa_core.pipeline.suites import key_and_value
 from fiqa_core.registry import find_method
@@ -58,12 +62,15 @@ def run(args: argparse.Namespace) -> int:
             print(f"{args.out}: {len(names) - len(left)} images are scored already, {len(left)} are left",
                   file=sys.stderr)
         batches = [left[first : first + args.batch] for first in range(0, len(left), args.batch)]
-        for batch in progress(batches, f"score {title}", len(left), "images", weight=len):
-            pictures = picture_facts(args.folder, batch)
-            rows = score_batch(method, read, args.folder, batch, device)
+        prepared = ahead(lambda batch: (batch, picture_facts(args.folder, batch), faces_of(read, args.folder, batch)),
+                         batches)
+        begin_time = time.monotonic()
+        for batch, pictures, faces in progress(prepared, f"score {title}", len(left), "images",
+                                               weight=lambda step: len(step[0])):
+            rows = score_batch(method, batch, faces, device)
             append(pictures_file(args.out), pictures)
             append(args.out, rows)
-        return finish(args.out, names)
+        return finish(args.out, names, len(left) / max(time.monotonic() - begin_time, 1e-9))
 
 
 def files(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
@@ -107,12 +114,16 @@ def make_method(args: argparse.Namespace, weights: Path | None, model: Path | No
     """The method the arguments describe, with networks from the two files."""
     place = "diffusion" if "diffusion" in find_method(args.method).needs else "model"
     return load_method(args.method, weights and load_recogniser(args.recogniser, weights), device=device,
-                       **{place: model}, **dict(key_and_value(text) for text in args.option))
+                       precision=args.precision, **{place: model}, **dict(key_and_value(text) for text in args.option))
 
 
-def score_batch(method, read, folder: Path, names: list[str], device) -> pd.DataFrame:
+def faces_of(read, folder: Path, names: list[str]) -> list[Enrolment]:
+    """What `read` extracts of each picture."""
+    return [read(path_of(folder, name), name) for name in names]
+
+
+def score_batch(method, names: list[str], faces: list[Enrolment], device) -> pd.DataFrame:
     """Rows image, score, percentile (empty until the end), status; NaN where no face was extracted."""
-    faces = [read(path_of(folder, name), name) for name in names]
     good = np.array([not face.failure for face in faces])
     scores = np.full(len(names), np.nan)
     if good.any():
@@ -126,7 +137,8 @@ def settings_of(args: argparse.Namespace, weights: Path | None, model: Path | No
     """What makes two scores comparable; batch size and place of the output do not matter."""
     return {"folder": str(args.folder.resolve()), "method": args.method, "recogniser": args.recogniser,
             "weights": _digest(weights), "model": _digest(model), "landmarks": _digest(args.landmarks),
-            "detector": args.detector, "options": sorted(args.option), "device": device.type}
+            "detector": args.detector, "options": sorted(args.option), "device": device.type,
+            "precision": args.precision}
 
 
 def _digest(path: Path | None) -> str | None:
@@ -151,7 +163,7 @@ def begin(out: Path, settings: dict, folder: Path) -> set[str]:
         raise FiqaError(f"{out} exists, but {sidecar.name} with its settings does not",
                         "name another --out, or delete it")
     try:
-        other = json.loads(sidecar.read_text(encoding="utf-8"))
+        other = {"precision": "float32", **json.loads(sidecar.read_text(encoding="utf-8"))}
     except ValueError:
         raise FiqaError(f"{sidecar} is damaged", f"delete it and {out.name}, or name another --out") from None
     differing = [key for key in settings if settings[key] != other.get(key)]
@@ -221,14 +233,16 @@ def append(out: Path, rows: pd.DataFrame) -> None:
         os.fsync(file.fileno())
 
 
-def finish(out: Path, names: list[str]) -> int:
-    """Sort the rows by image, add percentiles, say what failed; the exit code."""
+def finish(out: Path, names: list[str], rate: float) -> int:
+    """Sort the rows by image, add percentiles, say what failed and how many images a second it took; the exit
+    code."""
     rows = whole_rows(out, COLUMNS)
     rows = rows[rows["image"].isin(names)].sort_values("image").reset_index(drop=True)
     rows["percentile"] = (100 * (rows["score"].rank() - 0.5) / rows["score"].count()).round(2)
     write_csv(rows, out, digits=9)
     failed = Counter(rows.loc[rows["status"] != OK, "status"])
-    print(f"{out}: {len(rows) - failed.total()} images scored, {failed.total()} without a score",
+    print(f"{out}: {len(rows) - failed.total()} images scored, {failed.total()} without a score"
+          f"{f', {rate:.3g} images/s' if rate else ''}",
           file=sys.stderr)
     for status, count in failed.most_common(5):
         print(f"  {count} x {status}", file=sys.stderr)

@@ -206,7 +206,7 @@ LOADED = {"name": TEXT, "architecture": TEXT, "checkpoint": TEXT, "compare": (bo
 PLAIN = {
     "embed": kinds_of(embed),
     "diffusion": {"checkpoint": TEXT, "shipped": TEXT, "only": (dict,), **kinds_like_each(DIFFUSION)},
-    "scoring": {"recogniser": TEXT, "batch": WHOLE},
+    "scoring": {"recogniser": TEXT, "batch": WHOLE, "precision": TEXT},
     "labels": {"images": WHOLE, **methods()["diffiqa"].kinds()},
     "evaluation": kinds_of(Settings),
     "ablation": {"benchmarks": LIST, "images": WHOLE, "repeats": LIST, "epsilons": LIST, "timesteps": LIST},

@@ -13,7 +13,7 @@ from fiqa_core.benchmarks.crossfit import read_faces
 from fiqa_core.benchmarks.detectors import Faces
 from fiqa_core.benchmarks.loaders.listing import FilePictures, Listing
 from fiqa_core.challenges.synthetic_sets import folder_sets
-from fiqa_core.pipeline.score_folder import score_batch
+from fiqa_core.pipeline.score_folder import faces_of, score_batch
 from tests.helpers.shared import shared_path
 from tests.helpers.true_forms import face
 
@@ -52,7 +52,7 @@ def test_a_face_that_only_the_second_look_finds_is_scored_and_prepared_alike(lis
     assert np.array_equal(stored.pixels[1], expected)
 
     read = enrolment.face_reader(detector="mtcnn")
-    rows = score_batch(lambda batch: batch[:, 0, 60, 60], read, folder, names, "cpu")
+    rows = score_batch(lambda batch: batch[:, 0, 60, 60], names, faces_of(read, folder, names), "cpu")
     told = pd.read_csv(tmp_path / "set" / "failures.csv")
     assert rows["status"].tolist() == ["ok", "ok", *told["reason"]]
     assert rows["status"][2:].tolist() == ["no face found", "the picture is not a complete image (4 bytes)"]

@@ -1,5 +1,5 @@
 """How many faces and comparisons a suite means: as `prepare` counted, as found here, else as published."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fiqa_core.base import project
 from fiqa_core.base.errors import FiqaError
@@ -77,7 +77,14 @@ def _photographs(faces: dict) -> list[Faces]:
 
 def _official(faces: dict) -> list[Faces]:
     sets = {"training": faces.get("training"), **(faces.get("benchmarks") or {})}
-    return [official(name, options) for name, options in sets.items() if options]
+    found = []
+    for name, options in sets.items():
+        if options:
+            found.append(official(name, options))
+            if options.get("cross_quality"):        # both sides of a pair, one degraded
+                found.append(replace(found[-1], name=options["cross_quality"], images=2 * found[-1].images,
+                                     side=112, detector=None))
+    return found
 
 
 def official(name: str, options: dict) -> Faces:

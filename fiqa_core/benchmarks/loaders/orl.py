@@ -22,7 +22,7 @@ from fiqa_core.benchmarks.loaders.pair_checks import (count_notes, first_few, le
 
 PEOPLE, EACH, SIZE = 40, 10, (92, 112)
 FACTS = Facts("no licence stated; credit to Olivetti Research Laboratory, Cambridge (later AT&T Laboratories)",
-              "python -m fiqa_core data fetch orl", side=SIZE[0],
+              "python -m fiqa_core data fetch orl", side=SIZE[1],
               expect=(Expected("folder", pictures=PEOPLE * EACH),),
               counts={"faces": PEOPLE * EACH, "identities": PEOPLE},
               estimates={"genuine pairs": 1_782, "impostor pairs": 40_000})

@@ -30,7 +30,7 @@ from fiqa_core.kernels.diffusion import Diffusion
 from fiqa_core.kernels.ediffiqa import EDifFIQA
 from fiqa_core.kernels.faceqan import FaceQAN
 from fiqa_core.pipeline.timing import parameters, processor
-from fiqa_core.recognisers.precision import computing
+from fiqa_core.recognisers.precision import computing, with_precision
 from fiqa_core.recognisers.recogniser import Recogniser
 from fiqa_core.recognisers.zoo import recogniser_from_catalogue, recogniser_from_config
 from fiqa_core.rendering.face_sets import LEAST_IDENTITIES, load_protocol, rendered_training_set
@@ -103,7 +103,7 @@ def works(device: torch.device, images: torch.Tensor, small: bool) -> Iterator[W
         yield Work("FaceQAN, k = 10", recogniser.name, lambda precision, generator: FaceQAN(
             recogniser, generator=generator, precision=precision), True)
         yield Work(f"eDifFIQA({sizes.get(name, 'small')})", recogniser.name,
-                   lambda precision, generator: one_pass(EDifFIQA(recogniser), precision), False)
+                   lambda precision, generator: one_pass(recogniser, precision), False)
     diffusion = diffusion_model(TINY_DIFFUSION if small else {}).to(device)
     yield Work("DifFIQA, n = 10", f"U-Net {diffusion.config['dim']}, {recogniser.name}",
                lambda precision, generator: DifFIQA(diffusion, recogniser, generator=generator, precision=precision),
@@ -137,9 +137,12 @@ def calibrated(recogniser: Recogniser, images: torch.Tensor) -> Recogniser:
     return recogniser.freeze()
 
 
-def one_pass(method: EDifFIQA, precision: str) -> EDifFIQA:
-    method.precision = precision
-    return method.to(method.preparation.mean.device).requires_grad_(False)
+def one_pass(recogniser: Recogniser, precision: str) -> EDifFIQA:
+    """eDifFIQA on a recogniser, its head with deterministic weights, too."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        method = with_precision(EDifFIQA(recogniser), precision)
+    return method.to(recogniser.mean.device).requires_grad_(False)
 
 
 def measure(work: Work, images: torch.Tensor, precisions: tuple[str, ...], rates: dict) -> Iterator[dict]:
@@ -188,10 +191,9 @@ def timed(work: Callable[[], torch.Tensor], device: torch.device) -> tuple[float
     """Median seconds of RUNS calls, of the first alone where it is slow, and the result on the CPU."""
     seconds = []
     while len(seconds) < RUNS and (not seconds or seconds[0] < SLOW):
-        synchronise(device)
-        start = time.perf_counter()
+        elapsed = stopwatch(device)
         result = work().cpu()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(elapsed())
     return statistics.median(seconds), result
 
 
@@ -212,17 +214,29 @@ def fastest(work: Callable, device: torch.device) -> float:
     """Least seconds of ten calls after two that do not count."""
     found = []
     for _ in range(12):
-        synchronise(device)
-        start = time.perf_counter()
+        elapsed = stopwatch(device)
         work()
-        synchronise(device)
-        found.append(time.perf_counter() - start)
+        found.append(elapsed())
     return min(found[2:])
 
 
-def synchronise(device: torch.device) -> None:
+def stopwatch(device: torch.device) -> Callable[[], float]:
+    """A function that tells the seconds since this call.
+
+    Of a CPU that other programs use too, what this process had of it, and the clock's where several threads worked;
+    a GPU's work is waited for.
+    """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    wall, own = time.perf_counter(), time.process_time()
+
+    def elapsed() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+            return time.perf_counter() - wall
+        return min(time.perf_counter() - wall, time.process_time() - own)
+
+    return elapsed
 
 
 def reset_peak(device: torch.device) -> None:

@@ -65,6 +65,14 @@ def test_networks_and_faces_are_always_the_same():
     assert torch.equal(first, second) and first.std(0).min() > 0
 
 
+def test_a_head_is_always_the_same(tiny):
+    images = bench.rendered_faces(5, CPU)
+    recogniser = bench.calibrated(bench.recogniser_of(None), images)
+    exact, again, coarse = (bench.one_pass(recogniser, precision)(images) for precision in ("float32", "float32", "bf16"))
+    assert torch.equal(exact, again) and not torch.equal(exact, coarse)
+    torch.testing.assert_close(coarse, exact, rtol=0, atol=0.05)
+
+
 def test_too_few_faces_are_refused(tmp_path):
     with pytest.raises(FiqaError, match="--faces 2"):
         bench.run(CPU, True, tmp_path / "b", 2)

@@ -1,0 +1,266 @@
+"""Which trained networks there are to explore with, where each comes from, and what is missing to have more.
+
+Origins: `run`, what the active suite trained; `shipped`, what the package brings; `file`, the user's official
+checkpoints, by the names of the catalogue. A method that works on a recogniser uses the chosen one; MagFace
+its own, of the same origin.
+"""
+import hashlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
+from textwrap import shorten
+
+import numpy as np
+
+from fiqa_core import loading
+from fiqa_core.base import project
+from fiqa_core.base.device import default_device
+from fiqa_core.base.errors import FiqaError
+from fiqa_core.base.files import digest
+from fiqa_core.base.images import to_batch
+from fiqa_core.base.method import Method
+from fiqa_core.base.project import settings
+from fiqa_core.pipeline.outputs import diffusion_path, recogniser_path
+from fiqa_core.pipeline.score import PLACE, quality_path, recogniser_of
+from fiqa_core.registry import find_method, home, methods, methods_of
+from fiqa_core.reporting.names import METHODS, order_methods
+from fiqa_core.weights.catalogue import models
+from fiqa_core.weights.presence import path_of, state_of
+
+RUN, SHIPPED, FILE = "run", "shipped", "file"
+RENDERED = "faces that this workbook renders"
+TRAIN = "run `make repro`, which trains it"
+SLOW = ("faceqan", "diffiqa")           # tens of milliseconds a face: they wait for a pause
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A recogniser that can be chosen: `key` is "origin:slug", `architecture` that of an official file."""
+
+    key: str
+    name: str
+    trained_on: str
+    path: Path
+    architecture: str = ""
+
+    @property
+    def origin(self) -> str:
+        return self.key.partition(":")[0]
+
+    @property
+    def slug(self) -> str:
+        return self.key.partition(":")[2]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A quality method ready to score: pixels (N, 112, 112, 3) uint8 -> (N,) float32, higher is better.
+
+    on      key of the recogniser it works on; "" where it uses none, or one of its own
+    digest  differs where code, options or weights do
+    """
+
+    slug: str
+    name: str
+    method: Callable = field(repr=False)
+    trained_on: str = ""
+    on: str = ""
+    digest: str = ""
+
+    @property
+    def slow(self) -> bool:
+        """Whether it waits for a pause."""
+        return self.slug in SLOW
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        return self.method(to_batch(pixels, default_device())).detach().cpu().numpy()
+
+
+def recognisers() -> dict[str, Choice]:
+    """Every recogniser that is here, by key: those of the run, those shipped, the user's files."""
+    found = [*_of_run(), *_shipped(), *_of_files()]
+    return {choice.key: choice for choice in found}
+
+
+def _of_run() -> list[Choice]:
+    names, chosen = settings("recognisers"), settings("scoring.recogniser")
+    slugs = sorted(names, key=lambda slug: slug != chosen)
+    suite = project.active_suite()
+    return [Choice(f"{RUN}:{slug}", f"{names[slug]['name']} of suite {suite}", _suite_faces(names[slug]),
+                   recogniser_path(slug)) for slug in slugs if recogniser_path(slug).is_file()]
+
+
+def _suite_faces(config: dict) -> str:
+    """What a recogniser of the suite was trained on, as far as the suite knows."""
+    if "checkpoint" in config:
+        return f"what the authors of {Path(config['checkpoint']).name} used"
+    return RENDERED if settings("faces.source") == "rendered" else "the suite's training faces"
+
+
+def _shipped() -> list[Choice]:
+    names, chosen = settings("recognisers"), settings("scoring.recogniser")
+    found = shipped()
+    slugs = sorted((slug for slug in found if slug in names), key=lambda slug: slug != chosen)
+    return [Choice(f"{SHIPPED}:{slug}", f"{names[slug]['name']} shipped", RENDERED, found[slug]) for slug in slugs]
+
+
+def shipped() -> dict[str, Path]:
+    """Slug -> file of the networks that come with the package."""
+    return {path.stem: path for path in sorted((project.data() / "networks").glob("*.safetensors"))}
+
+
+def _of_files() -> list[Choice]:
+    return [Choice(f"{FILE}:{model.slug}", model.slug, model.trained_on or "not stated by its authors", path_of(model),
+                   model.architecture) for model in _files("recogniser")]
+
+
+def _files(kind: str) -> list:
+    """The user's official checkpoints of a kind that the workbook has networks for."""
+    return [model for model in models().values() if model.kind == kind and model.architecture
+            and state_of(model) in ("valid", "unchecked")]
+
+
+class Kit:
+    """One recogniser and every method that can score with it or beside it.
+
+    choice      None where there is no recogniser: pixel measures work
+    scorers     slug -> Scorer, in the papers' order
+    missing     why, and what to do -> names of the methods that are not here for that reason
+    """
+
+    def __init__(self, choice: Choice | None):
+        self.choice, self.suite = choice, settings()        # read once: it takes longer than a score
+        self.scorers, self.missing = {}, {}
+        names = {method.name: slug for slug, method in methods().items()}
+        for slug in [names[name] for name in order_methods(names)]:
+            self._add(slug, lambda slug=slug: self._scorer(methods()[slug]))
+        for model in _files("quality"):
+            self._add(model.slug, lambda model=model: self._official(model))
+
+    def _add(self, slug: str, make: Callable[[], Scorer]) -> None:
+        try:
+            self.scorers[slug] = make()
+        except FiqaError as error:
+            self.missing.setdefault(f"{shorten(error.problem, 160)}; {error.remedy}.", []).append(METHODS.get(slug, slug))
+
+    @cached_property
+    def recogniser(self):
+        """The chosen recogniser on the default device. Raises FiqaError where there is none."""
+        if self.choice is None:
+            raise FiqaError("there is no trained recogniser", TRAIN)
+        return load_choice(self.choice)
+
+    @property
+    def flip(self) -> bool:
+        """Whether embeddings are of face and mirrored face together, as the suite has it."""
+        return self.suite["embed"]["flip"]
+
+    @cached_property
+    def recogniser_digest(self) -> str:
+        """Digest of the recogniser's file; "" where there is none."""
+        return network_digest(self.choice.path) if self.choice else ""
+
+    @cached_property
+    def diffusion(self):
+        """The diffusion model of the same origin, else any. Raises FiqaError where there is none."""
+        return loading.load_diffusion(self.diffusion_path).to(default_device())
+
+    @cached_property
+    def diffusion_path(self) -> Path:
+        places = {RUN: diffusion_path(0), SHIPPED: shipped().get("diffusion"),
+                  FILE: next((path_of(model) for model in _files("diffusion")), None)}
+        origin = self.choice.origin if self.choice else RUN
+        found = [path for path in (places.pop(origin), *places.values()) if path and path.is_file()]
+        if not found:
+            raise FiqaError("there is no trained diffusion model", TRAIN)
+        return found[0]
+
+    def options(self, slug: str) -> dict:
+        """What the active suite says about a method, but for the recogniser that it names."""
+        entry = methods_of(self.suite).get(slug, {})
+        return {name: value for name, value in entry.items() if name not in PLACE}
+
+    def _scorer(self, method: Method) -> Scorer:
+        slug, needs = method.slug, method.needs
+        if "model" in needs:
+            return self._trained(method)
+        choice = self._own(slug) if "recogniser" in needs else None
+        parts = [choice.path] if choice else []
+        parts += [self.diffusion_path] if "diffusion" in needs else []
+        options = self.options(slug)
+        built = method.build(*(self.diffusion if need == "diffusion" else load_choice(choice) for need in needs),
+                             **options)
+        return Scorer(slug, method.name, built, choice.trained_on if choice else "", choice.key if choice else "",
+                      mark(slug, options, parts))
+
+    def _own(self, slug: str) -> Choice:
+        """The recogniser that a method works on: the chosen one, or where the suite gives it another that one."""
+        self.recogniser
+        entry, usual = methods_of(self.suite).get(slug, {}), self.suite["scoring"]["recogniser"]
+        named = entry.get("recogniser", usual)
+        if named == usual or self.choice.slug.startswith(named):
+            return self.choice
+        found = recognisers().get(f"{self.choice.origin}:{named}")
+        if found is None:
+            raise FiqaError(f"it works on a recogniser of its own, {named}, which is not here",
+                            "choose that one as recogniser, or run `make repro`")
+        return found
+
+    def _trained(self, method: Method) -> Scorer:
+        entry = methods_of(self.suite).get(method.slug)
+        if entry is None:
+            raise FiqaError("the active suite does not train it", "add its official file (python -m fiqa_core weights list)")
+        path = quality_path(method.slug, 0)
+        if not path.is_file():
+            raise FiqaError("it is not trained yet", "run `make repro`")
+        built = loading.load_quality(entry.get("model", method.slug), path).to(default_device())
+        return Scorer(method.slug, method.name, built, _suite_faces(entry), "", mark(method.slug, {}, [path]))
+
+    def _official(self, model) -> Scorer:
+        method, path = find_method(loading.release_name(model.architecture)), path_of(model)
+        built = loading.load_quality(model.architecture, path).to(default_device())
+        return Scorer(model.slug, f"{method.name}, {model.slug}", built, model.trained_on or "not stated by its authors",
+                      "", mark(method.slug, {}, [path]))
+
+    def digests(self) -> dict[str, str]:
+        """Network -> digest of its file: what an exported row names."""
+        found = {self.choice.key: self.recogniser_digest} if self.choice else {}
+        return found | {slug: scorer.digest for slug, scorer in self.scorers.items() if scorer.digest}
+
+    def suite_scores(self, scorer: Scorer) -> bool:
+        """Whether the scores that the suite wrote are those of `scorer`: same networks, same options."""
+        if scorer.slug not in methods_of(self.suite):
+            return False
+        return not scorer.on or scorer.on == f"{RUN}:{recogniser_of(scorer.slug)}"
+
+
+@lru_cache(maxsize=8)
+def load_choice(choice: Choice):
+    """The recogniser of a choice, on the default device."""
+    return loading.load_recogniser(choice.architecture or choice.slug, choice.path).to(default_device())
+
+
+@cache
+def _kit(choice: Choice | None) -> Kit:
+    return Kit(choice)
+
+
+def kit_of(key: str) -> Kit:
+    """The kit of a recogniser's key; "" or one that is not here: the first recogniser there is."""
+    found = recognisers()
+    return _kit(found.get(key) or next(iter(found.values()), None))
+
+
+def mark(slug: str, options: dict, parts: list[Path]) -> str:
+    """Text that differs where a method's code, options or networks do."""
+    code = digest(Path(sys.modules[home(slug)].__file__))
+    whole = repr((slug, sorted(options.items()), code, [network_digest(path) for path in parts]))
+    return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
+
+
+@cache
+def network_digest(path: Path) -> str:
+    """Digest of a file of weights, read once."""
+    return digest(path)

@@ -22,8 +22,7 @@ from fiqa_core.base.files import digest
 from fiqa_core.base.images import to_batch
 from fiqa_core.base.method import Method
 from fiqa_core.base.project import settings
-from fiqa_core.pipeline.outputs import diffusion_path, recogniser_path
-from fiqa_core.pipeline.score import PLACE, quality_path, recogniser_of
+from fiqa_core.pipeline.score import PLACE
 from fiqa_core.registry import find_method, home, methods, methods_of
 from fiqa_core.reporting.names import METHODS, order_methods
 from fiqa_core.weights.catalogue import models
@@ -78,32 +77,48 @@ class Scorer:
         return self.method(to_batch(pixels, default_device())).detach().cpu().numpy()
 
 
+@cache
+def suite() -> dict:
+    """The active suite, read once: that takes longer than a score."""
+    return settings()
+
+
+def built(*parts: str) -> Path:
+    """A file that the active suite's run made."""
+    return project.root().joinpath("build", suite()["suite"], *parts)
+
+
+@cache
 def recognisers() -> dict[str, Choice]:
-    """Every recogniser that is here, by key: those of the run, those shipped, the user's files."""
+    """Every recogniser that is here, by key: those of the run, those shipped, the user's files. Looked for once."""
     found = [*_of_run(), *_shipped(), *_of_files()]
     return {choice.key: choice for choice in found}
 
 
 def _of_run() -> list[Choice]:
-    names, chosen = settings("recognisers"), settings("scoring.recogniser")
-    slugs = sorted(names, key=lambda slug: slug != chosen)
-    suite = project.active_suite()
-    return [Choice(f"{RUN}:{slug}", f"{names[slug]['name']} of suite {suite}", _suite_faces(names[slug]),
-                   recogniser_path(slug)) for slug in slugs if recogniser_path(slug).is_file()]
+    names = suite()["recognisers"]
+    slugs = sorted(names, key=lambda slug: slug != usual())
+    paths = {slug: built("recognisers", f"{slug}.pt") for slug in slugs}
+    return [Choice(f"{RUN}:{slug}", f"{names[slug].get('name', slug)} of suite {suite()['suite']}",
+                   _suite_faces(names[slug]), path) for slug, path in paths.items() if path.is_file()]
+
+
+def usual() -> str:
+    """Slug of the recogniser that methods work with where a suite says nothing else."""
+    return suite()["scoring"]["recogniser"]
 
 
 def _suite_faces(config: dict) -> str:
-    """What a recogniser of the suite was trained on, as far as the suite knows."""
+    """What a network of the suite was trained on, as far as the suite knows."""
     if "checkpoint" in config:
         return f"what the authors of {Path(config['checkpoint']).name} used"
-    return RENDERED if settings("faces.source") == "rendered" else "the suite's training faces"
+    return RENDERED if suite()["faces"]["source"] == "rendered" else "the suite's training faces"
 
 
 def _shipped() -> list[Choice]:
-    names, chosen = settings("recognisers"), settings("scoring.recogniser")
-    found = shipped()
-    slugs = sorted((slug for slug in found if slug in names), key=lambda slug: slug != chosen)
-    return [Choice(f"{SHIPPED}:{slug}", f"{names[slug]['name']} shipped", RENDERED, found[slug]) for slug in slugs]
+    names = {slug: config.get("name", slug) for slug, config in suite()["recognisers"].items()}
+    slugs = sorted(shipped().keys() - {"diffusion"}, key=lambda slug: (slug != usual(), slug != "cosface", slug))
+    return [Choice(f"{SHIPPED}:{slug}", f"{names.get(slug, slug)}, shipped", RENDERED, shipped()[slug]) for slug in slugs]
 
 
 def shipped() -> dict[str, Path]:
@@ -131,7 +146,7 @@ class Kit:
     """
 
     def __init__(self, choice: Choice | None):
-        self.choice, self.suite = choice, settings()        # read once: it takes longer than a score
+        self.choice = choice
         self.scorers, self.missing = {}, {}
         names = {method.name: slug for slug, method in methods().items()}
         for slug in [names[name] for name in order_methods(names)]:
@@ -155,7 +170,7 @@ class Kit:
     @property
     def flip(self) -> bool:
         """Whether embeddings are of face and mirrored face together, as the suite has it."""
-        return self.suite["embed"]["flip"]
+        return suite()["embed"]["flip"]
 
     @cached_property
     def recogniser_digest(self) -> str:
@@ -169,7 +184,7 @@ class Kit:
 
     @cached_property
     def diffusion_path(self) -> Path:
-        places = {RUN: diffusion_path(0), SHIPPED: shipped().get("diffusion"),
+        places = {RUN: built("diffusion", "0.pt"), SHIPPED: shipped().get("diffusion"),
                   FILE: next((path_of(model) for model in _files("diffusion")), None)}
         origin = self.choice.origin if self.choice else RUN
         found = [path for path in (places.pop(origin), *places.values()) if path and path.is_file()]
@@ -179,7 +194,7 @@ class Kit:
 
     def options(self, slug: str) -> dict:
         """What the active suite says about a method, but for the recogniser that it names."""
-        entry = methods_of(self.suite).get(slug, {})
+        entry = methods_of(suite()).get(slug, {})
         return {name: value for name, value in entry.items() if name not in PLACE}
 
     def _scorer(self, method: Method) -> Scorer:
@@ -190,17 +205,16 @@ class Kit:
         parts = [choice.path] if choice else []
         parts += [self.diffusion_path] if "diffusion" in needs else []
         options = self.options(slug)
-        built = method.build(*(self.diffusion if need == "diffusion" else load_choice(choice) for need in needs),
+        ready = method.build(*(self.diffusion if need == "diffusion" else load_choice(choice) for need in needs),
                              **options)
-        return Scorer(slug, method.name, built, choice.trained_on if choice else "", choice.key if choice else "",
+        return Scorer(slug, method.name, ready, choice.trained_on if choice else "", choice.key if choice else "",
                       mark(slug, options, parts))
 
     def _own(self, slug: str) -> Choice:
         """The recogniser that a method works on: the chosen one, or where the suite gives it another that one."""
         self.recogniser
-        entry, usual = methods_of(self.suite).get(slug, {}), self.suite["scoring"]["recogniser"]
-        named = entry.get("recogniser", usual)
-        if named == usual or self.choice.slug.startswith(named):
+        named = methods_of(suite()).get(slug, {}).get("recogniser", usual())
+        if named == usual() or self.choice.slug.startswith(named):
             return self.choice
         found = recognisers().get(f"{self.choice.origin}:{named}")
         if found is None:
@@ -209,19 +223,19 @@ class Kit:
         return found
 
     def _trained(self, method: Method) -> Scorer:
-        entry = methods_of(self.suite).get(method.slug)
+        entry = methods_of(suite()).get(method.slug)
         if entry is None:
             raise FiqaError("the active suite does not train it", "add its official file (python -m fiqa_core weights list)")
-        path = quality_path(method.slug, 0)
+        path = built("quality", method.slug, "0.pt")
         if not path.is_file():
             raise FiqaError("it is not trained yet", "run `make repro`")
-        built = loading.load_quality(entry.get("model", method.slug), path).to(default_device())
-        return Scorer(method.slug, method.name, built, _suite_faces(entry), "", mark(method.slug, {}, [path]))
+        network = loading.load_quality(entry.get("model", method.slug), path).to(default_device())
+        return Scorer(method.slug, method.name, network, _suite_faces(entry), "", mark(method.slug, {}, [path]))
 
     def _official(self, model) -> Scorer:
         method, path = find_method(loading.release_name(model.architecture)), path_of(model)
-        built = loading.load_quality(model.architecture, path).to(default_device())
-        return Scorer(model.slug, f"{method.name}, {model.slug}", built, model.trained_on or "not stated by its authors",
+        network = loading.load_quality(model.architecture, path).to(default_device())
+        return Scorer(model.slug, f"{method.name}, {model.slug}", network, model.trained_on or "not stated by its authors",
                       "", mark(method.slug, {}, [path]))
 
     def digests(self) -> dict[str, str]:
@@ -231,9 +245,8 @@ class Kit:
 
     def suite_scores(self, scorer: Scorer) -> bool:
         """Whether the scores that the suite wrote are those of `scorer`: same networks, same options."""
-        if scorer.slug not in methods_of(self.suite):
-            return False
-        return not scorer.on or scorer.on == f"{RUN}:{recogniser_of(scorer.slug)}"
+        entry = methods_of(suite()).get(scorer.slug)
+        return entry is not None and (not scorer.on or scorer.on == f"{RUN}:{entry.get('recogniser', usual())}")
 
 
 @lru_cache(maxsize=8)

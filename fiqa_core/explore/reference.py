@@ -229,8 +229,11 @@ def reference_of(name: str) -> Reference:
     return Reference(faces, len(faces))
 
 
+@cache
 def references() -> dict[str, str]:
-    """Name -> what the user reads, of the sets there are: the suite's scored benchmarks, then the explorer's own."""
+    """Name -> what the user reads, of the sets there are: the suite's scored benchmarks, then the explorer's own.
+
+    Looked for once."""
     try:
         names = [name for name in benchmark_names() if (benchmark_folder(name) / "pixels.npy").is_file()]
     except FiqaError:

@@ -73,7 +73,8 @@ class State:
 
     def but(self, **changes) -> "State":
         """The same with other values; a flaw's name changes that flaw."""
-        flaws = tuple(changes.pop(name, value) for name, value in zip(CAUSES, self.flaws))
+        before = changes.pop("flaws", self.flaws)
+        flaws = tuple(changes.pop(name, value) for name, value in zip(CAUSES, before))
         return replace(self, flaws=flaws, **changes)
 
     def unspoilt(self) -> "State":

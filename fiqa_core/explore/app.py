@@ -1,38 +1,32 @@
 """The explorer in JupyterLab and Voila: the only module that knows widgets. Show `Explorer()` in a cell.
 
 Every change of a control makes a new state. What takes milliseconds is drawn at once; what takes longer waits
-until the user pauses, in one asyncio task that a newer state cancels between its steps. Meanwhile what belongs
-to an earlier state is greyed and says so.
+until the user pauses, in one asyncio task that a newer state cancels between its steps. What belongs to
+an earlier state is greyed meanwhile and says so.
 """
 import asyncio
 from functools import partial
 
 from IPython.display import Javascript, display
-from ipywidgets import (HTML, BoundedFloatText, BoundedIntText, Box, Button, Dropdown, FileUpload, FloatRangeSlider,
-                        FloatSlider, Layout, Tab, VBox, jslink)
+from ipywidgets import (HTML, BoundedFloatText, BoundedIntText, Box, Button, Dropdown, FileUpload,
+                        FloatRangeSlider, FloatSlider, Layout, Tab, VBox, jslink)
 
 from fiqa_core.base.errors import FiqaError
-from fiqa_core.explore import saving, views
+from fiqa_core.explore import panes, saving, views
 from fiqa_core.explore.discarding import brushed, discarding
-from fiqa_core.explore.frame import advice, curve, frame, push, repair
+from fiqa_core.explore.frame import curve, frame, push, repair
 from fiqa_core.explore.networks import kit_of, recognisers
 from fiqa_core.explore.portrait import crop_of
 from fiqa_core.explore.reference import reference_of, references
-from fiqa_core.explore.state import FMRS, NEUTRAL, PRESETS, State
+from fiqa_core.explore.state import FMRS, NEUTRAL, PRESETS, STEPS, UNITS, State
 from fiqa_core.rendering.nuisance import CAUSES
 
 PAUSE = 0.15                # seconds without an event, after which slow work begins
 REST = 0.005                # seconds between two steps, in which the kernel takes the user's next wish
-UNITS = {"yaw": "yaw, °", "pitch": "pitch, °", "roll": "roll, °", "mouth_open": "mouth open", "eyes_closed": "eyes closed",
-         "light_level": "light, ×", "light_angle": "light from, °", "age": "age, years", "defocus": "blur, px",
-         "motion": "motion, px", "resolution": "resolution, px", "noise": "noise, grey", "jitter": "jitter, px"}
-STEPS = {cause: 0.01 if high - low <= 3 else 0.1 if high - low <= 20 else 1.0 for cause, (_, low, high, _) in CAUSES.items()}
 TABS = ("Push", "Repair", "Curve", "Discard", "Set", "Save")
 PUSH, REPAIR, CURVE, DISCARD, SET, SAVE = range(6)
+LARGEST = 2 ** 31 - 1       # of numbers in boxes; browsers round longer ones
 SHOWN = 12                  # faces of the tab Set
-PHOTO = ("A photograph: pose, light and what is worn are in the picture already, so only the camera's flaws can be added. "
-         "{} was trained on {}. Your picture stays in this kernel.")
-REAL = "For photographs, add a network that was trained on them: python -m fiqa_core weights list."
 
 # ipywidgets leaves the handles of sliders without a name for screen readers: they get the slider's tooltip.
 NAMES = """
@@ -60,9 +54,9 @@ class Explorer:
     def __init__(self, state: State | str | None = None):
         self.state = state if isinstance(state, State) else saving.load(state) if state else State()
         self.past, self.last, self.setting, self.task, self.jobs = [], "", False, None, None
-        self.shown, self.slow, self.points = None, {}, (None, [])
+        self.shown, self.slow, self.points, self.left = None, {}, (None, []), ""
         self._build()
-        self.panel = VBox([self.top, self.message, self.main, self.tabs], layout=wide(width="100%", overflow="hidden"))
+        self.panel = VBox([self.top, self.message, self.main, self.tabs], layout=wide(overflow="hidden"))
         self._follow()
         self._write_controls()
         self._draw()
@@ -74,24 +68,26 @@ class Explorer:
     # What there is to see and touch
 
     def _build(self) -> None:
-        self.seed = BoundedIntText(min=0, max=2 ** 31 - 1, description="person", layout=wide(width="190px"))
-        self.style_box = BoundedIntText(min=0, max=2 ** 62, description="background", layout=wide(width="190px"))
+        self.seed = BoundedIntText(min=0, max=LARGEST, description="person", layout=wide(width="190px"))
+        self.style_box = BoundedIntText(min=0, max=LARGEST, description="scene", layout=wide(width="190px"))
         self.upload = FileUpload(accept="image/*", description="Photograph", layout=wide(width="170px"))
         self.rendered = self._button("Back to rendered faces", self._to_rendered)
         self.recogniser = Dropdown(description="recogniser", layout=wide(width="330px"))
-        self.benchmark = Dropdown(description="compare with", style={"description_width": "96px"}, layout=wide(width="340px"))
+        self.benchmark = Dropdown(description="compare with", style={"description_width": "96px"},
+                                  layout=wide(width="340px"))
         self.preset = Dropdown(options=PRESETS, description="preset", layout=wide(width="170px"))
         self.fmr = Dropdown(options=FMRS, description="FMR", layout=wide(width="170px"))
-        self.top = rows(self.seed, self.style_box, self.upload, self.rendered, self.recogniser, self.benchmark,
-                        self.preset, self.fmr)
+        self.top = rows(self.seed, self.style_box, self.upload, self.rendered, self.recogniser,
+                        self.benchmark, self.preset, self.fmr)
         self.message, self.now, self.good, self.verdict, self.scores = (HTML(layout=wide()) for _ in range(5))
         self.sliders, self.boxes = {}, {}
         for cause, (harmless, low, high, _) in CAUSES.items():
-            self.boxes[cause], self.sliders[cause] = self._dial(UNITS.get(cause, cause), harmless, low, high, STEPS[cause])
+            self.boxes[cause], self.sliders[cause] = self._dial(UNITS.get(cause, cause), harmless, low, high,
+                                                                STEPS[cause])
         buttons = rows(self._button("No flaws", self._reset), self._button("Undo", self._undo),
                        self._button("Another person", self._another))
-        controls = VBox([buttons, *(rows(self.boxes[c], self.sliders[c], flex_flow="row nowrap") for c in CAUSES)],
-                        layout=wide(flex="1 1 320px", max_width="420px"))
+        dials = (rows(self.boxes[cause], self.sliders[cause], flex_flow="row nowrap") for cause in CAUSES)
+        controls = VBox([buttons, *dials], layout=wide(flex="1 1 320px", max_width="420px"))
         seen = rows(VBox([rows(self.now, self.good), self.verdict], layout=wide(flex="0 1 372px")),
                     VBox([self.scores], layout=wide(flex="1 1 390px", max_width="600px")), flex="1 1 390px")
         self.main = rows(controls, seen)
@@ -103,9 +99,9 @@ class Explorer:
         return button
 
     def _dial(self, name: str, value: float, low: float, high: float, step: float):
-        """A number box with a name for keyboard and screen reader, and a slider that is always at the same value."""
+        """A number box with a name for keyboard and screen reader, and a slider always at its value."""
         box = BoundedFloatText(value=value, min=low, max=high, step=step, description=name,
-                               style={"description_width": "92px"}, layout=wide(width="172px", flex="0 0 172px"))
+                               style={"description_width": "92px"}, layout=wide(flex="0 0 172px"))
         slider = FloatSlider(value=value, min=low, max=high, step=step, readout=False, tooltip=name,
                              layout=wide(flex="1 1 120px", width="auto"))
         jslink((slider, "value"), (box, "value"))
@@ -113,41 +109,43 @@ class Explorer:
 
     def _build_tabs(self) -> None:
         self.panes = [HTML(layout=wide()) for _ in TABS]
-        self.more = self._button("Ten repeats instead", partial(self._ask, self._ten_repeats))
+        self.more = self._button("Ten repeats instead", partial(self._start, self._ten_repeats))
         self.flaw = Dropdown(options=list(CAUSES), description="flaw")
-        self.draw_curve = self._button("Draw the curve", partial(self._ask, self._curve_points))
+        self.draw_curve = self._button("Draw the curve", partial(self._start, self._curve_points))
         self.methods = [Dropdown(description="method") for _ in (CURVE, DISCARD, SET)]
         self.other = Dropdown(description="against")
         self.discard_box, self.discard = self._dial("discard", 0.0, 0.0, 0.95, 0.01)
         self.leaving = HTML(layout=wide())
-        self.brush = FloatRangeSlider(min=0, max=100, step=1, readout=False, tooltip="percentiles", layout=wide(flex="1 1 160px"))
-        self.low, self.high = (BoundedFloatText(min=0, max=100, step=1, description=name, layout=wide(width="190px"),
-                                                style={"description_width": "100px"})
-                               for name in ("from percentile", "to percentile"))
+        self.brush = FloatRangeSlider(min=0, max=100, step=1, readout=False, tooltip="percentiles",
+                                      layout=wide(flex="1 1 160px"))
+        self.low, self.high = (BoundedFloatText(
+            min=0, max=100, step=1, description=name, layout=wide(width="190px"),
+            style={"description_width": "100px"}) for name in ("from percentile", "to percentile"))
         self.faces = [(HTML(), self._button("Load", partial(self._load_face, i))) for i in range(SHOWN)]
         slots = rows(*(VBox(slot, layout=wide(width="auto")) for slot in self.faces))
         self.restore = FileUpload(accept=".json", description="Load a state", layout=wide(width="170px"))
-        children = {PUSH: [], REPAIR: [rows(self.more)], CURVE: [rows(self.flaw, self.methods[0], self.draw_curve)],
-                    DISCARD: [rows(self.methods[1], self.discard_box, self.discard)],
-                    SET: [rows(self.methods[2], self.other), rows(self.low, self.high, self.brush)],
-                    SAVE: [rows(self._button("Save pictures, numbers and state", self._save), self.restore)]}
+        save = self._button("Save pictures, numbers and state", self._save)
+        above = ([], [rows(self.more)], [rows(self.flaw, self.methods[0], self.draw_curve)],
+                 [rows(self.methods[1], self.discard_box, self.discard)],
+                 [rows(self.methods[2], self.other), rows(self.low, self.high, self.brush)],
+                 [rows(save, self.restore)])
         below = {DISCARD: [self.leaving], SET: [slots]}
-        self.tabs = Tab([VBox([*children[i], self.panes[i], *below.get(i, [])], layout=wide()) for i in range(len(TABS))],
-                        titles=TABS, layout=wide())
+        self.tabs = Tab([VBox([*above[i], self.panes[i], *below.get(i, [])], layout=wide())
+                         for i in range(len(TABS))], titles=TABS, layout=wide())
 
     def _follow(self) -> None:
         """Every control changes one thing of the state."""
         for cause, slider in self.sliders.items():
-            slider.observe(partial(self._on, lambda value, cause=cause: {cause: float(value)}, cause), "value")
-        single = {self.style_box: "style", self.recogniser: "recogniser", self.benchmark: "benchmark", self.preset: "preset",
-                  self.fmr: "fmr", self.flaw: "flaw", self.other: "other", self.discard: "discard",
-                  **dict.fromkeys(self.methods, "method")}
+            self._watch(slider, cause, lambda value, cause=cause: {cause: float(value)})
+        single = {self.style_box: "style", self.recogniser: "recogniser", self.benchmark: "benchmark",
+                  self.preset: "preset", self.fmr: "fmr", self.flaw: "flaw", self.other: "other",
+                  self.discard: "discard", **dict.fromkeys(self.methods, "method")}
         for widget, name in single.items():
-            widget.observe(partial(self._on, lambda value, name=name: {name: value}, name), "value")
-        self.seed.observe(partial(self._on, lambda value: {"seed": value, "of": 1, "row": 0}, "seed"), "value")
-        self.brush.observe(partial(self._on, lambda value: {"brush": tuple(map(float, value))}, "brush"), "value")
+            self._watch(widget, name, lambda value, name=name: {name: value})
+        self._watch(self.seed, "seed", lambda value: {"seed": value, "of": 1, "row": 0})
+        self._watch(self.brush, "brush", lambda value: {"brush": tuple(map(float, value))})
         for end, widget in enumerate((self.low, self.high)):
-            widget.observe(partial(self._on, partial(self._one_end, end), "brush"), "value")
+            self._watch(widget, "brush", partial(self._one_end, end))
         self.upload.observe(lambda change: self._guarded(self._take_photo), "value")
         self.restore.observe(lambda change: self._guarded(self._take_state), "value")
         self.tabs.observe(lambda change: self._draw(), "selected_index")
@@ -159,9 +157,12 @@ class Explorer:
 
     # From an event to a state
 
-    def _on(self, changes, name: str, event) -> None:
-        if not self.setting and event["new"] is not None:
-            self._guarded(lambda: self._go(self.state.but(**changes(event["new"])), name))
+    def _watch(self, widget, name: str, changes) -> None:
+        """Let a new value of a widget change the state by `changes(value)`."""
+        def on(event):
+            if not self.setting and event["new"] is not None:
+                self._guarded(lambda: self._go(self.state.but(**changes(event["new"])), name))
+        widget.observe(on, "value")
 
     def _guarded(self, run) -> None:
         """Run; where the user's wish cannot be, say why in one sentence: the state stays what it was."""
@@ -209,15 +210,15 @@ class Explorer:
             self._go(saving.load(bytes(self.restore.value[0]["content"])))
 
     def _load_face(self, slot: int) -> None:
-        held = brushed(self.state, self.kit, self.compared).rows
+        held = brushed(self._with_method(SET), self.kit, self.compared).rows
         if slot < len(held):
             self._go(self.compared.state_of(int(held[slot]), self.state))
 
     def _save(self) -> None:
-        marks = {slug: found.mark for slug, (key, found) in self.slow.items() if key == self._key() and found}
+        marks = {slug: found.mark for slug, (key, found) in self.slow.items() if key == self._key()}
         paths = saving.save(self.shown, marks, self.kit, self.compared)
-        self.panes[SAVE].value = views.block(views.note("Written to " + str(paths[0].parent) + ": "
-                                                        + ", ".join(path.name for path in paths)))
+        said = f"Written to {paths[0].parent}: {', '.join(path.name for path in paths)}."
+        self.panes[SAVE].value = views.block(views.note(said))
 
     def _write_controls(self) -> None:
         """All controls to what the state says, without an event."""
@@ -234,7 +235,7 @@ class Explorer:
             for widget, slug in [*((each, state.method) for each in self.methods), (self.other, state.other)]:
                 widget.options = names
                 widget.value = slug if slug in self.kit.scorers else names[0][1]
-            self.seed.value, self.style_box.value = state.seed, state.style
+            self.seed.value, self.style_box.value = state.seed, state.style if state.style <= LARGEST else 0
             self.preset.value, self.fmr.value, self.flaw.value = state.preset, state.fmr, state.flaw
             self.discard.value = self.discard_box.value = state.discard
             self.brush.value = (self.low.value, self.high.value) = state.brush
@@ -247,14 +248,18 @@ class Explorer:
 
     # From a state to what is seen
 
-    def _key(self, *more) -> tuple:
+    def _key(self) -> tuple:
         """What slow results depend on."""
-        return self.state.seen(), self.state.recogniser, self.compared.name, *more
+        return self.state.seen(), self.state.recogniser, self.compared.name
+
+    def _with_method(self, tab: int) -> State:
+        """The state with the methods that a tab shows: the first there is, where the state's is not here."""
+        return self.state.but(method=self.methods[tab - CURVE].value, other=self.other.value)
 
     def _draw(self) -> None:
         """All that is quick, now; the rest after a pause."""
         self.shown = frame(self.state, self.kit, self.compared)
-        self.message.value = views.block(self._banner())
+        self.message.value = views.block(panes.banner(self.state, self.kit))
         self.now.value = views.block(views.now(self.shown))
         self.good.value = views.block(views.good(self.shown))
         self.verdict.value = views.block(views.verdict(self.shown))
@@ -262,31 +267,14 @@ class Explorer:
         self._draw_tab()
         self._start()
 
-    def _banner(self) -> str:
-        kit, choice = self.kit, self.kit.choice
-        said = [PHOTO.format(choice.name if choice else "No recogniser", choice.trained_on if choice else "nothing")
-                + ("" if choice and choice.origin == "file" else " " + REAL)] if self.state.picture else [
-            f"{choice.name} was trained on {choice.trained_on}."] if choice else []
-        missing = [f"Not here: {', '.join(names)}: {why}" for why, names in kit.missing.items()]
-        return "".join(map(views.note, said)) + views.folded(f"{sum(map(len, kit.missing.values()))} methods are not here",
-                                                             missing)
-
     def _draw_scores(self) -> None:
-        fresh = {slug: found.mark for slug, (key, found) in self.slow.items() if key == self._key() and found}
-        parts = [views.strip(mark, self.compared.scores.get(self.kit.scorers[slug].digest))
-                 for slug, mark in self.shown.scores.items()]
-        for slug, (key, found) in self.slow.items():
-            if found and slug in self.kit.scorers:
-                strip = views.strip(found.mark, self.compared.scores.get(self.kit.scorers[slug].digest))
-                parts.append(strip if key == self._key() else views.stale(strip))
-        self.scores.value = views.block(views.note(advice(self.shown, fresh)), *parts, "<b>Component measures</b>",
-                                        views.components(self.shown.components))
+        self.scores.value = panes.scores(self.shown, self.slow, self._key(), self.kit, self.compared)
 
     def _draw_tab(self) -> None:
         index = self.tabs.selected_index or 0
         draw = {PUSH: partial(self._draw_slow, "faceqan", views.push_view, PUSH),
-                REPAIR: partial(self._draw_slow, "diffiqa", views.repair_view, REPAIR), CURVE: self._draw_curve,
-                DISCARD: self._draw_discard, SET: self._draw_set}.get(index)
+                REPAIR: partial(self._draw_slow, "diffiqa", views.repair_view, REPAIR),
+                CURVE: self._draw_curve, DISCARD: self._draw_discard, SET: self._draw_set}.get(index)
         try:
             if draw:
                 draw()
@@ -294,34 +282,24 @@ class Explorer:
             self.panes[index].value = views.block(views.note(f"{error.problem}; {error.remedy}.", "warn"))
 
     def _draw_slow(self, slug: str, view, pane: int) -> None:
-        key, found = self.slow.get(slug, (None, None))
-        if found:
-            self.panes[pane].value = views.block(view(found), old=key != self._key())
-        else:
-            reason = next((why for why, names in self.kit.missing.items() if views.NAMES[slug] in names), "")
-            self.panes[pane].value = views.block(views.note(reason or "Computing.", "warn" if reason else "note"))
+        self.panes[pane].value = panes.slow(slug, view, self.slow, self._key(), self.kit)
 
     def _curve_key(self) -> tuple:
         state = self.state.but(**{self.state.flaw: CAUSES[self.state.flaw][0]})
         return state.seen(), self.state.recogniser, self.state.flaw, self.methods[0].value
 
     def _draw_curve(self) -> None:
-        key, points = self.points
-        name = self.kit.scorers[self.methods[0].value].name
-        ask = views.note("Press the button to draw it.") if key != self._curve_key() else ""
-        flaw, shown = (key[2], key[3]) if key else ("", "")
-        chart = views.curve_view(points, flaw, self.state[flaw], self.kit.scorers[shown].name if shown in self.kit.scorers
-                                 else name, self.shown.threshold) if points else ""
-        self.panes[CURVE].value = views.block(ask, chart if not ask else views.stale(chart))
+        self.panes[CURVE].value = panes.curve(*self.points, self._curve_key(), self.shown, self.kit)
 
     def _draw_discard(self) -> None:
-        state = self.state.but(method=self.methods[1].value)
+        state = self._with_method(DISCARD)
         found = discarding(state, self.kit, self.compared)
-        self.panes[DISCARD].value = views.block(views.discard_view(found, self.kit.scorers[state.method].name))
-        self.leaving.value = views.block(views.stale(self.leaving.value)) if self.leaving.value else ""
+        name = self.kit.scorers[state.method].name
+        self.panes[DISCARD].value = views.block(views.discard_view(found, name))
+        self.leaving.value = views.block(views.stale(self.left))
 
     def _draw_set(self) -> None:
-        state = self.state.but(method=self.methods[2].value, other=self.other.value)
+        state = self._with_method(SET)
         found = brushed(state, self.kit, self.compared)
         names = (self.kit.scorers[slug].name for slug in (state.method, state.other))
         self.panes[SET].value = views.block(views.brush_view(found, *names))
@@ -330,9 +308,9 @@ class Explorer:
             for widget in (shown, button):
                 widget.layout.display = "" if here else "none"
             if here:
-                row = int(found.rows[slot])
-                name = self.compared.faces.images["image_id"].iloc[row]
-                shown.value = views.block(views.picture(self.compared.faces.pixels[row], 112, f"Face {name}", str(name)))
+                row, faces = int(found.rows[slot]), self.compared.faces
+                name = str(faces.images["image_id"].iloc[row])
+                shown.value = views.block(views.picture(faces.pixels[row], 112, f"Face {name}", name))
                 button.description = f"Load {slot + 1}"
 
     # After a pause
@@ -347,11 +325,8 @@ class Explorer:
             return
         self.task = loop.create_task(self._idle(*first))
 
-    def _ask(self, work) -> None:
-        self._start(work)
-
     async def _idle(self, *first) -> None:
-        """What waits for a pause: asked-for work, FaceQAN, DifFIQA, pairs that leave, faces to compare with."""
+        """What waits for a pause: what was asked for, slow methods, leaving pairs, faces to compare with."""
         await asyncio.sleep(PAUSE)
         for work in (*first, self._push, self._repair, self._leaving, self._compare):
             try:
@@ -377,7 +352,8 @@ class Explorer:
         """DifFIQA with as many repeats as in the papers; it has no place, since the others have fewer."""
         self.panes[REPAIR].value = views.block(views.note("Computing ten repeats."))
         yield
-        self.panes[REPAIR].value = views.block(views.repair_view(repair(self.shown.pixels, self.kit, self.compared, 10)))
+        found = repair(self.shown.pixels, self.kit, self.compared, 10)
+        self.panes[REPAIR].value = views.block(views.repair_view(found))
 
     def _curve_points(self):
         self.points = self._curve_key(), []
@@ -388,8 +364,9 @@ class Explorer:
 
     def _leaving(self):
         if self.tabs.selected_index == DISCARD:
-            found = discarding(self.state.but(method=self.methods[1].value), self.kit, self.compared)
-            self.leaving.value = views.block(views.leaving_view(found, self.compared.faces.pixels))
+            found = discarding(self._with_method(DISCARD), self.kit, self.compared)
+            self.left = views.leaving_view(found, self.compared.faces.pixels)
+            self.leaving.value = views.block(self.left)
         yield
 
     def _compare(self):
@@ -399,7 +376,7 @@ class Explorer:
             self.jobs = owner, self.compared.work(self.kit)
         known = len(self.compared.scores), len(self.compared.embeddings)
         for said in self.jobs[1]:
-            self.message.value = views.block(self._banner(), views.note(said + "."))
+            self.message.value = views.block(panes.banner(self.state, self.kit), views.note(said + "."))
             now = len(self.compared.scores), len(self.compared.embeddings)
             if now != known:
                 known = now
@@ -408,7 +385,7 @@ class Explorer:
         if self.jobs[1]:
             self.jobs = owner, ()
             self._refresh()
-            self.message.value = views.block(self._banner())
+            self.message.value = views.block(panes.banner(self.state, self.kit))
         yield
 
     def _refresh(self) -> None:
@@ -416,7 +393,7 @@ class Explorer:
         self.shown = frame(self.state, self.kit, self.compared)
         for slug, work in (("faceqan", push), ("diffiqa", repair)):
             key, found = self.slow.get(slug, (None, None))
-            if found and key == self._key() and found.mark.percentile is None:
+            if key == self._key() and found.mark.percentile is None:
                 self.slow[slug] = key, work(self.shown.pixels, self.kit, self.compared)
         self.verdict.value = views.block(views.verdict(self.shown))
         self._draw_scores()

@@ -33,7 +33,7 @@ class Discarding:
     """An EDC with its state at one discard.
 
     curves      preset -> curve; one that the pairs cannot show is left out, `problems` says why
-    gone        number of genuine pairs that have left, `errors` of them below the threshold; of `genuine`, `wrong`
+    gone        genuine pairs that have left, `errors` of them below the threshold, of `genuine` and `wrong`
     pairs       the next to leave
     """
 
@@ -78,7 +78,8 @@ def discarding(state: State, kit: Kit, faces: Reference) -> Discarding:
     first = first_images(pairs.template)
     shown = [Pair(first[pairs.a[row]], first[pairs.b[row]], float(found.similarity[row]), bool(error))
              for row, error in zip(order[gone:gone + NEXT], wrong[gone:gone + NEXT])]
-    return Discarding(curves, problems, state.discard, len(order), int(wrong.sum()), gone, int(wrong[:gone].sum()), shown)
+    return Discarding(curves, problems, state.discard, len(order), int(wrong.sum()), gone,
+                      int(wrong[:gone].sum()), shown)
 
 
 def scores_of(slug: str, kit: Kit, faces: Reference) -> np.ndarray:
@@ -121,15 +122,17 @@ class Brushed:
 def brushed(state: State, kit: Kit, faces: Reference) -> Brushed:
     """What the brush of a state holds. Raises FiqaError where scores are not there (yet)."""
     scores, others = (pd.Series(scores_of(slug, kit, faces)) for slug in (state.method, state.other))
-    x, y = (100 * (series.rank() - 0.5).to_numpy() / max(int(series.notna().sum()), 1) for series in (scores, others))
+    x, y = (100 * (series.rank() - 0.5).to_numpy() / max(int(series.notna().sum()), 1)
+            for series in (scores, others))
     low, high = state.brush
     chosen = (x >= low) & (x <= high)
     rows = np.flatnonzero(chosen)
-    return Brushed(rows[np.argsort(x[rows], kind="stable")], cause_shares(faces.faces.images, chosen), x, y, chosen)
+    return Brushed(rows[np.argsort(x[rows], kind="stable")], cause_shares(faces.faces.images, chosen), x, y,
+                   chosen)
 
 
 def cause_shares(images: pd.DataFrame, chosen: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Cause -> share of the chosen faces, and of all, that it disturbs noticeably; those of the chosen first."""
+    """Cause -> share of the chosen faces, and of all, that it disturbs; those of the chosen first."""
     shares = {}
     for name, (harmless, _, _, unit) in CAUSES.items():
         if name not in images or not chosen.any():

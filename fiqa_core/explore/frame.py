@@ -1,10 +1,9 @@
-"""From a state to what is seen of one face: pure functions, the quick ones and those that wait for a pause."""
+"""From a state to what is seen of one face: pure functions, quick ones and those that wait for a pause."""
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import torch
 from torch import nn
 
 from fiqa_core.base.device import default_device
@@ -74,11 +73,14 @@ def frame(state: State, kit: Kit, faces: Reference) -> Frame:
         problem = "" if threshold is not None else "The threshold waits for the faces to compare with."
     except FiqaError as error:
         problem = f"No decision: {error.problem}; {error.remedy}."
-    scores = {scorer.slug: score_mark(scorer, pixels, faces) for scorer in kit.scorers.values() if not scorer.slow}
+    scores = {scorer.slug: score_mark(scorer, pixels, faces) for scorer in kit.scorers.values()
+              if not scorer.slow}
     batch, known = to_batch(pixels[None]), faces.components()
     components = {name: float(measure(batch)) for name, measure in COMPONENTS.items()}
-    return Frame(state, pixels, good, occlusion, float(severity(state.table())[0]), similarity, threshold, scores,
-                 {name: Mark(name, value, place(known.get(name), value)) for name, value in components.items()}, problem)
+    return Frame(state, pixels, good, occlusion, float(severity(state.table())[0]), similarity, threshold,
+                 scores,
+                 {name: Mark(name, value, place(known.get(name), value)) for name,
+                  value in components.items()}, problem)
 
 
 def score_mark(scorer, pixels: np.ndarray, faces: Reference) -> Mark:
@@ -138,7 +140,7 @@ class Watched(nn.Module):
 class Push:
     """FaceQAN at work: S (k, l) similarities, symmetry s_f, quality Q, and the noise of the first repeat.
 
-    delta   (112, 112, 3) uint8: the noise MAGNIFIED times around mid-grey; largest: its largest step in grey levels
+    delta   (112, 112, 3) uint8: the noise MAGNIFIED times around mid-grey; largest: its largest grey step
     pushed  (112, 112, 3) uint8, the picture with that noise
     """
 
@@ -161,7 +163,8 @@ def push(pixels: np.ndarray, kit: Kit, faces: Reference) -> Push:
     value = float(faceqan.quality(s, symmetry if method.symmetry else None, method.exponent))
     delta = last[:1] - image
     scorer = kit.scorers["faceqan"]
-    return Push(Mark(scorer.name, value, faces.percentile(scorer, value)), s[0].cpu().numpy(), float(symmetry),
+    return Push(Mark(scorer.name, value, faces.percentile(scorer, value)), s[0].cpu().numpy(),
+                float(symmetry),
                 to_pixels(0.5 + MAGNIFIED * delta)[0], to_pixels(last[:1])[0], 255 * float(delta.abs().max()))
 
 
@@ -181,7 +184,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Repair:
-    """DifFIQA at work: the five similarities (n,) by name, quality, x_t, x_hat and their difference to x, x 5."""
+    """DifFIQA at work: five similarities (n,) by name, quality, x_t, x_hat and its difference to x, x 5."""
 
     mark: Mark
     similarities: dict[str, np.ndarray]
@@ -205,14 +208,15 @@ def repair(pixels: np.ndarray, kit: Kit, faces: Reference, repeats: int | None =
     noisy, repaired = (picture[:1] for picture in drawn.pictures[:2])
     small = kit.diffusion.enlarge(kit.diffusion.shrink(image))
     percentile = None if repeats else faces.percentile(scorer, value)
-    return Repair(Mark(scorer.name, value, percentile), {name: s[0].cpu().numpy() for name, s in found.items()},
+    return Repair(Mark(scorer.name, value, percentile),
+                  {name: s[0].cpu().numpy() for name, s in found.items()},
                   to_pixels(noisy)[0], to_pixels(repaired)[0], to_pixels(0.5 + 5 * (repaired - small))[0],
                   method.timestep)
 
 
 @dataclass(frozen=True)
 class Point:
-    """One value of a flaw: the method's score and the similarity to the good reference, None without recogniser."""
+    """One value of a flaw: the score, and the similarity to the good reference, None without recogniser."""
 
     value: float
     score: float
@@ -227,7 +231,8 @@ def curve(state: State, kit: Kit, slug: str) -> Iterator[Point]:
     if slug not in kit.scorers:
         raise FiqaError(f"{slug} is not here", "choose another method")
     if state.flaw not in state.movable():
-        raise FiqaError(f"a photograph cannot be given {state.flaw}", f"choose one of {', '.join(state.movable())}")
+        raise FiqaError(f"a photograph cannot be given {state.flaw}",
+                        f"choose one of {', '.join(state.movable())}")
     good = portrait(state.unspoilt())[0]
     for value in steps_of(state.flaw):
         pixels = portrait(state.but(**{state.flaw: float(value)}))[0]

@@ -27,9 +27,10 @@ from fiqa_core.registry import find_method, home, methods, methods_of
 from fiqa_core.reporting.names import METHODS, order_methods
 from fiqa_core.weights.catalogue import models
 from fiqa_core.weights.presence import path_of, state_of
+from fiqa_core.weights.shipped import find_shipped, shipped
 
 RUN, SHIPPED, FILE = "run", "shipped", "file"
-RENDERED = "faces that this workbook renders"
+RENDERED = "rendered faces"
 TRAIN = "run `make repro`, which trains it"
 SLOW = ("faceqan", "diffiqa")           # tens of milliseconds a face: they wait for a pause
 
@@ -90,7 +91,7 @@ def built(*parts: str) -> Path:
 
 @cache
 def recognisers() -> dict[str, Choice]:
-    """Every recogniser that is here, by key: those of the run, those shipped, the user's files. Looked for once."""
+    """Every recogniser that is here, by key: of the run, shipped, the user's files. Looked for once."""
     found = [*_of_run(), *_shipped(), *_of_files()]
     return {choice.key: choice for choice in found}
 
@@ -117,17 +118,16 @@ def _suite_faces(config: dict) -> str:
 
 def _shipped() -> list[Choice]:
     names = {slug: config.get("name", slug) for slug, config in suite()["recognisers"].items()}
-    slugs = sorted(shipped().keys() - {"diffusion"}, key=lambda slug: (slug != usual(), slug != "cosface", slug))
-    return [Choice(f"{SHIPPED}:{slug}", f"{names.get(slug, slug)}, shipped", RENDERED, shipped()[slug]) for slug in slugs]
-
-
-def shipped() -> dict[str, Path]:
-    """Slug -> file of the networks that come with the package."""
-    return {path.stem: path for path in sorted((project.data() / "networks").glob("*.safetensors"))}
+    found = sorted((network for network in shipped().values() if network.kind == "recogniser"),
+                   key=lambda network: (network.name != usual(), network.name != "cosface"))
+    return [Choice(f"{SHIPPED}:{network.name}", f"{names.get(network.name, network.name)}, shipped",
+                   f"{network.images} {RENDERED}, of {network.people} people", network.path)
+            for network in found]
 
 
 def _of_files() -> list[Choice]:
-    return [Choice(f"{FILE}:{model.slug}", model.slug, model.trained_on or "not stated by its authors", path_of(model),
+    return [Choice(f"{FILE}:{model.slug}", model.slug, model.trained_on or "not stated by its authors",
+                   path_of(model),
                    model.architecture) for model in _files("recogniser")]
 
 
@@ -158,7 +158,8 @@ class Kit:
         try:
             self.scorers[slug] = make()
         except FiqaError as error:
-            self.missing.setdefault(f"{shorten(error.problem, 160)}; {error.remedy}.", []).append(METHODS.get(slug, slug))
+            self.missing.setdefault(f"{shorten(error.problem, 160)}; {error.remedy}.",
+                                    []).append(METHODS.get(slug, slug))
 
     @cached_property
     def recogniser(self):
@@ -184,7 +185,8 @@ class Kit:
 
     @cached_property
     def diffusion_path(self) -> Path:
-        places = {RUN: built("diffusion", "0.pt"), SHIPPED: shipped().get("diffusion"),
+        places = {RUN: built("diffusion", "0.pt"), SHIPPED: find_shipped("diffusion").path
+                  if "diffusion" in shipped() else None,
                   FILE: next((path_of(model) for model in _files("diffusion")), None)}
         origin = self.choice.origin if self.choice else RUN
         found = [path for path in (places.pop(origin), *places.values()) if path and path.is_file()]
@@ -205,13 +207,15 @@ class Kit:
         parts = [choice.path] if choice else []
         parts += [self.diffusion_path] if "diffusion" in needs else []
         options = self.options(slug)
-        ready = method.build(*(self.diffusion if need == "diffusion" else load_choice(choice) for need in needs),
+        ready = method.build(*(self.diffusion if need == "diffusion" else load_choice(choice)
+                               for need in needs),
                              **options)
-        return Scorer(slug, method.name, ready, choice.trained_on if choice else "", choice.key if choice else "",
+        return Scorer(slug, method.name, ready, choice.trained_on if choice else "", choice.key if choice
+                      else "",
                       mark(slug, options, parts))
 
     def _own(self, slug: str) -> Choice:
-        """The recogniser that a method works on: the chosen one, or where the suite gives it another that one."""
+        """The recogniser that a method works on: the chosen one, or that which the suite gives it."""
         self.recogniser
         named = methods_of(suite()).get(slug, {}).get("recogniser", usual())
         if named == usual() or self.choice.slug.startswith(named):
@@ -225,17 +229,20 @@ class Kit:
     def _trained(self, method: Method) -> Scorer:
         entry = methods_of(suite()).get(method.slug)
         if entry is None:
-            raise FiqaError("the active suite does not train it", "add its official file (python -m fiqa_core weights list)")
+            raise FiqaError("the active suite does not train it",
+                            "add its official file (python -m fiqa_core weights list)")
         path = built("quality", method.slug, "0.pt")
         if not path.is_file():
             raise FiqaError("it is not trained yet", "run `make repro`")
         network = loading.load_quality(entry.get("model", method.slug), path).to(default_device())
-        return Scorer(method.slug, method.name, network, _suite_faces(entry), "", mark(method.slug, {}, [path]))
+        return Scorer(method.slug, method.name, network, _suite_faces(entry), "",
+                      mark(method.slug, {}, [path]))
 
     def _official(self, model) -> Scorer:
         method, path = find_method(loading.release_name(model.architecture)), path_of(model)
         network = loading.load_quality(model.architecture, path).to(default_device())
-        return Scorer(model.slug, f"{method.name}, {model.slug}", network, model.trained_on or "not stated by its authors",
+        return Scorer(model.slug, f"{method.name}, {model.slug}", network, model.trained_on
+                      or "not stated by its authors",
                       "", mark(method.slug, {}, [path]))
 
     def digests(self) -> dict[str, str]:
@@ -246,12 +253,15 @@ class Kit:
     def suite_scores(self, scorer: Scorer) -> bool:
         """Whether the scores that the suite wrote are those of `scorer`: same networks, same options."""
         entry = methods_of(suite()).get(scorer.slug)
-        return entry is not None and (not scorer.on or scorer.on == f"{RUN}:{entry.get('recogniser', usual())}")
+        return entry is not None and (not scorer.on
+                                      or scorer.on == f"{RUN}:{entry.get('recogniser', usual())}")
 
 
 @lru_cache(maxsize=8)
 def load_choice(choice: Choice):
     """The recogniser of a choice, on the default device."""
+    if choice.origin == SHIPPED:
+        return loading.load_shipped(choice.slug).to(default_device())
     return loading.load_recogniser(choice.architecture or choice.slug, choice.path).to(default_device())
 
 

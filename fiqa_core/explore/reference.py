@@ -34,12 +34,15 @@ from fiqa_core.rendering.nuisance import COLUMNS, draw, severity
 OWN = "explorer"
 SEED, PEOPLE, GOOD, POOR = 20260401, 40, 2, 4
 IMPOSTORS = 10_000
-EVERYDAY = {"yaw": {"normal": [0, 8]}, "pitch": {"normal": [0, 4]}, "smile": {"uniform": [0.2, 1.0], "chance": 0.4},
-            "light_level": {"uniform": [0.8, 1.25]}, "light_angle": {"normal": [0, 15]}, "age": {"normal": [36, 6]},
+EVERYDAY = {"yaw": {"normal": [0, 8]}, "pitch": {"normal": [0, 4]},
+            "smile": {"uniform": [0.2, 1.0], "chance": 0.4},
+            "light_level": {"uniform": [0.8, 1.25]}, "light_angle": {"normal": [0, 15]},
+            "age": {"normal": [36, 6]},
             "noise": {"uniform": [1, 5]}, "jpeg": {"uniform": [70, 98]}, "jitter": {"uniform": [0, 1]}}
 FLAWED = EVERYDAY | {
     "yaw": {"normal": [0, 28]}, "pitch": {"normal": [0, 12]}, "roll": {"normal": [0, 12]},
-    "mouth_open": {"uniform": [0.2, 1.0], "chance": 0.2}, "eyes_closed": {"uniform": [0.5, 1.0], "chance": 0.2},
+    "mouth_open": {"uniform": [0.2, 1.0], "chance": 0.2},
+                     "eyes_closed": {"uniform": [0.5, 1.0], "chance": 0.2},
     "light_level": {"uniform": [0.3, 2.0]}, "light_angle": {"normal": [0, 45]},
     "glasses": {"uniform": [0.1, 1.0], "chance": 0.2}, "mask": {"uniform": [0.2, 1.0], "chance": 0.2},
     "bar": {"uniform": [0.15, 0.6], "chance": 0.2}, "hat": {"uniform": [0.2, 0.9], "chance": 0.2},
@@ -49,7 +52,7 @@ FLAWED = EVERYDAY | {
 STEP = 4                        # faces that are rendered or scored between two looks at the user's next wish
 
 
-@dataclass
+@dataclass(eq=False)
 class Reference:
     """Faces with scores, filled step by step.
 
@@ -79,16 +82,17 @@ class Reference:
         return benchmark_pairs(self.faces)
 
     def state_of(self, row: int, state: State) -> State:
-        """`state` with the face of a row: its person and flaws exactly, or its pixels where they are not known."""
+        """`state` with the face of a row: its person and flaws, or where these are not known its pixels."""
         images = self.faces.images
         if self.own:
             person = {"seed": SEED, "of": PEOPLE, "row": int(images["person"].iloc[row])}
             return state_of_face(images.iloc[row], **person).but(**kept(state))
         picture = np.ascontiguousarray(self.faces.pixels[row])
-        return State(picture=picture.tobytes(), picture_name=str(images["image_id"].iloc[row])).but(**kept(state))
+        return State(picture=picture.tobytes(),
+                     picture_name=str(images["image_id"].iloc[row])).but(**kept(state))
 
     def percentile(self, scorer: Scorer, value: float) -> float | None:
-        """Share of the faces in per cent whose score lies below `value`, ties half; None where not yet known."""
+        """Share of the faces in per cent with scores below `value`, ties half; None where not yet known."""
         return place(self.scores.get(scorer.digest), value)
 
     def components(self) -> dict[str, np.ndarray]:
@@ -155,7 +159,8 @@ class Reference:
             values = np.zeros(len(self.faces))
             for start in range(0, len(self.faces), step):
                 values[start:start + step] = scorer(np.asarray(self.faces.pixels[start:start + step]))
-                yield f"{scorer.name} of the faces to compare with, {min(start + step, len(values))} of {len(values)}"
+                done = min(start + step, len(values))
+                yield f"{scorer.name} of the faces to compare with, {done} of {len(values)}"
             save(saved, values)
         self.scores[key] = np.load(saved)
 
@@ -172,7 +177,8 @@ class Reference:
         if not saved.is_file():
             parts = []
             for start in range(0, count, STEP):
-                parts.append(embed_batch(kit.recogniser, self.faces.pixels[start:start + STEP], default_device(), STEP,
+                parts.append(embed_batch(kit.recogniser, self.faces.pixels[start:start + STEP],
+                                         default_device(), STEP,
                                          kit.flip))
                 yield f"embedding the faces to compare with, {min(start + STEP, count)} of {count}"
             save(saved, np.concatenate(parts))
@@ -231,9 +237,7 @@ def reference_of(name: str) -> Reference:
 
 @cache
 def references() -> dict[str, str]:
-    """Name -> what the user reads, of the sets there are: the suite's scored benchmarks, then the explorer's own.
-
-    Looked for once."""
+    """Name -> what the user reads: the suite's benchmarks with scores, then the own set. Looked for once."""
     try:
         names = [name for name in benchmark_names() if (benchmark_folder(name) / "pixels.npy").is_file()]
     except FiqaError:
@@ -245,7 +249,7 @@ def references() -> dict[str, str]:
 
 
 def suite_column(scorer: Scorer, faces: FaceSet) -> np.ndarray | None:
-    """The scores (N,) that the suite wrote for a method on a benchmark, NaN where it left out an image; or None."""
+    """The scores (N,) that the suite wrote for a method and a benchmark, NaN where it left one out; or None."""
     path = project.results() / "scores" / f"{scorer.slug}.csv"
     table = read_table(path, ("method", "image_id")) if path.is_file() else None
     if table is None or not (table["benchmark"] == faces.name).any():

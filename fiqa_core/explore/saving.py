@@ -1,4 +1,4 @@
-"""What the explorer leaves on disk: the panel as a picture, all numbers as a row, the state; numbered, never replaced."""
+"""What the explorer leaves on disk: pictures, all numbers as a row, the state; numbered, never replaced."""
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -27,12 +27,14 @@ def folder() -> Path:
     return project.root() / "explorations"
 
 
-def save(shown: Frame, slow: dict[str, Mark], kit: Kit, faces: Reference, place: Path | None = None) -> list[Path]:
+def save(shown: Frame, slow: dict[str, Mark], kit: Kit, faces: Reference, place: Path
+         | None = None) -> list[Path]:
     """Write the face, the panel, the row and the state under the next free number; returns the four files."""
     place = place or folder()
     place.mkdir(parents=True, exist_ok=True)
     with holding(place / "numbers"):
-        taken = [int(path.name[12:16]) for path in place.glob("exploration_????*") if path.name[12:16].isdigit()]
+        taken = [int(path.name[12:16]) for path in place.glob("exploration_????*")
+                 if path.name[12:16].isdigit()]
         paths = [place / f"exploration_{max(taken, default=0) + 1:04d}{suffix}" for suffix in SUFFIXES]
         write_text(shown.state.to_json() + "\n", paths[3])
     write_image(paths[0], shown.pixels)
@@ -46,15 +48,19 @@ def numbers(shown: Frame, slow: dict[str, Mark], kit: Kit, faces: Reference) -> 
     state = shown.state
     row = {"person_seed": state.seed, "person_of": state.of, "person_row": state.row, "style": state.style,
            "picture": state.picture_name, **{name: state[name] for name in CAUSES},
-           "occlusion": shown.occlusion, "severity": shown.severity, "recogniser": kit.choice.key if kit.choice else "",
-           "trained_on": kit.choice.trained_on if kit.choice else "", "compared_with": faces.name, "preset": state.preset,
-           "fmr": state.fmr, "threshold": shown.threshold, "similarity": shown.similarity, "match": shown.accepted}
+           "occlusion": shown.occlusion, "severity": shown.severity, "recogniser": kit.choice.key
+           if kit.choice else "",
+           "trained_on": kit.choice.trained_on if kit.choice else "", "compared_with": faces.name,
+           "preset": state.preset,
+           "fmr": state.fmr, "threshold": shown.threshold, "similarity": shown.similarity,
+           "match": shown.accepted}
     for slug, mark in {**shown.scores, **slow}.items():
         row |= {slug: mark.value, f"{slug}_percentile": mark.percentile}
     for name, mark in shown.components.items():
         row |= {f"component_{name.replace(' ', '_')}": mark.value}
     row |= {f"digest_{name}": digest for name, digest in kit.digests().items()}
-    return row | {f"version_{name}": version(name) for name in PACKAGES} | {"python": platform.python_version()}
+    return row | {f"version_{name}": version(name)
+                  for name in PACKAGES} | {"python": platform.python_version()}
 
 
 def panel(shown: Frame, slow: dict[str, Mark]):
@@ -69,7 +75,8 @@ def panel(shown: Frame, slow: dict[str, Mark]):
     dots(axes[0, 2], places, np.arange(len(marks)), styles=[PLAIN] * len(marks))
     rows_of(axes[0, 2], [f"{mark.name}  {mark.value:.3g}" for mark in marks])
     axes[0, 2].set(xlim=(-3, 103), xlabel="percentile among the faces to compare with")
-    return finish(figure, "the face, its reference and the place of every score", decision(shown) or "no recogniser")
+    return finish(figure, "the face, its reference and the place of every score", decision(shown)
+                  or "no recogniser")
 
 
 def load(source: str | Path | bytes) -> State:

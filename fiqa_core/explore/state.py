@@ -1,4 +1,4 @@
-"""Everything that the user of the explorer has chosen, as one value that can be kept, compared and restored."""
+"""Everything that the user of the explorer has chosen, as one value to keep, compare and restore."""
 import base64
 import json
 import math
@@ -11,11 +11,18 @@ import pandas as pd
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.rendering.nuisance import CAUSES, neutral
 
-CAPTURE = ("defocus", "motion", "resolution", "noise", "jpeg")     # flaws that a finished picture can still be given
+CAPTURE = ("defocus", "motion", "resolution", "noise",
+           "jpeg")     # flaws that a finished picture can still be given
 FMRS = (0.1, 0.01, 0.001)               # what preset `paper` can reach: it divides by ten
 PRESETS = ("iso", "paper")
 NEUTRAL = tuple(cause[0] for cause in CAUSES.values())
 SIDE = 112
+UNITS = {"yaw": "yaw, °", "pitch": "pitch, °", "roll": "roll, °", "mouth_open": "mouth open",
+         "jitter": "jitter, px", "eyes_closed": "eyes closed", "light_level": "light, ×", "light_angle": "light from, °",
+         "age": "age, years", "defocus": "blur, px", "motion": "motion, px", "resolution": "resolution, px",
+         "noise": "noise, grey"}                       # what controls are called, where not as the cause
+STEPS = {cause: 0.01 if high - low <= 3 else 0.1 if high - low <= 20 else 1.0
+         for cause, (_, low, high, _) in CAUSES.items()}
 REMEDY = "give a state that the explorer saved, unchanged"
 
 
@@ -58,8 +65,10 @@ class State:
     def __post_init__(self):
         for name, (_, low, high, _) in CAUSES.items():
             check(low <= self[name] <= high, f"{name} is {self[name]}", f"give {low:g} to {high:g}")
-        check(0 <= self.row < self.of <= 100_000, f"person {self.row} of {self.of}", "give a row below their number")
-        check(self.seed >= 0 and self.style >= 0, f"seed {self.seed}, style {self.style}", "give numbers from 0")
+        check(0 <= self.row < self.of <= 100_000, f"person {self.row} of {self.of}",
+              "give a row below their number")
+        check(self.seed >= 0 and self.style >= 0, f"seed {self.seed}, style {self.style}",
+              "give numbers from 0")
         check(len(self.picture) in (0, SIDE * SIDE * 3), f"a picture of {len(self.picture)} bytes", REMEDY)
         check(self.preset in PRESETS, f"preset {self.preset!r}", f"choose one of {', '.join(PRESETS)}")
         check(self.fmr in FMRS, f"fmr is {self.fmr}", f"choose one of {', '.join(map(str, FMRS))}")
@@ -116,7 +125,8 @@ def from_json(text: str | bytes) -> State:
             check(type(values[field.name]) is kind, f"{field.name} is {str(values[field.name])[:40]}", REMEDY)
         return State(**values)
     except (ValueError, KeyError, TypeError) as error:
-        raise FiqaError(f"this is no state of the explorer ({type(error).__name__}: {error})", REMEDY) from None
+        raise FiqaError(f"this is no state of the explorer ({type(error).__name__}: {error})",
+                        REMEDY) from None
 
 
 def check(fine: bool, problem: str, remedy: str) -> None:

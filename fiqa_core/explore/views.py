@@ -10,7 +10,6 @@ import numpy as np
 
 from fiqa_core.explore.discarding import Brushed, Discarding
 from fiqa_core.explore.frame import Frame, Mark, Point, Push, Repair, ordinal
-from fiqa_core.reporting.names import METHODS as NAMES
 from fiqa_core.reporting.names import look
 
 INK, MUTED, GRID, PLAIN, ALARM = "#222222", "#6b6b6b", "#e0e0e0", "#0072B2", "#B34700"
@@ -47,7 +46,8 @@ def stale(html: str) -> str:
 
 def folded(title: str, lines: list[str]) -> str:
     """Lines that open on demand; nothing for none."""
-    return f"<details><summary>{escape(title)}</summary>{''.join(map(note, lines))}</details>" if lines else ""
+    inside = "".join(map(note, lines))
+    return f"<details><summary>{escape(title)}</summary>{inside}</details>" if lines else ""
 
 
 def picture(pixels: np.ndarray, width: int, alt: str, caption: str = "") -> str:
@@ -67,12 +67,14 @@ def row(*parts: str) -> str:
 def svg(width: int, height: int, title: str, body: str) -> str:
     """A chart with a sentence for those who do not see it."""
     return (f'<svg role="img" aria-label="{escape(title)}" viewBox="0 0 {width} {height}" width="{width}" '
-            f'height="{height}" font-family="DejaVu Sans, sans-serif" font-size="11"><title>{escape(title)}</title>'
+            f'height="{height}" font-family="DejaVu Sans, sans-serif" font-size="11">'
+            f"<title>{escape(title)}</title>"
             f"{body}</svg>")
 
 
 def text(x: float, y: float, words: str, anchor: str = "start", colour: str = INK, size: int = 11) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="{size}">{escape(words)}</text>'
+    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="{size}">'
+            f"{escape(words)}</text>")
 
 
 def line(x1, y1, x2, y2, colour=INK, width=1.0, dash="") -> str:
@@ -83,16 +85,22 @@ def line(x1, y1, x2, y2, colour=INK, width=1.0, dash="") -> str:
 def path(points: np.ndarray, colour: str, dash="", width=1.8) -> str:
     """A line through points (N, 2)."""
     places = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return f'<polyline fill="none" stroke="{colour}" stroke-width="{width}" stroke-dasharray="{dash}" points="{places}"/>'
+    return (f'<polyline fill="none" stroke="{colour}" stroke-width="{width}" stroke-dasharray="{dash}" '
+            f'points="{places}"/>')
+
+
+def bar(x: float, y: float, width: float, height: float, colour: str = PLAIN) -> str:
+    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{colour}"/>'
 
 
 def diamond(x: float, y: float, size: float = 5, colour: str = INK) -> str:
     """Where the present state is."""
-    return f'<path d="M{x:.1f} {y - size:.1f}l{size} {size}l{-size} {size}l{-size} {-size}z" fill="{colour}"/>'
+    corners = f"M{x:.1f} {y - size:.1f}l{size} {size}l{-size} {size}l{-size} {-size}z"
+    return f'<path d="{corners}" fill="{colour}"/>'
 
 
 def strip(mark: Mark, values: np.ndarray | None) -> str:
-    """A method's line: name, histogram of the faces to compare with, the present score's place, in words too."""
+    """A method's line: name, histogram of the faces to compare with, the score's place, in words too."""
     where = f"{ordinal(mark.percentile)} percentile" if mark.percentile is not None else "place not known yet"
     words, body = f"{mark.name}: {mark.value:.4g}, {where}", text(0, 15, mark.name)
     values = None if values is None else values[np.isfinite(values)]
@@ -100,16 +108,17 @@ def strip(mark: Mark, values: np.ndarray | None) -> str:
         low, high = min(values.min(), mark.value), max(values.max(), mark.value)
         counts, _ = np.histogram(values, BINS, (low, high) if high > low else None)
         heights = 18 * counts / counts.max()
-        body += "".join(f'<rect x="{122 + 5 * i}" y="{20 - h:.1f}" width="4.4" height="{h:.1f}" fill="#b9c7d3"/>'
-                        for i, h in enumerate(heights))
+        body += "".join(bar(122 + 5 * i, 20 - h, 4.4, h, "#b9c7d3") for i, h in enumerate(heights))
         x = 122 + 5 * BINS * ((mark.value - low) / (high - low) if high > low else 0.5)
         body += line(x, 1, x, 20) + diamond(x, 20, 4)
-    return svg(386, 26, words, body + text(252, 15, f"{mark.value:.4g}") + text(310, 15, where.replace(" percentile", " perc.")))
+    return svg(386, 26, words, body + text(252, 15, f"{mark.value:.4g}")
+               + text(310, 15, where.replace(" percentile", " perc.")))
 
 
 def now(shown: Frame) -> str:
     """The face as it is."""
-    seen = f"covered {shown.occlusion:.0%}, severity {shown.severity:.2f}" if np.isfinite(shown.occlusion) else "photograph"
+    known = np.isfinite(shown.occlusion)
+    seen = f"covered {shown.occlusion:.0%}, severity {shown.severity:.2f}" if known else "photograph"
     return picture(shown.pixels, 224, f"The face now: {seen}", f"now: {seen}")
 
 
@@ -140,9 +149,9 @@ def components(marks: dict[str, Mark]) -> str:
     body, words = "", []
     for i, mark in enumerate(marks.values()):
         y, known = 16 * i, mark.percentile is not None
-        body += text(0, y + 12, mark.name) + f'<rect x="90" y="{y + 3}" width="200" height="11" fill="{GRID}"/>'
+        body += text(0, y + 12, mark.name) + bar(90, y + 3, 200, 11, GRID)
         if known:
-            body += f'<rect x="90" y="{y + 3}" width="{2 * mark.percentile:.1f}" height="11" fill="{PLAIN}"/>'
+            body += bar(90, y + 3, 2 * mark.percentile, 11)
         body += text(296, y + 12, f"{mark.value:.3g}" + (f", {ordinal(mark.percentile)}" if known else ""))
         words.append(f"{mark.name} {ordinal(mark.percentile) if known else 'unknown'}")
     return svg(386, 16 * len(marks), "Component measures, percentiles: " + ", ".join(words), body)
@@ -188,7 +197,7 @@ def histogram(values: np.ndarray, label: str, title: str) -> str:
     axes = Axes((edges[0], edges[-1]), (0, counts.max()), (label, "number"), digits="{:.4g}")
     for count, left, right in zip(counts, edges[:-1], edges[1:]):
         (a, top), (b, bottom) = axes.place(left, count), axes.place(right, 0)
-        axes.body += f'<rect x="{a:.1f}" y="{top:.1f}" width="{b - a - 0.6:.1f}" height="{bottom - top:.1f}" fill="{PLAIN}"/>'
+        axes.body += bar(a, top, b - a - 0.6, bottom - top)
     x, y = axes.place(float(values.mean()), 0)
     axes.body += line(x, 8, x, y, INK, 1.4) + text(x + 3, 18, "mean")
     return axes.svg(title)
@@ -197,16 +206,18 @@ def histogram(values: np.ndarray, label: str, title: str) -> str:
 def push_view(found: Push) -> str:
     """FaceQAN: noise, pushed face, histogram of S."""
     s = found.similarities
-    said = (f"Q {found.mark.value:.3f}: {s.size} similarities with mean {s.mean():.4f} and deviation {s.std():.4f}, "
-            f"symmetry {found.symmetry:.3f}")
+    said = (f"Q {found.mark.value:.3f}: {s.size} similarities with mean {s.mean():.4f} and deviation "
+            f"{s.std():.4f}, symmetry {found.symmetry:.3f}")
     return note(said) + row(
-        picture(found.delta, 224, "The adversarial noise, magnified", "noise x 200 around mid-grey; largest step "
+        picture(found.delta, 224, "The adversarial noise, magnified",
+                "noise x 200 around mid-grey; largest step "
                 f"{found.largest:.2f} of 255 grey levels"),
         picture(found.pushed, 224, "The face with the noise", "the face with it: nobody sees a difference"),
         histogram(s.ravel(), "similarity S of pushed faces to the face", said))
 
 
-TERMS = {"forward": "noisy", "backward": "repaired", "forward_flip": "noisy mirror", "backward_flip": "repaired mirror",
+TERMS = {"forward": "noisy", "backward": "repaired", "forward_flip": "noisy mirror",
+         "backward_flip": "repaired mirror",
          "flip": "mirror"}
 
 
@@ -214,12 +225,13 @@ def repair_view(found: Repair) -> str:
     """DifFIQA: x_t, reconstruction, difference, five similarities."""
     means = {TERMS[name]: s.mean() for name, s in found.similarities.items()}
     n = len(next(iter(found.similarities.values())))
-    said = f"q {found.mark.value:.3f} is the mean of " + ", ".join(f"{name} {value:.3f}" for name, value in means.items())
+    listed = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
+    said = f"q {found.mark.value:.3f} is the mean of {listed}"
     low = min(0.0, *means.values())
     body = ""
     for i, (name, value) in enumerate(means.items()):
         width = 200 * (value - low) / (1 - low)
-        body += text(0, 20 * i + 14, name) + f'<rect x="110" y="{20 * i + 3}" width="{width:.1f}" height="14" fill="{PLAIN}"/>'
+        body += text(0, 20 * i + 14, name) + bar(110, 20 * i + 3, width, 14)
         body += text(316, 20 * i + 14, f"{value:.4f}")
     return note(said + f" (n = {n}).") + row(
         picture(found.noisy, 168, "The noisy face", f"x_t, t = {found.timestep}"),
@@ -233,7 +245,8 @@ def curve_view(points: list[Point], flaw: str, mark_at: float, method: str, thre
     if not points:
         return ""
     x, y = np.array([point.value for point in points]), np.array([point.score for point in points])
-    said = f"{method} from {y[0]:.4g} at {flaw} {x[0]:.3g} to {y[-1]:.4g} at {x[-1]:.3g}; {len(points)} of 11 points"
+    said = (f"{method} from {y[0]:.4g} at {flaw} {x[0]:.3g} to {y[-1]:.4g} at {x[-1]:.3g}; {len(points)} of "
+            "11 points")
     axes = Axes((x.min(), x.max()), (y.min(), y.max()), (flaw, method), digits="{:.4g}")
     axes.line(x, y, look(method).colour if method else PLAIN)
     axes.body += "".join(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3"/>' for a, b in axes.place(x, y).T)
@@ -257,8 +270,8 @@ PRESET_DASH = {"iso": "", "paper": "5 3"}
 
 def discard_view(found: Discarding, method: str) -> str:
     """An EDC under both presets, what has left, and the thresholds."""
-    left = (f"{found.gone} of {found.genuine} genuine pairs have left: {found.errors} of {found.wrong} errors, and "
-            f"{found.gone - found.errors} good pairs with them")
+    left = (f"{found.gone} of {found.genuine} genuine pairs have left: {found.errors} of {found.wrong} errors, "
+            f"and {found.gone - found.errors} good pairs with them")
     said, charts = [left], []
     top = max([float(np.nanmax(curve.fnmr)) for curve in found.curves.values()], default=0)
     axes = Axes((0, 1), (0, top), ("share discarded", "FNMR (lower is better)"))
@@ -268,7 +281,8 @@ def discard_view(found: Discarding, method: str) -> str:
     for preset, curve in found.curves.items():
         x, y = curve.steps()
         axes.line(x, np.nan_to_num(y), look(method).colour, PRESET_DASH[preset], steps=True)
-        other.line(np.append(curve.discard, 1), np.append(curve.thresholds, curve.thresholds[-1]), INK, PRESET_DASH[preset],
+        other.line(np.append(curve.discard, 1), np.append(curve.thresholds, curve.thresholds[-1]), INK,
+                   PRESET_DASH[preset],
                    steps=True)
         fnmr, threshold = found.now(preset)
         axes.body += diamond(*axes.place(found.at, np.nan_to_num(fnmr)), 5)
@@ -282,7 +296,7 @@ def discard_view(found: Discarding, method: str) -> str:
         charts.append(chart.svg(f"{what}; " + "; ".join(said)))
     lines = "".join(f"<div>{escape(words)}</div>" for words in said[1:])
     return (f'<div role="status" aria-live="polite">{note(left + ".")}{lines}</div>' + row(*charts)
-            + "<div>Solid: iso, one threshold, genuine pairs. Dashed: paper, pairs of both kinds leave and the threshold moves."
+            + "<div>Solid: iso, one threshold, genuine pairs. Dashed: paper, pairs of both kinds leave, the threshold moves."
             "</div>" + "".join(note(words, "warn") for words in found.problems))
 
 
@@ -309,14 +323,15 @@ def brush_view(found: Brushed, x: str, y: str) -> str:
     other = found.y[found.chosen]
     said = f"{int(found.chosen.sum())} faces chosen by {x}"
     if np.isfinite(other).any():
-        said += f"; {y} has them between the {ordinal(np.nanmin(other))} and the {ordinal(np.nanmax(other))} percentile"
+        low, high = ordinal(np.nanmin(other)), ordinal(np.nanmax(other))
+        said += f"; {y} has them between the {low} and the {high} percentile"
     body, words = "", []
     for i, (cause, (own, every)) in enumerate(list(found.causes.items())[:8]):
-        body += text(0, 20 * i + 14, cause.replace("_", " ")) + (
-            f'<rect x="90" y="{20 * i + 3}" width="{180 * own:.1f}" height="8" fill="{ALARM}"/>'
-            f'<rect x="90" y="{20 * i + 12}" width="{180 * every:.1f}" height="4" fill="#9aa"/>')
+        body += text(0, 20 * i + 14, cause.replace("_", " ")) + bar(90, 20 * i + 3, 180 * own, 8, ALARM)
+        body += bar(90, 20 * i + 12, 180 * every, 4, "#9aa")
         body += text(276, 20 * i + 14, f"{own:.0%}, of all {every:.0%}")
         words.append(f"{cause} {own:.0%} against {every:.0%}")
-    causes = svg(386, 20 * min(len(found.causes), 8), "True causes, chosen faces against all: " + ", ".join(words), body) \
+    causes = svg(386, 20 * min(len(found.causes), 8), "True causes, chosen faces against all: "
+                 + ", ".join(words), body) \
         if found.causes else note("The true causes of these faces are not known.")
     return note(said + ".") + row(axes.svg(said), causes)

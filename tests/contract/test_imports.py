@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "fiqa_core"
 # Each wing imports only those before it. The package's own face (__init__) names modules as text alone.
 ORDER = ("base", "weights", "recognisers", "benchmarks", "kernels", "training", "methods", "registry", "loading", "rendering",
-         "evaluation", "reporting", "pipeline", "challenges", "course", "doctor", "cli", "__main__")
+         "evaluation", "reporting", "pipeline", "challenges", "explore", "course", "doctor", "cli", "__main__")
 FILES = {path.relative_to(PACKAGE.parent).with_suffix("").as_posix().replace("/", "."): path
          for path in sorted(PACKAGE.rglob("*.py"))}
 MODULES = {name.removesuffix(".__init__"): path for name, path in FILES.items()}

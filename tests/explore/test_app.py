@@ -1,4 +1,4 @@
-"""The panel without a browser: controls make states, slow work waits and is cancelled, wishes that cannot be are said."""
+"""The panel without a browser: controls make states, slow work waits and is cancelled, refusals are said."""
 import asyncio
 import json
 from datetime import datetime
@@ -32,7 +32,8 @@ def rest(explorer, *first):
 
 
 def uploaded(data: bytes, name="mine.png"):
-    return ({"name": name, "type": "image/png", "size": len(data), "content": memoryview(data), "last_modified": datetime(2026, 1, 1)},)
+    return ({"name": name, "type": "image/png", "size": len(data), "content": memoryview(data),
+             "last_modified": datetime(2026, 1, 1)},)
 
 
 def text(*widgets) -> str:
@@ -45,7 +46,8 @@ def test_a_slider_changes_the_face_and_the_decision_at_once(explorer, kit, faces
     assert explorer.state == State(fmr=0.1).but(mask=0.7)
     shown = frame(explorer.state, kit, faces)
     np.testing.assert_array_equal(explorer.shown.pixels, shown.pixels)
-    assert decision(shown).replace("<", "&lt;") in text(explorer.verdict) and text(explorer.now, explorer.verdict) != before
+    assert decision(shown).replace("<", "&lt;") in text(explorer.verdict) and text(explorer.now,
+                                                                                   explorer.verdict) != before
 
 
 def test_every_cause_has_a_slider_and_a_named_box_at_one_value(explorer):
@@ -68,7 +70,8 @@ def test_slow_work_waits_and_stale_results_are_said_to_be_so(explorer):
 
 def test_a_newer_state_cancels_the_work_of_the_older(explorer, monkeypatch):
     seen = []
-    monkeypatch.setattr(explorer, "_push", lambda: iter(seen.append(explorer.state["yaw"]) for _ in range(50)))
+    monkeypatch.setattr(explorer, "_push",
+                        lambda: iter(seen.append(explorer.state["yaw"]) for _ in range(50)))
 
     async def drag():
         for yaw in (5.0, 10.0, 15.0):
@@ -101,7 +104,8 @@ def test_a_photograph_becomes_the_face_and_disables_what_it_cannot_take(explorer
     assert explorer.state == State(fmr=0.1) and not explorer.sliders["yaw"].disabled
 
 
-@pytest.mark.parametrize("data, said", [(b"text", "not a complete image"), (encoded(scene(2)), "shows 2 faces"),
+@pytest.mark.parametrize("data, said",
+                         [(b"text", "not a complete image"), (encoded(scene(2)), "shows 2 faces"),
                                         (encoded(np.zeros((200, 200, 3), np.uint8)), "no face was found")])
 def test_a_wrong_photograph_is_one_sentence_and_the_state_stays(explorer, data, said):
     explorer.sliders["yaw"].value = 12.0
@@ -146,14 +150,16 @@ def test_what_is_saved_holds_everything_and_is_never_replaced(explorer, root, ki
     explorer._save()
     explorer._save()
     names = sorted(path.name for path in (root / "explorations").iterdir() if not path.name.startswith("."))
-    assert names == [f"exploration_000{i}{end}" for i in (1, 2) for end in (".csv", ".json", "_face.png", "_panel.png")]
+    assert names == [f"exploration_000{i}{end}" for i in (1, 2)
+                     for end in (".csv", ".json", "_face.png", "_panel.png")]
     place = root / "explorations" / "exploration_0002"
     again = Explorer(str(place.with_suffix(".json")))
     assert again.state == explorer.state
     np.testing.assert_array_equal(again.shown.pixels, explorer.shown.pixels)
     np.testing.assert_array_equal(read_image(f"{place}_face.png"), explorer.shown.pixels)
     row = pd.read_csv(place.with_suffix(".csv")).iloc[0]
-    assert (row["noise"], row["picture"], row["recogniser"], row["fmr"]) == (20.5, "crop.png", "run:cosface", 0.1)
+    assert (row["noise"], row["picture"], row["recogniser"], row["fmr"]) == (20.5, "crop.png",
+                                                                             "run:cosface", 0.1)
     assert row["similarity"] == explorer.shown.similarity and row["threshold"] == explorer.shown.threshold
     assert row["faceqan"] == explorer.slow["faceqan"][1].mark.value and row["digest_run:cosface"] == kit.recogniser_digest
     assert {f"version_{name}" for name in saving.PACKAGES} <= set(row.index)

@@ -36,7 +36,8 @@ def test_pairs_leave_worst_first_and_are_counted(kit, faces):
     for at in (0.0, 0.5):
         seen = discarding(AT.but(discard=at), kit, faces)
         gone = int(at * len(order))
-        assert (seen.gone, seen.errors, seen.genuine, seen.wrong) == (gone, wrong[:gone].sum(), len(order), wrong.sum())
+        assert (seen.gone, seen.errors, seen.genuine, seen.wrong) == (gone, wrong[:gone].sum(), len(order),
+                                                                      wrong.sum())
         pair = seen.pairs[0]
         ids = faces.faces.images["image_id"]
         row = faces.faces.pairs.iloc[order[gone]]
@@ -46,7 +47,8 @@ def test_pairs_leave_worst_first_and_are_counted(kit, faces):
 
 def test_a_preset_that_the_pairs_cannot_show_is_named(kit, faces):
     found = discarding(AT.but(fmr=0.001), kit, faces)
-    assert list(found.curves) == ["paper"] and [problem.split(":")[0] for problem in found.problems] == ["Preset iso"]
+    assert list(found.curves) == ["paper"] and [problem.split(":")[0]
+                                                for problem in found.problems] == ["Preset iso"]
 
 
 @pytest.mark.parametrize("state", [AT.but(method="ediffiqa_l"), AT])

@@ -18,7 +18,8 @@ from fiqa_core.kernels.faceqan import FaceQAN
 from fiqa_core.pipeline.score import pipeline_method
 from fiqa_core.recognisers.recogniser import embed
 
-STATES = [State(), State(seed=3).but(yaw=30.0, mask=0.6), State(picture=portrait(State(seed=9))[0].tobytes()).but(noise=20.0)]
+STATES = [State(), State(seed=3).but(yaw=30.0, mask=0.6),
+          State(picture=portrait(State(seed=9))[0].tobytes()).but(noise=20.0)]
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -31,7 +32,8 @@ def test_every_number_is_the_kernels_own(state, kit, faces):
     for name, mark in shown.components.items():
         assert mark.value == float(COMPONENTS[name](image)[0])
     vectors = embed(kit.recogniser, np.stack([shown.pixels, portrait(state.unspoilt())[0]]), batch=2)
-    assert shown.similarity == pytest.approx(float(torch.cosine_similarity(*torch.as_tensor(vectors), dim=0)), abs=1e-5)
+    assert shown.similarity == pytest.approx(float(torch.cosine_similarity(*torch.as_tensor(vectors),
+                                                                           dim=0)), abs=1e-5)
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -58,7 +60,8 @@ def test_more_repeats_are_the_papers(kit, faces):
     pixels = portrait(State())[0]
     found = repair(pixels, kit, faces, 10)
     assert found.mark.percentile is None and len(found.similarities["flip"]) == 10
-    wanted = DifFIQA(kit.diffusion, kit.recogniser, **kit.options("diffiqa") | {"repeats": 10})(to_batch(pixels[None]))
+    wanted = DifFIQA(kit.diffusion, kit.recogniser, **kit.options("diffiqa")
+                     | {"repeats": 10})(to_batch(pixels[None]))
     assert found.mark.value == float(wanted[0])
 
 
@@ -92,7 +95,8 @@ def test_a_percentile_is_the_share_below():
 
 
 def shown(scores: dict, components: dict) -> Frame:
-    marks = [{name: Mark(name, 0.0, value) for name, value in values.items()} for values in (scores, components)]
+    marks = [{name: Mark(name, 0.0, value) for name, value in values.items()}
+             for values in (scores, components)]
     return Frame(State(), None, None, 0, 0, None, None, *marks)
 
 

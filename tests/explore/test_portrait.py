@@ -13,13 +13,15 @@ from fiqa_core.rendering.identity import sample_identities
 from fiqa_core.rendering.nuisance import CAUSES
 from fiqa_core.rendering.renderer import render_faces
 
-SPOILT = {"yaw": 20.0, "mask": 0.5, "hat": 0.4, "defocus": 1.0, "motion": 3.0, "noise": 9.0, "jpeg": 40.0, "jitter": 1.0}
+SPOILT = {"yaw": 20.0, "mask": 0.5, "hat": 0.4, "defocus": 1.0, "motion": 3.0, "noise": 9.0, "jpeg": 40.0,
+          "jitter": 1.0}
 
 
 @pytest.mark.parametrize("state", [State(), State(seed=3, of=5, row=4, style=2 ** 61).but(**SPOILT)])
 def test_a_rendered_face_has_the_renderers_pixels(state):
     pixels, occlusion = portrait.portrait(state)
-    wanted, covered = render_faces(sample_identities(state.of, state.seed)[state.row:state.row + 1], np.array([0]), state.table())
+    wanted, covered = render_faces(sample_identities(state.of, state.seed)[state.row:state.row + 1],
+                                   np.array([0]), state.table())
     np.testing.assert_array_equal(pixels, wanted[0])
     assert occlusion == covered[0]
 
@@ -47,7 +49,8 @@ def encoded(picture: np.ndarray) -> bytes:
 
 def scene(faces: int) -> np.ndarray:
     """Rendered heads, 224 pixels each, beside each other on grey."""
-    large = [np.pad(cv2.resize(portrait.portrait(State(seed=seed))[0], (224, 224)), ((60, 60), (60, 60), (0, 0)), mode="edge")
+    large = [np.pad(cv2.resize(portrait.portrait(State(seed=seed))[0], (224, 224)),
+                    ((60, 60), (60, 60), (0, 0)), mode="edge")
              for seed in range(faces)]
     return np.concatenate(large, axis=1)
 
@@ -66,7 +69,8 @@ def test_a_crop_is_taken_as_it_is():
 
 @pytest.mark.parametrize("data, said", [
     (lambda: b"%PDF-1.4", "not a complete image"), (lambda: encoded(scene(1))[:2000], "not a complete image"),
-    (lambda: encoded(np.full((300, 300, 3), 128, np.uint8)), "no face was found"), (lambda: encoded(scene(2)), "shows 2 faces"),
+    (lambda: encoded(np.full((300, 300, 3), 128, np.uint8)), "no face was found"),
+                                        (lambda: encoded(scene(2)), "shows 2 faces"),
     (lambda: bytes(portrait.MOST_BYTES + 1), "too large")])
 def test_what_is_no_photograph_of_one_face_is_refused_in_a_sentence(data, said):
     with pytest.raises(FiqaError, match=said) as error:

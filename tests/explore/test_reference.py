@@ -26,7 +26,8 @@ def test_scores_and_embeddings_are_those_of_the_methods(kit, faces):
     for slug in ("faceqan", "diffiqa", "prefiqs", "sharpness"):
         wanted = score_pixels(pipeline_method(slug), faces.faces.pixels, 1, None)
         np.testing.assert_allclose(faces.scores[kit.scorers[slug].digest], wanted, atol=2e-4)
-    np.testing.assert_allclose(faces.embeddings[kit.recogniser_digest], embed(kit.recogniser, faces.faces.pixels), atol=1e-5)
+    np.testing.assert_allclose(faces.embeddings[kit.recogniser_digest],
+                               embed(kit.recogniser, faces.faces.pixels), atol=1e-5)
 
 
 def test_finished_work_is_kept_and_an_interruption_loses_nothing(kit, faces):
@@ -38,7 +39,8 @@ def test_finished_work_is_kept_and_an_interruption_loses_nothing(kit, faces):
 
 
 def test_work_is_cut_into_small_steps(root, monkeypatch):
-    monkeypatch.setattr(reference, "keep", lambda *parts: root / "elsewhere" / ("-".join(parts)[:60] + ".npy"))
+    monkeypatch.setattr(reference, "keep",
+                        lambda *parts: root / "elsewhere" / ("-".join(parts)[:60] + ".npy"))
     new = Reference(own_faces(), 0)
     said = list(new.work(Kit(None)))
     assert said[0] == "rendering the faces to compare with, 4 of 24" and len(said) == 6 * (1 + len(COMPONENTS) + 3)
@@ -47,7 +49,8 @@ def test_work_is_cut_into_small_steps(root, monkeypatch):
 
 
 def test_a_suites_benchmark_brings_its_own_scores(root, kit):
-    table = pd.DataFrame({"benchmark": "LFW", "image_id": [f"face {i:03d}" for i in range(12)], "method": "Sharpness",
+    table = pd.DataFrame({"benchmark": "LFW", "image_id": [f"face {i:03d}" for i in range(12)],
+                          "method": "Sharpness",
                           "score": np.arange(12.0)})
     path = root / "results" / "demo" / "scores" / "sharpness.csv"
     path.parent.mkdir()

@@ -21,8 +21,11 @@ def test_a_state_comes_back_bit_for_bit(flaws, style, picture, name):
     assert np.array(from_json(state.to_json()).flaws).tobytes() == np.array(flaws).tobytes()
 
 
-@pytest.mark.parametrize("changes", [{"yaw": 91.0}, {"mask": float("nan")}, {"fmr": 0.02}, {"preset": "nearest"}, {"discard": 1.0},
-                                     {"row": 1}, {"seed": -1}, {"picture": b"short"}, {"flaw": "beauty"}, {"brush": (60.0, 40.0)}])
+@pytest.mark.parametrize("changes",
+                         [{"yaw": 91.0}, {"mask": float("nan")}, {"fmr": 0.02}, {"preset": "nearest"},
+                          {"discard": 1.0},
+                                     {"row": 1}, {"seed": -1}, {"picture": b"short"}, {"flaw": "beauty"},
+                          {"brush": (60.0, 40.0)}])
 def test_what_cannot_be_is_refused(changes):
     with pytest.raises(FiqaError):
         State().but(**changes)

@@ -22,6 +22,7 @@ def small_explorer(folder: Path) -> None:
 
 def forget() -> None:
     """What the explorer keeps of another project."""
-    for kept in (networks.suite, networks.recognisers, networks._kit, networks.load_choice, reference.references, networks.network_digest, reference.reference_of, portrait.cast,
+    for kept in (networks.suite, networks.recognisers, networks._kit, networks.load_choice,
+                 reference.references, networks.network_digest, reference.reference_of, portrait.cast,
                  rendered_good):
         kept.cache_clear()

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # These look at faces or score them: tests of their own.
 COMPUTING = ("13", "41", "42", "43", "44", "50")
 NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb")
-                   if int(path.stem[:2]) >= 10 and path.stem[:2] not in COMPUTING)
+                   if "10" <= path.stem[:2] <= "99" and path.stem[:2] not in COMPUTING)
 FEW = ["FaceQAN", "DifFIQA", "DifFIQA(R)", "eDifFIQA(S)", "eDifFIQA(M)", "eDifFIQA(L)"]
 EVERY = [name for name in METHODS.values() if name != "eDifFIQA(T)"]
 SUITES = {

@@ -15,7 +15,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.explore import panes, saving, views
 from fiqa_core.explore.discarding import brushed, discarding
 from fiqa_core.explore.frame import curve, frame, push, repair
-from fiqa_core.explore.networks import kit_of, recognisers
+from fiqa_core.explore.kit import kit_of, recognisers
 from fiqa_core.explore.portrait import crop_of
 from fiqa_core.explore.reference import reference_of, references
 from fiqa_core.explore.state import FMRS, NEUTRAL, PRESETS, STEPS, UNITS, State

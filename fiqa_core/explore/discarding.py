@@ -8,7 +8,7 @@ import pandas as pd
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation.discard import UNSCORED, pair_ranks, ranks
 from fiqa_core.evaluation.edc import ErrorDiscardCurve
-from fiqa_core.explore.networks import Kit, Scorer
+from fiqa_core.explore.kit import Kit, Scorer
 from fiqa_core.explore.reference import Reference
 from fiqa_core.explore.state import PRESETS, State
 from fiqa_core.rendering.nuisance import CAUSES

@@ -11,7 +11,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.images import to_batch, to_pixels
 from fiqa_core.challenges.component_measures import COMPONENTS
 from fiqa_core.evaluation.comparisons import unit
-from fiqa_core.explore.networks import Kit
+from fiqa_core.explore.kit import Kit
 from fiqa_core.explore.portrait import portrait
 from fiqa_core.explore.reference import Reference, place
 from fiqa_core.explore.state import State, steps_of
@@ -77,10 +77,9 @@ def frame(state: State, kit: Kit, faces: Reference) -> Frame:
               if not scorer.slow}
     batch, known = to_batch(pixels[None]), faces.components()
     components = {name: float(measure(batch)) for name, measure in COMPONENTS.items()}
+    measured = {name: Mark(name, value, place(known.get(name), value)) for name, value in components.items()}
     return Frame(state, pixels, good, occlusion, float(severity(state.table())[0]), similarity, threshold,
-                 scores,
-                 {name: Mark(name, value, place(known.get(name), value)) for name,
-                  value in components.items()}, problem)
+                 scores, measured, problem)
 
 
 def score_mark(scorer, pixels: np.ndarray, faces: Reference) -> Mark:

@@ -1,7 +1,7 @@
 """What each part of the panel says, as HTML: from a frame, slow results and the networks that are here."""
 from fiqa_core.explore import views
 from fiqa_core.explore.frame import Frame, Mark, Point, advice
-from fiqa_core.explore.networks import FILE, Kit
+from fiqa_core.explore.kit import FILE, Kit
 from fiqa_core.explore.reference import Reference
 from fiqa_core.explore.state import State
 from fiqa_core.reporting.names import METHODS

@@ -22,7 +22,7 @@ from fiqa_core.base.files import digest, read_table, replacing
 from fiqa_core.challenges.component_measures import COMPONENTS
 from fiqa_core.evaluation.comparisons import BenchmarkPairs, benchmark_pairs
 from fiqa_core.evaluation.edc import Comparisons
-from fiqa_core.explore.networks import Kit, Scorer
+from fiqa_core.explore.kit import Kit, Scorer
 from fiqa_core.explore.portrait import portrait
 from fiqa_core.explore.state import SIDE, State, state_of_face
 from fiqa_core.pipeline.embed import embedding_path
@@ -177,9 +177,8 @@ class Reference:
         if not saved.is_file():
             parts = []
             for start in range(0, count, STEP):
-                parts.append(embed_batch(kit.recogniser, self.faces.pixels[start:start + STEP],
-                                         default_device(), STEP,
-                                         kit.flip))
+                some = self.faces.pixels[start:start + STEP]
+                parts.append(embed_batch(kit.recogniser, some, default_device(), STEP, kit.flip))
                 yield f"embedding the faces to compare with, {min(start + STEP, count)} of {count}"
             save(saved, np.concatenate(parts))
         self.embeddings[key] = np.load(saved)

@@ -11,7 +11,7 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.base.files import holding, read_text, write_csv, write_text
 from fiqa_core.base.images import write_image
 from fiqa_core.explore.frame import Frame, Mark
-from fiqa_core.explore.networks import Kit
+from fiqa_core.explore.kit import Kit
 from fiqa_core.explore.reference import Reference
 from fiqa_core.explore.state import State, from_json
 from fiqa_core.explore.views import decision

@@ -35,7 +35,7 @@ class State:
     flaws           values of `nuisance.CAUSES` in that order
     picture         a photograph's crop instead of the person: bytes of (112, 112, 3) uint8 RGB; b"" for none
     picture_name    what the crop is called
-    recogniser      key of `networks.recognisers()`; "" the first there is
+    recogniser      key of `kit.recognisers()`; "" the first there is
     benchmark       name of the faces to compare with; "" the first there are
     preset, fmr     how decisions and curves are made
     method, other   slugs of the methods in the tabs

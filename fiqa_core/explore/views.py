@@ -282,8 +282,7 @@ def discard_view(found: Discarding, method: str) -> str:
         x, y = curve.steps()
         axes.line(x, np.nan_to_num(y), look(method).colour, PRESET_DASH[preset], steps=True)
         other.line(np.append(curve.discard, 1), np.append(curve.thresholds, curve.thresholds[-1]), INK,
-                   PRESET_DASH[preset],
-                   steps=True)
+                   PRESET_DASH[preset], steps=True)
         fnmr, threshold = found.now(preset)
         axes.body += diamond(*axes.place(found.at, np.nan_to_num(fnmr)), 5)
         other.body += diamond(*other.place(found.at, np.nan_to_num(threshold)), 5)
@@ -296,8 +295,8 @@ def discard_view(found: Discarding, method: str) -> str:
         charts.append(chart.svg(f"{what}; " + "; ".join(said)))
     lines = "".join(f"<div>{escape(words)}</div>" for words in said[1:])
     return (f'<div role="status" aria-live="polite">{note(left + ".")}{lines}</div>' + row(*charts)
-            + "<div>Solid: iso, one threshold, genuine pairs. Dashed: paper, pairs of both kinds leave, the threshold moves."
-            "</div>" + "".join(note(words, "warn") for words in found.problems))
+            + "<div>Solid: iso, one threshold, genuine pairs. Dashed: paper, pairs of both kinds leave, and "
+            "the threshold moves.</div>" + "".join(note(words, "warn") for words in found.problems))
 
 
 def leaving_view(found: Discarding, pixels) -> str:

@@ -2,7 +2,7 @@
 import pytest
 
 from fiqa_core.explore import reference
-from fiqa_core.explore.networks import kit_of
+from fiqa_core.explore.kit import kit_of
 from tests.helpers.small_explorer import forget, small_explorer
 
 

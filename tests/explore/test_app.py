@@ -11,7 +11,7 @@ from fiqa_core.base.images import read_image
 from fiqa_core.explore import app, saving
 from fiqa_core.explore.app import CURVE, DISCARD, PUSH, REPAIR, SET, Explorer
 from fiqa_core.explore.frame import frame
-from fiqa_core.explore.networks import Kit
+from fiqa_core.explore.kit import Kit
 from fiqa_core.explore.portrait import portrait
 from fiqa_core.explore.state import NEUTRAL, State
 from fiqa_core.explore.views import decision

@@ -69,6 +69,16 @@ def face(browser) -> str:
     return browser.execute_script("return document.querySelector('.fx img[alt^=\"The face now\"]').src")
 
 
+def pixels(browser) -> list[int]:
+    """The picture that is shown, as red, green, blue, red, ..."""
+    return browser.execute_script("""
+        const image = document.querySelector('.fx img[alt^="The face now"]'), canvas = document.createElement('canvas');
+        canvas.width = canvas.height = 112;
+        const pen = canvas.getContext('2d');
+        pen.drawImage(image, 0, 0, 112, 112);
+        return [...pen.getImageData(0, 0, 112, 112).data].filter((value, i) => i % 4 != 3)""")
+
+
 def box(browser, name: str):
     """The number box of a name, as a screen reader finds it."""
     return browser.execute_script("return [...document.querySelectorAll('.widget-text, .widget-inline-hbox')].filter("
@@ -111,11 +121,7 @@ def test_a_burst_of_keys_ends_in_the_last_state(page):
     field = wheel(page, box(page, "yaw, °"))
     field.send_keys(Keys.ARROW_UP * 20)
     state = until(lambda: saved_state(page, lambda state: state["yaw"] == 20.0), "the last state")
-    wanted = page.execute_script("const image = document.querySelector('.fx img[alt^=\"The face now\"]'), canvas = "
-                                 "document.createElement('canvas'); canvas.width = canvas.height = 112; const pen = "
-                                 "canvas.getContext('2d'); pen.drawImage(image, 0, 0); return [...pen.getImageData(0, 0, 112, "
-                                 "112).data].filter((value, i) => i % 4 != 3)")
-    assert portrait(state)[0].flatten().tolist() == wanted
+    until(lambda: pixels(page) == portrait(state)[0].flatten().tolist(), "its pixels")
 
 
 def saved_state(browser, wanted) -> State | None:

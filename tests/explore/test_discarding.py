@@ -6,7 +6,7 @@ import pytest
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.evaluation.edc import edc
 from fiqa_core.explore.discarding import brushed, cause_shares, discarding, scores_of
-from fiqa_core.explore.networks import Kit
+from fiqa_core.explore.kit import Kit
 from fiqa_core.explore.portrait import portrait
 from fiqa_core.explore.reference import OWN, Reference, own_faces
 from fiqa_core.explore.state import State

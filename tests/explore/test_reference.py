@@ -6,7 +6,7 @@ import pytest
 from fiqa_core.base.faces import load_face_set
 from fiqa_core.challenges.component_measures import COMPONENTS
 from fiqa_core.explore import reference
-from fiqa_core.explore.networks import Choice, Kit, kit_of, recognisers
+from fiqa_core.explore.kit import Choice, Kit, kit_of, recognisers
 from fiqa_core.explore.portrait import portrait
 from fiqa_core.explore.reference import OWN, Reference, own_faces, references, suite_column
 from fiqa_core.explore.state import State

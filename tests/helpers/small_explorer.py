@@ -2,7 +2,7 @@
 import shutil
 from pathlib import Path
 
-from fiqa_core.explore import networks, portrait, reference
+from fiqa_core.explore import kit, portrait, reference
 from fiqa_core.explore.frame import rendered_good
 from fiqa_core.loading import save_diffusion
 from tests.helpers.small_networks import diffusion
@@ -22,7 +22,7 @@ def small_explorer(folder: Path) -> None:
 
 def forget() -> None:
     """What the explorer keeps of another project."""
-    for kept in (networks.suite, networks.recognisers, networks._kit, networks.load_choice,
-                 reference.references, networks.network_digest, reference.reference_of, portrait.cast,
+    for kept in (kit.suite, kit.recognisers, kit._kit, kit.load_choice,
+                 reference.references, kit.network_digest, reference.reference_of, portrait.cast,
                  rendered_good):
         kept.cache_clear()

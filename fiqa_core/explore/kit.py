@@ -2,7 +2,7 @@
 
 Origins: `run`, what the active suite trained; `shipped`, what the package brings; `file`, the user's official
 checkpoints, by the names of the catalogue. A method that works on a recogniser uses the chosen one; MagFace
-its own, of the same origin.
+its own, of the same origin or shipped.
 """
 import hashlib
 import sys
@@ -30,7 +30,7 @@ from fiqa_core.weights.presence import path_of, state_of
 from fiqa_core.weights.shipped import find_shipped, shipped
 
 RUN, SHIPPED, FILE = "run", "shipped", "file"
-RENDERED = "rendered faces"
+RENDERED, UNSTATED = "rendered faces", "faces that its authors do not state"
 TRAIN = "run `make repro`, which trains it"
 SLOW = ("faceqan", "diffiqa")           # tens of milliseconds a face: they wait for a pause
 
@@ -126,9 +126,8 @@ def _shipped() -> list[Choice]:
 
 
 def _of_files() -> list[Choice]:
-    return [Choice(f"{FILE}:{model.slug}", model.slug, model.trained_on or "not stated by its authors",
-                   path_of(model),
-                   model.architecture) for model in _files("recogniser")]
+    return [Choice(f"{FILE}:{model.slug}", model.slug, model.trained_on or UNSTATED,
+                   path_of(model), model.architecture) for model in _files("recogniser")]
 
 
 def _files(kind: str) -> list:
@@ -207,11 +206,9 @@ class Kit:
         parts = [choice.path] if choice else []
         parts += [self.diffusion_path] if "diffusion" in needs else []
         options = self.options(slug)
-        ready = method.build(*(self.diffusion if need == "diffusion" else load_choice(choice)
-                               for need in needs),
-                             **options)
-        return Scorer(slug, method.name, ready, choice.trained_on if choice else "", choice.key if choice
-                      else "",
+        networks = (self.diffusion if need == "diffusion" else load_choice(choice) for need in needs)
+        trained_on, key = (choice.trained_on, choice.key) if choice else ("", "")
+        return Scorer(slug, method.name, method.build(*networks, **options), trained_on, key,
                       mark(slug, options, parts))
 
     def _own(self, slug: str) -> Choice:
@@ -220,7 +217,7 @@ class Kit:
         named = methods_of(suite()).get(slug, {}).get("recogniser", usual())
         if named == usual() or self.choice.slug.startswith(named):
             return self.choice
-        found = recognisers().get(f"{self.choice.origin}:{named}")
+        found = recognisers().get(f"{self.choice.origin}:{named}") or recognisers().get(f"{SHIPPED}:{named}")
         if found is None:
             raise FiqaError(f"it works on a recogniser of its own, {named}, which is not here",
                             "choose that one as recogniser, or run `make repro`")
@@ -241,9 +238,8 @@ class Kit:
     def _official(self, model) -> Scorer:
         method, path = find_method(loading.release_name(model.architecture)), path_of(model)
         network = loading.load_quality(model.architecture, path).to(default_device())
-        return Scorer(model.slug, f"{method.name}, {model.slug}", network, model.trained_on
-                      or "not stated by its authors",
-                      "", mark(method.slug, {}, [path]))
+        return Scorer(model.slug, f"{method.name}, {model.slug}", network, model.trained_on or UNSTATED, "",
+                      mark(method.slug, {}, [path]))
 
     def digests(self) -> dict[str, str]:
         """Network -> digest of its file: what an exported row names."""

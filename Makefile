@@ -22,7 +22,7 @@ help:
 
 $(READY): pyproject.toml constraints.txt
 	@echo "== environment: $(VENV) (once, about 3 minutes)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5) and "Python 3.11.5 or newer is needed; set PYTHON=/path/to/python3.11")'
 	@git --version >/dev/null || { echo "git is needed (DVC stores its state beside it)"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'

@@ -24,8 +24,9 @@ def test_passes_cost_what_the_dossier_counted(name, millions, parameters, family
     assert 0 < found.widest < found.outputs
 
 
-def test_the_published_u_net_costs_87_thousand_million():
-    assert diffusion_pass({"checkpoint": "diff_pretrain.pt"}).adds / 1e9 == pytest.approx(86.70, rel=1e-3)
+def test_the_published_u_net_costs_86_thousand_million():
+    """A quarter of a thousand million less than its authors' program, which multiplies large matrices twice."""
+    assert diffusion_pass({"checkpoint": "diff_pretrain.pt"}).adds / 1e9 == pytest.approx(86.45, rel=1e-3)
     assert diffusion_pass(DEMO["diffusion"]).adds < 0.1e9
 
 

@@ -61,7 +61,7 @@ def test_the_exit_code_tells_whether_a_suite_can_run_by_default_the_active_one(r
 
 
 def test_measured_run_times_count_only_for_the_same_suite_and_machine(root):
-    suites.write_params("pretrain")
+    suites.write_params("ci")
     (root / "results" / "ci" / "runtime").mkdir(parents=True)
     (root / "results" / "ci" / "runtime" / "methods.csv").write_text(
         f"method,batch_ms,processor,threads\nFaceQAN,20,this,{torch.get_num_threads()}\nDifFIQA,30,that,1\n")

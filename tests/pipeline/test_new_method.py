@@ -104,7 +104,8 @@ def digests(folder) -> dict[str, str]:
     return {path.stem: path.read_text() for path in (folder / "build" / "code").glob("*.txt")}
 
 
-@pytest.mark.parametrize("file, slugs", [("methods/froq.py", ["froq"]), ("kernels/faceqan.py", ["faceqan"])])
+@pytest.mark.parametrize("file, slugs", [("methods/froq.py", ["froq", "froq_flaws"]),
+                                         ("kernels/faceqan.py", ["faceqan"])])
 def test_another_file_of_a_method_changes_the_digests_of_that_method_alone(copy, before, file, slugs):
     """And of the notebooks that run whichever methods a suite names, or name this one: run times, ablations."""
     path = copy / "fiqa_core" / file
@@ -114,6 +115,6 @@ def test_another_file_of_a_method_changes_the_digests_of_that_method_alone(copy,
     path.write_text(text)
     changed = {name for name in before if before[name] != after[name]}
     own = {f"{notebook}@{slug}" for notebook in ("05_score", "07_train", "07_distil") for slug in slugs}
-    followers = {"09_time", "41_detector_variability", "42_video", "43_vector_quality", "44_specialised_quality",
-                 "50_synthetic_quality", *(["09_ablate"] if "faceqan" in slugs else [])}
+    followers = {"00_start_here", "explorer", "09_time", "41_detector_variability", "42_video", "43_vector_quality",
+                 "44_specialised_quality", "50_synthetic_quality", *(["09_ablate"] if "faceqan" in slugs else [])}
     assert before.keys() == after.keys() and changed == own | followers

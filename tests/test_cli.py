@@ -74,7 +74,8 @@ def test_score_works_from_any_folder_where_everything_is_named(place, capsys, mo
     for option in ("repeats=2.5", "exponent=2.5", "iterations=many"):
         message = refused(capsys, *score, "--weights", "w.pth", "--option", option)
         assert f"faceqan: {option.partition('=')[0]} is " in message and "give a whole number" in message
-    assert "no dvc.yaml" in (message := refused(capsys, *score)) and "give --weights, or run" in message
+    assert "neither built here nor among" in (message := refused(capsys, *score))
+    assert "give the path of a checkpoint" in message
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])

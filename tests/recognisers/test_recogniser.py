@@ -51,7 +51,7 @@ def test_every_entry_says_which_output_is_the_embedding():
     assert {name: row.norm for name, row in CATALOGUE.items() if row.norm is not None} == {
         f"adaface_ir{depth}": 1 for depth in (18, 34, 50, 101)}
     assert {name for name, row in CATALOGUE.items() if row.embedding_size == 128} == {
-        "mobilefacenet_xiaoccer", "mobilefacenet_foamliu", "mobilefacenet_insightface_mxnet"}
+        "mobilefacenet_xiaoccer", "mobilefacenet_foamliu", "mobilefacenet_insightface_mxnet", "dlib_resnet"}
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():

@@ -3,6 +3,7 @@
 A page needs no script to be read and nothing from a network: formulas are MathML, figures are within the page.
 """
 import html
+import json
 import re
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def write_book(lessons: list[int] | None = None) -> Path:
         write_text(page(number, executed(pages[number]), titles), folder / f"{number}.html")
     links = "".join(f'<li value="{number}"><a href="{number}.html">{html.escape(title)}</a> '
                     f'(<a href="{number}.html?class">in class</a>)</li>' for number, title in titles.items())
-    text = (f"<h1>Face image quality: a course</h1><ol>{links}</ol><p>In class: arrow keys go from step to step, "
+    text = (f"<h1>Face image quality: a course</h1><ol>{links}</ol><p>In class: arrow keys go from step to "
+            f"step, "
             "<kbd>n</kbd> shows the lecturer's notes.</p>")
     write_text(document("Face image quality: a course", text, titles), folder / "index.html")
     return folder / "index.html"
@@ -52,7 +54,7 @@ def executed(notebook: dict) -> dict:
     cells = [cell for cell in notebook["cells"] if not any(tag.startswith(("quiz:", "after:")) for tag in tags(cell))
              or cell["cell_type"] == "markdown"]
     quizzes = [cell for cell in notebook["cells"] if any(tag.startswith("quiz:") for tag in tags(cell))]
-    content = nbformat.from_dict(notebook | {"cells": cells})
+    content = nbformat.reads(json.dumps(notebook | {"cells": cells}), as_version=4)
     NotebookClient(content, timeout=300, kernel_name="python3",
                    resources={"metadata": {"path": str(project.root() / "notebooks" / "course")}}).execute()
     return {"cells": list(content["cells"]) + quizzes}
@@ -75,7 +77,8 @@ def shown_cell(cell: dict, source: str, number: int) -> str:
     if exercise:
         task, stub = asking(exercise)
         return (markdown("".join(task["source"])) + f"<pre><code>{html.escape(''.join(stub['source']))}</code></pre>"
-                f"<details><summary>Solution of {exercise.id}</summary><pre><code>{html.escape(told(exercise))}</code></pre>"
+                f"<details><summary>Solution of "
+                f"{exercise.id}</summary><pre><code>{html.escape(told(exercise))}</code></pre>"
                 "</details>")
     if cell["cell_type"] == "markdown":
         kind = "note" if "instructor" in tags(cell) else "text"
@@ -93,7 +96,7 @@ def output(one: dict) -> str:
     data = one.get("data", {})
     if "image/png" in data:
         alt = one.get("metadata", {}).get("image/png", {}).get("alt", "")
-        return f'<p><img alt="{html.escape(alt, True)}" src="data:image/png;base64,{data["image/png"].strip()}"></p>'
+        return f'<p><img alt="{html.escape(alt, True)}" src="data:image/png;base64,{"".join(data["image/png"]).strip()}"></p>'
     if "text/markdown" in data:
         return markdown("".join(data["text/markdown"]))
     if "text/html" in data:

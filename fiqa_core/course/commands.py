@@ -18,16 +18,20 @@ def course_arguments(adder: Callable) -> None:
     adder("instructor", instructor, "notebooks with solutions, mistakes and notes for the lecturer")
     released = adder("release", release, "a zip of one lesson for a learning platform")
     released.add_argument("lesson", type=int)
-    released.add_argument("--private", type=Path, help="folder with exercises of your own (.py, a list EXERCISES each)")
+    released.add_argument("--private", type=Path, help="folder with exercises of your own (.py, a list "
+                                                       "EXERCISES each)")
     released.add_argument("--out", type=Path, help="default: report/course/lesson_N.zip")
-    graded: ArgumentParser = adder("grade", grade, "marks of a folder of submissions, one file or folder a student")
+    graded: ArgumentParser = adder("grade", grade, "marks of a folder of submissions, one file or folder a "
+                                                   "student")
     graded.epilog = GRADING
     graded.add_argument("folder", type=Path)
     graded.add_argument("--out", type=Path, required=True, help="CSV to write; pages go to feedback/ beside it")
-    graded.add_argument("--seed", type=int, default=2025, help="of the inputs: keep yours to yourself (default: 2025)")
+    graded.add_argument("--seed", type=int, default=2025, help="of the inputs: keep yours to yourself "
+                                                               "(default: 2025)")
     graded.add_argument("--lesson", type=int, help="default: the lessons that the submissions answer")
     graded.add_argument("--private", type=Path, help="folder with exercises of your own")
-    graded.add_argument("--wall", type=int, default=300, help="seconds for one submission at most (default: 300)")
+    graded.add_argument("--wall", type=int, default=300, help="seconds for one submission at most (default: "
+                                                              "300)")
     adder("pack", pack, "make the lessons' tables anew from the shipped networks (minutes)")
     book = adder("book", make_book, "the course as pages to read on the web and to show in class")
     book.add_argument("--lesson", type=int, action="append", help="only these; may be repeated")

@@ -79,7 +79,8 @@ class Exercise:
     def wrong_code(self, wrong: Wrong) -> str:
         """The code of a wrong answer. Raises FiqaError where it is no edit of the solution."""
         if self.solution.count(wrong.old) != 1:
-            raise FiqaError(f"exercise {self.id}: {wrong.old!r} stands {self.solution.count(wrong.old)} times in "
+            raise FiqaError(f"exercise {self.id}: {wrong.old!r} stands {self.solution.count(wrong.old)} "
+                            f"times in "
                             "its solution", "let it name one place")
         return self.solution.replace(wrong.old, wrong.new)
 

@@ -18,7 +18,8 @@ def judge_game(outputs: list, cases: list[tuple]) -> Verdict:
     for output, (similarity, genuine) in zip(outputs, cases):
         score = np.asarray(output)
         if score.shape != similarity.shape or score.dtype.kind not in "biuf" or np.isnan(score).any():
-            return Verdict(False, f"give one number for each of the {len(similarity)} comparisons", "counter-example")
+            return Verdict(False, f"give one number for each of the {len(similarity)} "
+                                  f"comparisons", "counter-example")
         areas.append(both_areas(similarity, genuine, score))
     paper, iso = np.mean(areas, axis=0)
     told = f" (paper {paper:.2f}, iso {iso:.2f})"
@@ -26,7 +27,8 @@ def judge_game(outputs: list, cases: list[tuple]) -> Verdict:
         why = "`iso` falls too: that score discards the rejected genuine comparisons, as an honest one would"
         return Verdict(False, why + told, "hint")
     if iso > 1.05:
-        return Verdict(False, "`iso` rises: genuine comparisons that are accepted leave before rejected ones; let "
+        return Verdict(False, "`iso` rises: genuine comparisons that are accepted leave before rejected "
+                              "ones; let "
                        f"the genuine ones have no order at all{told}", "counter-example")
     if paper >= 0.6:
         left = [np.mean(score_of_impostors(output, case)) for output, case in zip(outputs, cases)]
@@ -46,6 +48,8 @@ def random_game(rng) -> str:
     """A score of random ingredients."""
     a, b, c = rng.normal(size=3).round(3)
     form = rng.choice(["{a} * similarity + {b} * genuine", "{a} * similarity * genuine + {b} * similarity",
-                       "{a} * np.abs(similarity - {b})", "np.where(genuine, {a} * similarity, {b} * similarity)",
-                       "{a} * (similarity > {b}) + {c} * genuine", "np.sin({a} * similarity * 9) + {c} * genuine"])
+                       "{a} * np.abs(similarity - {b})", "np.where(genuine, {a} * similarity, {b} * "
+                                                         "similarity)",
+                       "{a} * (similarity > {b}) + {c} * genuine", "np.sin({a} * similarity * 9) + {c} * "
+                                                                   "genuine"])
     return f"def gamed_score(similarity, genuine):\n    return {form.format(a=a, b=b, c=c)}\n"

@@ -35,7 +35,8 @@ class Submission:
 def submissions_in(folder: Path) -> list[Submission]:
     """Every submission of a folder, by name. Raises FiqaError where there is none."""
     if not folder.is_dir():
-        raise FiqaError(f"{folder} is no folder", "unpack the submissions into one, a file or folder for each student")
+        raise FiqaError(f"{folder} is no folder", "unpack the submissions into one, a file or folder for "
+                                                  "each student")
     places = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
     found = [read_submission(place) for place in places if place.is_dir() or place.suffix in (".ipynb", ".py")]
     if not found:
@@ -113,7 +114,8 @@ def verdicts_of(submission: Submission, wanted: dict[str, Exercise], seed: int, 
         try:
             found[identity] = judge(exercise, outputs[identity], exercise.cases(seed), seed)
         except Exception as error:      # an answer of a kind that nobody thought of is its own fault, and only that
-            found[identity] = Verdict(False, f"it returns what cannot be judged ({type(error).__name__})", "failed")
+            found[identity] = Verdict(False, f"it returns what cannot be judged "
+                                             f"({type(error).__name__})", "failed")
     return found
 
 
@@ -126,10 +128,14 @@ def feedback(name: str, rows: list[list], wanted: dict[str, Exercise]) -> str:
     """A page that needs nothing else."""
     lines = "".join(
         f"<tr><td>{html.escape(identity)}</td><td><code>{html.escape(wanted[identity].name)}</code></td>"
-        f"<td>{points} of {of}</td><td>{html.escape(text)}</td></tr>" for _, identity, points, of, text, _ in rows)
+        f"<td>{points} of "
+        f"{of}</td><td>{html.escape(text)}</td></tr>" for _, identity, points, of, text, _ in rows)
     total, most = sum(row[2] for row in rows), sum(row[3] for row in rows)
     return ('<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"<title>{html.escape(name)}</title><style>body{{font:16px/1.5 sans-serif;max-width:50em;margin:2em auto;"
-            "padding:0 1em}td,th{padding:.4em .8em;text-align:left;vertical-align:top;border-top:1px solid #ccc}</style>"
-            f"<h1>{html.escape(name)}: {total} of {most}</h1><table><tr><th>exercise<th>answer<th>points<th>what was "
+            f"<title>{html.escape(name)}</title><style>body{{font:16px/1.5 "
+            f"sans-serif;max-width:50em;margin:2em auto;"
+            "padding:0 1em}td,th{padding:.4em .8em;text-align:left;vertical-align:top;border-top:1px solid "
+            "#ccc}</style>"
+            f"<h1>{html.escape(name)}: {total} of "
+            f"{most}</h1><table><tr><th>exercise<th>answer<th>points<th>what was "
             f"found</tr>{lines}</table></html>\n")

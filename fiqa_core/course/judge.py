@@ -81,7 +81,8 @@ def outputs_of(answer, cases: list[tuple]) -> list:
                 given = deepcopy(case)
                 outputs.append(answer(*given))
                 if not all(same(old, new, 0) or isinstance(old, np.random.Generator) for old, new in zip(case, given)):
-                    return [Failure("it changes the arguments that it is given: work on a copy (x.copy(), x.clone())")]
+                    return [Failure("it changes the arguments that it is given: work on a copy (x.copy(), "
+                                    "x.clone())")]
     except TooLate:
         return [Failure(f"it ran longer than {LONGEST:g} s and was stopped: is there a loop that never ends?")]
     except TooLoud:

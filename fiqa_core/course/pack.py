@@ -75,7 +75,8 @@ def load_pack() -> Pack:
     """The shipped pack. Raises FiqaError where it is not there."""
     path = PACK / "pack.npz"
     if not path.is_file():
-        raise FiqaError(f"{path} is missing", "restore it with git, or make it: python -m fiqa_core course pack")
+        raise FiqaError(f"{path} is missing", "restore it with git, or make it: python -m fiqa_core course "
+                                              "pack")
     with np.load(path, allow_pickle=False) as file:
         return Pack({name: file[name] for name in file.files})
 

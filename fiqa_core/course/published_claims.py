@@ -24,21 +24,25 @@ class Claim:
 
 AVERAGE, PER_SET = "diffiqa_average_pauc", "ediffiqa_pauc"
 CLAIMS = {
-    "a": Claim("DifFIQA(R) has a lower average pAUC at discard 0.3 than DifFIQA, whose scores it learnt (DifFIQA paper).",
+    "a": Claim("DifFIQA(R) has a lower average pAUC at discard 0.3 than DifFIQA, whose scores it learnt "
+               "(DifFIQA paper).",
                "true", (0.6822, 0.6768), AVERAGE,
                ({"method": "DifFIQA", "discard_limit": 0.3}, {"method": "DifFIQA(R)", "discard_limit": 0.3}),
                "a student is not bound to be below its teacher: look at both rows"),
-    "b": Claim("With ArcFace, discarding by FaceQnet helps on IJB-C (eDifFIQA paper).", "false", (1.224,), PER_SET,
+    "b": Claim("With ArcFace, discarding by FaceQnet helps on IJB-C (eDifFIQA "
+               "paper).", "false", (1.224,), PER_SET,
                ({"recogniser": "ArcFace", "method": "FaceQnet", "benchmark": "IJB-C"},),
                "what does a ratio above 1 say?"),
-    "c": Claim("FaceQAN has the lowest pAUC of all methods on CFP-FP with ArcFace (eDifFIQA paper).", "true", (0.347,),
+    "c": Claim("FaceQAN has the lowest pAUC of all methods on CFP-FP with ArcFace (eDifFIQA "
+               "paper).", "true", (0.347,),
                PER_SET, ({"recogniser": "ArcFace", "method": "FaceQAN", "benchmark": "CFP-FP"},),
                "read down the column CFP-FP"),
     "d": Claim("eDifFIQA(L) needs fewer parameters than eDifFIQA(M) (eDifFIQA paper).", "false", (65.68, 44.11),
                "runtime_and_parameters",
                ({"method": "eDifFIQA(L)", "quantity": "parameters"}, {"method": "eDifFIQA(M)", "quantity": "parameters"}),
                "L stands for large: look at both rows"),
-    "e": Claim("The difference between DifFIQA and DifFIQA(R) at discard 0.3 is larger than other photographs of other "
+    "e": Claim("The difference between DifFIQA and DifFIQA(R) at discard 0.3 is larger than other "
+               "photographs of other "
                "people would bring about by chance (DifFIQA paper).", "not decidable", (),
                hint="nothing printed says by how much two averages differ by chance"),
 }
@@ -59,7 +63,8 @@ def judge_claims(answer) -> Verdict:
             return Verdict(False, told + claim.hint, "hint")
         if not isinstance(numbers, (tuple, list)) or not all(isinstance(n, (int, float)) for n in numbers) or (
                 sorted(round(n, 4) for n in numbers) != sorted(claim.numbers)):
-            return Verdict(False, f"{key}: the word is right, the numbers do not show it: give exactly those printed "
+            return Verdict(False, f"{key}: the word is right, the numbers do not show it: give exactly those "
+                                  f"printed "
                            "numbers that do", "hint")
     return Verdict(True, "right", "right")
 

@@ -18,7 +18,8 @@ def as_text(lesson: int) -> str:
     lines = []
     for number, question in enumerate(questions(lesson), 1):
         lines += [f"**Q{number}.** {question['question']}", ""]
-        lines += [f"- ({letter}) {option['text']}" for letter, option in zip(LETTERS, question["options"])] + [""]
+        lines += [f"- ({letter}) "
+                  f"{option['text']}" for letter, option in zip(LETTERS, question["options"])] + [""]
     return "\n".join(lines) + f"\nClick below, or type `answer({lesson}, 1, \"a\")`."
 
 
@@ -29,7 +30,8 @@ def feedback(lesson: int, number: int, letter: str) -> str:
         raise FiqaError(f"quiz {lesson} has no question {number}", f"questions are 1 to {len(all_questions)}")
     options = all_questions[number - 1]["options"]
     if letter not in LETTERS[:len(options)] or len(letter) != 1:
-        raise FiqaError(f"question {number} has no option {letter!r}", f"options: {', '.join(LETTERS[:len(options)])}")
+        raise FiqaError(f"question {number} has no option "
+                        f"{letter!r}", f"options: {', '.join(LETTERS[:len(options)])}")
     option = options[LETTERS.index(letter)]
     return f"{'✓' if option.get('right') else '✗'} {letter}: {option['feedback']}"
 

@@ -35,23 +35,26 @@ def difference(before: torch.Tensor, after: torch.Tensor, factor: float) -> torc
     return (0.5 + factor * (after - before)).clamp(0, 1)
 
 
-def two_histograms(genuine, impostor, threshold: float | None, alt: str, title: str = "", label: str = "similarity"):
-    """Genuine and impostor comparisons, as shares of each."""
+def two_histograms(first, second, threshold: float | None, alt: str, title: str = "", label: str = "similarity",
+                   names: tuple[str, str] = ("genuine", "impostor"), what: str = "comparisons"):
+    """Two sets of values, as shares of each: genuine and impostor comparisons, or others by name."""
     figure, axes = canvas(size=(6.6, 3.2))
-    axis, bins = axes[0, 0], np.linspace(min(genuine.min(), impostor.min()), max(genuine.max(), impostor.max()), 50)
-    for values, colour, dash, name in ((genuine, GENUINE, "-", "genuine"), (impostor, IMPOSTOR, "--", "impostor")):
+    axis, both = axes[0, 0], np.concatenate([first, second])
+    bins = np.linspace(both.min(), both.max(), 50)
+    for values, colour, dash, name in ((first, GENUINE, "-", names[0]), (second, IMPOSTOR, "--", names[1])):
         axis.hist(values, bins, weights=np.full(len(values), 1 / len(values)), histtype="step", color=colour,
                   linestyle=dash, linewidth=1.8, label=f"{name} ({len(values):,})")
     if threshold is not None:
         axis.axvline(threshold, color="black", linewidth=1, label=f"threshold {threshold:.2f}")
-    axis.set(xlabel=label, ylabel="share of comparisons")
+    axis.set(xlabel=label, ylabel=f"share of {what}")
     axis.legend(frameon=False)
     return show(figure, alt, title)
 
 
 def curves(lines: dict, xlabel: str, ylabel: str, alt: str, title: str = "", steps: bool = False, level=None,
-           limit=None, marks: bool = True):
-    """name -> (x, y), each with a colour and dash of its own; level: a thin dashed line to compare with."""
+           limit=None, marks: bool = True, top: float | None = None):
+    """name -> (x, y), each with a colour and dash of its own; level: a thin dashed line to compare with;
+    top: the end of the upright axis, which then begins at 0."""
     figure, axes = canvas(size=(6.6, 3.4))
     axis = axes[0, 0]
     for number, (name, (x, y)) in enumerate(lines.items()):
@@ -60,7 +63,7 @@ def curves(lines: dict, xlabel: str, ylabel: str, alt: str, title: str = "", ste
                   markersize=3.5)
     if level is not None:
         axis.axhline(level, **MARK)
-    axis.set(xlabel=xlabel, ylabel=ylabel, xlim=limit)
+    axis.set(xlabel=xlabel, ylabel=ylabel, xlim=limit, ylim=top and (-0.02 * top, top))
     if len(lines) > 1:
         axis.legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1, 0.5))
     return show(figure, alt, title)
@@ -76,6 +79,7 @@ def bars(values: dict, label: str, alt: str, title: str = "", level=None, interv
     if level is not None:
         axis.axvline(level, **MARK)
     axis.set_xlabel(label)
+    axis.locator_params(axis="x", nbins=6)
     axis.tick_params(axis="y", length=0)
     return show(figure, alt, title)
 

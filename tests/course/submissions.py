@@ -14,7 +14,8 @@ def notebook(cells) -> dict:
 
 def answers(text_of) -> dict:
     """A notebook with an answer for each exercise."""
-    cells = [code("import torch\nimport torch.nn.functional as F\nfrom fiqa_core.course.desk import check", "i")]
+    cells = [code("import torch\nimport torch.nn.functional as F\nfrom fiqa_core.course.desk import "
+                  "check", "i")]
     return notebook(cells + [code(text_of(exercises()[i]), i.replace(".", "-")) for i in IDS])
 
 

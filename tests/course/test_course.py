@@ -10,7 +10,6 @@ from fiqa_core.base.errors import FiqaError
 from fiqa_core.course import build, desk
 from fiqa_core.course.exercise import defined, exercises, find_exercise, private_exercises
 from fiqa_core.course.judge import check_answer
-from tests.course import NETWORKED, demand_networks
 
 PRIVATE = '''
 from fiqa_core.course.exercise import Exercise, Wrong
@@ -146,10 +145,9 @@ def test_bad_answers_get_one_kind_sentence(answer, text, monkeypatch):
     ("1.3", ["yaw"], "six names"), ("1.3", 5, "six names"), ("1.4", [({"yaw": 1}, {"fog": 2}), ({}, {})], "no flaw 'fog'"),
     ("1.4", [({"yaw": 900}, {"hat": 1})] * 2, "from -90 to 90"), ("3.4", "noise", "no capture"),
     ("4.4", {"yaw": "falls"}, "dictionary from"), ("7.3", {}, "keys a, b"), ("7.3", None, "nothing written"),
-    ("6.4", lambda identity, share, rng: 1, "a bool for each"), ("8.3", lambda m, centres, spread: "pose", "whole number"),
+    ("6.4", lambda identity, share, rng: 1, "a bool for "
+                                            "each"), ("8.3", lambda m, centres, spread: "pose", "whole number"),
     ("2.4", lambda similarity, genuine: 3, "one number for each")])
 def test_bad_designs_get_one_kind_sentence(identity, answer, text):
-    if identity in NETWORKED:
-        demand_networks()
     verdict = check_answer(exercises()[identity], answer, 1)
     assert not verdict.passed and text in verdict.text and "\n" not in verdict.text

@@ -6,7 +6,6 @@ import pytest
 
 from fiqa_core.course.exercise import defined, exercises
 from fiqa_core.course.judge import check_answer
-from tests.course import NETWORKED, demand_networks
 
 ALL = exercises()
 
@@ -18,8 +17,6 @@ def seeds_of(exercise):
 
 @pytest.fixture(params=ALL.values(), ids=ALL)
 def exercise(request):
-    if request.param.id in NETWORKED:
-        demand_networks()
     return request.param
 
 
@@ -70,13 +67,10 @@ RENDERED = {identity: exercise for identity, exercise in ALL.items() if exercise
 
 @pytest.mark.parametrize("exercise", QUICK.values(), ids=QUICK)
 def test_random_designs_do_not_pass(exercise):
-    if exercise.id in NETWORKED:
-        demand_networks()
     assert passed_at_random(exercise, 150) <= 3
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("exercise", RENDERED.values(), ids=RENDERED)
 def test_random_designs_that_are_rendered_do_not_pass(exercise):
-    demand_networks()
     assert passed_at_random(exercise, 150) <= 3

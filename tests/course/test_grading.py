@@ -33,7 +33,8 @@ def test_the_listed_marks(marked):
 
 
 @pytest.mark.parametrize("student, exercise, text", [
-    ("a_perfect", "4.3", "right"), ("b_stub", "4.1", "nothing written yet"), ("f_endless_loop", "4.3", "never ends"),
+    ("a_perfect", "4.3", "right"), ("b_stub", "4.1", "nothing written "
+                                                     "yet"), ("f_endless_loop", "4.3", "never ends"),
     ("c_wrong", "4.1", "the step has the length of the gradient"), ("g_memory_hog", "4.3", "memory"),
     ("h_patched_judge", "4.3", "shape"), ("i_cut_short", "4.2", "not complete JSON"),
     ("j_nothing", "4.1", "no notebook or Python file")])
@@ -83,7 +84,8 @@ def test_what_comes_back_is_never_executed():
 
 
 def test_all_cells_are_run_where_names_are_missing():
-    cells = ["1 / 0", "%matplotlib inline\nmake = lambda f: f", FOUR["4.2"].solution.replace("def adversarial", "def my"),
+    cells = ["1 / 0", "%matplotlib inline\nmake = lambda f: "
+                      "f", FOUR["4.2"].solution.replace("def adversarial", "def my"),
              "adversarial_quality = make(my_quality)"]
     found = limited.answers_of(cells, {"4.2": FOUR["4.2"]}, seed=3)
     assert len(found["4.2"]) == 5 and found["4.2"][0].shape == (1,)

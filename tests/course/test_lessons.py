@@ -1,6 +1,7 @@
 """Every lesson: obeys the rules of all notebooks, is of the planned size, runs as a learner gets it, needs no network."""
 import ast
 import json
+import re
 import socket
 
 import pytest
@@ -9,7 +10,6 @@ from fiqa_core.course import build
 from fiqa_core.course.claims import claims
 from fiqa_core.course.exercise import exercises
 from fiqa_core.course.questions import as_text, feedback, questions
-from tests.course import demand_networks
 
 SOURCES = build.sources()
 BUILT = {number: build.built(build.read_notebook(path)) for number, path in SOURCES.items()}
@@ -58,7 +58,8 @@ def test_it_fits_into_its_time(lesson):
 def test_what_its_solutions_use_is_imported(lesson):
     text = "\n".join(sources_of(build.read_notebook(SOURCES[lesson])))
     for exercise in exercises().values():
-        for name, line in (("np", "import numpy as np"), ("torch", "import torch\n"), ("F", "import torch.nn.functional as F")):
+        for name, line in (("np", "import numpy as "
+                                  "np"), ("torch", "import torch\n"), ("F", "import torch.nn.functional as F")):
             if exercise.lesson == lesson and f"{name}." in exercise.solution:
                 assert line in text, f"{exercise.id} uses {name}"
 
@@ -79,7 +80,6 @@ def test_the_learners_notebook_holds_no_answer(lesson):
 
 def test_it_runs_as_a_learner_gets_it(lesson, monkeypatch, tmp_path, capsys):
     """From its first cell to its last, with stubs, in a folder without a demo, without sockets."""
-    demand_networks()
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
 
@@ -97,7 +97,6 @@ def test_it_runs_as_a_learner_gets_it(lesson, monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize("lesson", [4, 5])
 def test_with_the_solutions_written_it_runs_too(lesson, monkeypatch, tmp_path, capsys):
     """The learner's functions give the package's scores on real faces."""
-    demand_networks()
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     monkeypatch.setenv("FIQA_ROOT", str(tmp_path))
     notebook = build.read_notebook(SOURCES[lesson])
@@ -129,11 +128,17 @@ def test_figures_say_what_they_show(lesson):
 
 @pytest.mark.parametrize("name", claims())
 def test_the_claim_holds(name):
-    demand_networks()
     claim = claims()[name]
     numbers = claim.measure()
     assert claim.holds(**numbers), f"{name}: {claim.bound}; measured {numbers}; rewrite the step"
     assert "{" not in claim.text()
+
+
+@pytest.mark.parametrize("name", claims())
+def test_the_bounds_of_a_claim_can_fail(name):
+    """With numbers that mean nothing they do."""
+    names = re.findall(r"{(\w+)", claims()[name].sentence)
+    assert not claims()[name].holds(**dict.fromkeys(names, 0.0))
 
 
 def test_every_claim_is_made_once_and_no_other():
@@ -157,5 +162,8 @@ def test_the_claims_of_published_tables_stand_there():
     for claim in CLAIMS.values():
         found = [pick(printed(claim.table), **row)["value"].item() for row in claim.rows]
         assert tuple(found) == claim.numbers
+    times = pick(printed("runtime_and_parameters"), quantity="run time mean")
+    slow, fast = (pick(times, method=name)["value"].iloc[0] for name in ("DifFIQA", "eDifFIQA(L)"))
+    assert 800 < slow / fast < 1200                         # lesson 6: a thousand times faster
     column = pick(printed("ediffiqa_pauc"), recogniser="ArcFace", benchmark="CFP-FP")
     assert column.sort_values("value")["method"].iloc[0] == "FaceQAN"

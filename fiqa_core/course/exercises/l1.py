@@ -55,7 +55,7 @@ THRESHOLD = """def threshold(similarity, genuine, fmr):
     \"\"\"Smallest threshold whose false match rate is at most fmr. similarity (P,), genuine (P,) bool.\"\"\"
     """
 
-ORDERED = {"yaw": 45, "mask": 0.8, "light_angle": 60, "defocus": 2, "jpeg": 15, "smile": 1}
+ORDERED = {"defocus": 3, "hat": 0.6, "mask": 0.8, "noise": 50, "smile": 1, "yaw": 60}
 
 
 def judged_order(outputs, cases, seed) -> Verdict:
@@ -75,7 +75,8 @@ EXERCISES = [
         "comparison is accepted when its similarity is at least `t`.",
         DECIDE + "return ...\n",
         DECIDE + "cosine = e1 @ e2 / (np.linalg.norm(e1) * np.linalg.norm(e2))\n    return bool(cosine >= t)\n",
-        (Wrong("these embeddings have lengths from 7 to 16: without dividing by both, length counts as likeness",
+        (Wrong("these embeddings have lengths from 7 to 16: without dividing by both, length counts as "
+               "likeness",
                " / (np.linalg.norm(e1) * np.linalg.norm(e2))", ""),
          Wrong("a comparison that lies exactly at the threshold is accepted", ">= t", "> t"),
          Wrong("that is a distance: the larger a similarity, the more alike",
@@ -83,8 +84,10 @@ EXERCISES = [
         draw_decisions, decide),
     Exercise(
         "1.2", "threshold", 6,
-        "Which threshold lets at most a share `fmr` of the impostors pass? A comparison passes at `similarity >= t`. "
-        "Of all thresholds that keep the promise return the smallest; `np.nextafter(s, np.inf)` is the number just "
+        "Which threshold lets at most a share `fmr` of the impostors pass? A comparison passes at "
+        "`similarity >= t`. "
+        "Of all thresholds that keep the promise return the smallest; `np.nextafter(s, np.inf)` is the "
+        "number just "
         "above `s`. `np.floor(fmr * M + 1e-9)` says how many of `M` impostors may pass.",
         THRESHOLD + "return ...\n",
         THRESHOLD + "impostor = np.sort(similarity[~genuine])[::-1]\n"
@@ -96,26 +99,33 @@ EXERCISES = [
                "np.nextafter(impostor[allowed], np.inf)", "impostor[allowed]"),
          Wrong("k impostors may pass, and you let only k - 1: counting starts at 0", "(impostor[allowed]",
                "(impostor[allowed - 1]"),
-         Wrong("a false match rate knows impostors only, and genuine comparisons are in yours", "[~genuine]", ""),
+         Wrong("a false match rate knows impostors only, and genuine comparisons are in "
+               "yours", "[~genuine]", ""),
          Wrong("that is the lowest end of the impostors: almost all of them pass", "[::-1]", "")),
         draw_impostors, threshold, tolerance=0.0),
     Exercise(
         "1.3", "harm_order", 4,
-        "Order six flaws by the harm that they do to recognition, the worst first. Write your guess *before* you look at "
-        "step 5 again, and your list after it here: " + ", ".join(f"`{k}` at {v:g}" for k, v in ORDERED.items()) + ".",
-        "harm_order = ...\n", "harm_order = [\"yaw\", \"mask\", \"light_angle\", \"smile\", \"defocus\", \"jpeg\"]\n",
-        (Wrong("That is what the eye dislikes", "[\"yaw\", \"mask\", \"light_angle\", \"smile\", \"defocus\", \"jpeg\"]",
-               "[\"defocus\", \"jpeg\", \"light_angle\", \"yaw\", \"mask\", \"smile\"]"),
-         Wrong("the recogniser orders them otherwise", "[\"yaw\", \"mask\", \"light_angle\", \"smile\", \"defocus\", \"jpeg\"]",
-               "[\"smile\", \"jpeg\", \"light_angle\", \"defocus\", \"mask\", \"yaw\"]")),
+        "Order six flaws by the harm that they do to recognition, the worst first. Write your guess *before* "
+        "you look at "
+        "step 5 again, and your list after it here: " + ", ".join(f"`{k}` at "
+                                                                  f"{v:g}" for k, v in ORDERED.items()) + ".",
+        "harm_order = ...\n", "harm_order = [\"mask\", \"yaw\", \"hat\", \"defocus\", \"noise\", \"smile\"]\n",
+        (Wrong("That is what the eye dislikes", "[\"mask\", \"yaw\", \"hat\", \"defocus\", \"noise\", "
+                                                "\"smile\"]",
+               "[\"defocus\", \"noise\", \"yaw\", \"mask\", \"hat\", \"smile\"]"),
+         Wrong("the recogniser orders them otherwise", "[\"mask\", \"yaw\", \"hat\", \"defocus\", \"noise\", "
+                                                       "\"smile\"]",
+               "[\"smile\", \"noise\", \"defocus\", \"hat\", \"yaw\", \"mask\"]")),
         judge=judged_order, monkey=lambda rng: f"harm_order = {rng.permutation(list(ORDERED)).tolist()!r}\n"),
     Exercise(
         "1.4", "captures", 7,
-        "Find two pairs of captures `(A, B)`, each capture a dictionary of *one* flaw such as `{\"yaw\": 30}`, with four "
-        "different flaws in all, so that A is less sharp than B and is nevertheless more like the portrait, by 0.2. "
+        "Find two pairs of captures `(A, B)`, each capture a dictionary of *one* flaw such as `{\"yaw\": "
+        "30}`, with four "
+        "different flaws in all, so that A is less sharp than B and is nevertheless more like the portrait, "
+        "by 0.2. "
         "Tried on five people whom nobody has seen; four of them must show it.",
         "captures = [(..., ...), (..., ...)]\n",
-        "captures = [({\"defocus\": 2}, {\"mask\": 0.8}), ({\"resolution\": 40}, {\"yaw\": 60})]\n",
+        "captures = [({\"defocus\": 2}, {\"mask\": 0.8}), ({\"resolution\": 40}, {\"yaw\": 75})]\n",
         (Wrong("A covers the face", "{\"defocus\": 2}, {\"mask\": 0.8}", "{\"mask\": 0.8}, {\"defocus\": 2}"),
          Wrong("the four captures need four different flaws", "{\"resolution\": 40}", "{\"defocus\": 3}"),
          Wrong("A is not the less sharp one", "{\"defocus\": 2}", "{\"noise\": 30}"),

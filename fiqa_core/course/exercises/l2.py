@@ -90,7 +90,8 @@ GAME = """def gamed_score(similarity, genuine):
 EXERCISES = [
     Exercise(
         "2.1", "pair_quality", 3,
-        "A comparison has two images and needs one quality. Which number of the two makes discarding images and "
+        "A comparison has two images and needs one quality. Which number of the two makes discarding images "
+        "and "
         "discarding comparisons the same thing?",
         PAIR + "return ...\n", PAIR + "return np.minimum(quality[a], quality[b])\n",
         (Wrong("a good image does not mend a poor one: averaged, a comparison with one useless image may stay",
@@ -102,43 +103,54 @@ EXERCISES = [
         draw_pairs, comparisons.pair_quality),
     Exercise(
         "2.2", "edc", 8,
-        "The curve: discard the comparisons of lowest quality, and say which share of those that are left is rejected. "
-        "Comparisons of equal quality leave together, so that there is one point for each quality that occurs: the "
+        "The curve: discard the comparisons of lowest quality, and say which share of those that are left is "
+        "rejected. "
+        "Comparisons of equal quality leave together, so that there is one point for each quality that "
+        "occurs: the "
         "share discarded before it, and the error rate of what is kept.",
         EDC + "discard, fnmr = ..., ...\n    return discard, fnmr\n", EDC + EDC_BODY,
-        (Wrong("your curve discards the best first", "np.mean(quality < q) for q in levels])\n    fnmr = np.array("
-               "[np.mean(errors[quality >= q]) for q in levels])", "np.mean(quality > q) for q in levels[::-1]])\n"
+        (Wrong("your curve discards the best first", "np.mean(quality < q) for q in levels])\n    fnmr = "
+                                                     "np.array("
+               "[np.mean(errors[quality >= q]) for q in levels])", "np.mean(quality > q) for q in "
+                                                                   "levels[::-1]])\n"
                "    fnmr = np.array([np.mean(errors[quality <= q]) for q in levels[::-1]])"),
          Wrong("comparisons of equal quality were split, in an order that means nothing", EDC_BODY,
-               "order = np.argsort(quality, kind=\"stable\")\n    n = len(quality)\n    discard = np.arange(n) / n\n"
+               "order = np.argsort(quality, kind=\"stable\")\n    n = len(quality)\n    discard = "
+               "np.arange(n) / n\n"
                "    fnmr = np.array([errors[order][i:].mean() for i in range(n)])\n    return discard, fnmr\n"),
          Wrong("your rate divides by all comparisons: it must divide by those that are kept",
                "np.mean(errors[quality >= q])", "np.sum(errors[quality >= q]) / len(errors)"),
          Wrong("those that lie at the quality q are still kept when it begins", "np.mean(quality < q)",
                "np.mean(quality <= q)"),
-         Wrong("that is the share of errors that is left of all errors; the rate of the kept comparisons is asked",
+         Wrong("that is the share of errors that is left of all errors; the rate of the kept comparisons is "
+               "asked",
                "np.mean(errors[quality >= q])", "np.sum(errors[quality >= q]) / np.sum(errors)")),
         draw_curves, edc),
     Exercise(
         "2.3", "pauc", 6,
-        "One number for the left part of the curve: the area below it up to `limit`, as a share of the area with "
+        "One number for the left part of the curve: the area below it up to `limit`, as a share of the area "
+        "with "
         "nothing gained (`limit` times the first rate). 1 is no better than chance.",
         PAUC + "return ...\n", PAUC + PAUC_BODY,
         (Wrong("the curve holds its value until the next point: no slanted lines", PAUC_BODY,
-               "part = discard <= limit\n    return np.trapezoid(fnmr[part], discard[part]) / (limit * fnmr[0])\n"),
+               "part = discard <= limit\n    return np.trapezoid(fnmr[part], discard[part]) / (limit * "
+               "fnmr[0])\n"),
          Wrong("the last step reaches beyond the limit and must be cut there", PAUC_BODY,
                "edges = np.append(discard, 1.0)\n    part = discard < limit\n"
                "    return np.sum((fnmr * np.diff(edges))[part]) / (limit * fnmr[0])\n"),
          Wrong("divide by the first rate too, or sets of different difficulty cannot be compared",
                "(limit * fnmr[0])", "limit"),
-         Wrong("divide by the width too: the area of no discarding is a rectangle", "(limit * fnmr[0])", "fnmr[0]"),
+         Wrong("divide by the width too: the area of no discarding is a rectangle", "(limit * "
+                                                                                    "fnmr[0])", "fnmr[0]"),
          Wrong("the whole curve is not asked, only its part up to the limit", PAUC_BODY,
                "edges = np.append(discard, 1.0)\n    return np.sum(fnmr * np.diff(edges)) / fnmr[0]\n")),
         draw_areas, pauc),
     Exercise(
         "2.4", "gamed_score", 8,
-        "Fool a preset. Under `paper` impostor comparisons leave too, and the threshold follows them. Invent a score of "
-        "comparisons that looks excellent there (below 0.6 at the limit 0.3) while `iso` finds it as good as chance. "
+        "Fool a preset. Under `paper` impostor comparisons leave too, and the threshold follows them. Invent "
+        "a score of "
+        "comparisons that looks excellent there (below 0.6 at the limit 0.3) while `iso` finds it as good as "
+        "chance. "
         "It is judged on comparisons that you have not seen.",
         GAME + "return ...\n",
         GAME + "return np.where(genuine, 1.0, -similarity)\n",

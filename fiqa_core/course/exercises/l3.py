@@ -90,7 +90,8 @@ def judged_capture(outputs, cases, seed) -> Verdict:
 EXERCISES = [
     Exercise(
         "3.1", "sharpness", 6,
-        "An analytical measure. Luminance is 0.299 R + 0.587 G + 0.114 B; its Laplacian at a pixel is the sum of the "
+        "An analytical measure. Luminance is 0.299 R + 0.587 G + 0.114 B; its Laplacian at a pixel is the "
+        "sum of the "
         "four neighbours less four times the pixel itself. Return the variance over all pixels that have four "
         "neighbours.",
         SHARP + "return ...\n", SHARP + SHARP_BODY,
@@ -98,14 +99,18 @@ EXERCISES = [
                "face @ np.array([0.299, 0.587, 0.114])", "face.mean(axis=2)"),
          Wrong("that is the deviation, the root of what is asked", "laplacian.var()", "laplacian.std()"),
          Wrong("at the border your neighbours come from the opposite side of the picture", SHARP_BODY,
-               "y = face @ np.array([0.299, 0.587, 0.114])\n    laplacian = sum(np.roll(y, s, a) for s in (-1, 1) "
+               "y = face @ np.array([0.299, 0.587, 0.114])\n    laplacian = sum(np.roll(y, s, a) for s in "
+               "(-1, 1) "
                "for a in (0, 1)) - 4 * y\n    return laplacian.var()\n"),
-         Wrong("that is the variance of the picture itself: contrast, not sharpness", "laplacian.var()", "y.var()")),
+         Wrong("that is the variance of the picture itself: contrast, not "
+               "sharpness", "laplacian.var()", "y.var()")),
         draw_faces, sharpness, tolerance=2e-4),
     Exercise(
         "3.2", "faceqnet_labels", 7,
-        r"A regression needs labels. FaceQnet compares each image with the person's *best* one, the gallery (of lowest "
-        r"severity): label $1 / (1 + e^z)$ with the standardised Euclidean distance $z$. The gallery is no probe: "
+        r"A regression needs labels. FaceQnet compares each image with the person's *best* one, the gallery "
+        r"(of lowest "
+        r"severity): label $1 / (1 + e^z)$ with the standardised Euclidean distance $z$. The gallery is no "
+        r"probe: "
         r"its label is `np.nan`, and it counts in neither mean nor deviation.",
         LABEL + "return ...\n", LABEL + LABEL_BODY,
         (Wrong("the gallery compares with itself in yours, and its distance 0 moves mean and deviation",
@@ -119,22 +124,26 @@ EXERCISES = [
         draw_people, faceqnet_labels, tolerance=1e-5),
     Exercise(
         "3.3", "robustness", 6,
-        r"A measure of the recogniser itself: random sub-networks should agree on a good face. $2 / (1 + e^{d})$ with "
+        r"A measure of the recogniser itself: random sub-networks should agree on a good face. $2 / (1 + "
+        r"e^{d})$ with "
         r"$d$ the mean Euclidean distance over all pairs of *different* sub-networks.",
         ROBUST + "return ...\n", ROBUST + ROBUST_BODY,
         (Wrong("each embedding is paired with itself in yours, at distance 0",
                "np.triu_indices(len(embeddings), 1)", "np.indices((len(embeddings),) * 2).reshape(2, -1)"),
          Wrong("distances are not squared", ".mean()\n", "\n    distance = (distance ** 2).mean()\n"),
-         Wrong("far apart must be poor: your score grows with the distance", "np.exp(distance)", "np.exp(-distance)"),
+         Wrong("far apart must be poor: your score grows with the "
+               "distance", "np.exp(distance)", "np.exp(-distance)"),
          Wrong("the mean over all pairs is asked, not the largest distance", ".mean()\n", ".max()\n")),
         draw_networks, robustness, tolerance=1e-5),
     Exercise(
         "3.4", "capture", 5,
         "Fool sharpness: a capture (a dictionary of flaws such as `{\"yaw\": 30}`) whose sharpness is at least ten times "
-        "that of the portrait, while the cosine with it falls by 0.1 to 0.3. Tried on five people whom nobody has seen.",
-        "capture = ...\n", "capture = {\"noise\": 45}\n",
-        (Wrong("too weak: sharpness does not rise tenfold", "45", "8"),
-         Wrong("the picture is less sharp than before", "{\"noise\": 45}", "{\"defocus\": 3}"),
-         Wrong("the cosine is to fall by 0.1 to 0.3", "{\"noise\": 45}", "{\"noise\": 80, \"yaw\": 60}")),
+        "that of the portrait, while the cosine with it falls to 0.9 or less, and its mean not below 0.6. Tried on five "
+        "people whom nobody has seen.",
+        "capture = ...\n", "capture = {\"noise\": 80}\n",
+        (Wrong("too weak: sharpness does not rise tenfold", "80", "8"),
+         Wrong("the picture is less sharp than before", "{\"noise\": 80}", "{\"defocus\": 3}"),
+         Wrong("sharp enough, but the recogniser hardly minds", "80", "25"),
+         Wrong("too strong: hardly anybody would be recognised", "{\"noise\": 80}", "{\"noise\": 80, \"yaw\": 70}")),
         judge=judged_capture, monkey=random_capture, seeds=3),
 ]

@@ -98,10 +98,12 @@ def judged_directions(outputs, cases, seed) -> Verdict:
 EXERCISES = [
     Exercise(
         "4.1", "fgsm_step", 5,
-        "One step of the fast gradient sign method. The gradient of the *distance* is there; move every value of the "
+        "One step of the fast gradient sign method. The gradient of the *distance* is there; move every "
+        "value of the "
         "image by `epsilon` in the direction in which the distance grows, and stay within [-1, 1].",
         STEP + "return ...\n", STEP + "return (x.detach() + epsilon * gradient.sign()).clamp(-1, 1)\n",
-        (Wrong("the step has the length of the gradient: only its sign counts, so that every value moves equally far",
+        (Wrong("the step has the length of the gradient: only its sign counts, so that every value moves "
+               "equally far",
                "gradient.sign()", "gradient"),
          Wrong("that goes towards y: the distance shrinks", "x.detach() + epsilon", "x.detach() - epsilon"),
          Wrong("some values leave the range [-1, 1]", ".clamp(-1, 1)", ""),
@@ -114,26 +116,32 @@ EXERCISES = [
         r"FaceQAN's score: $Q = \left(\frac{\mu + 1}{2}\,(1 - \sigma)\, s_f\right)^p$ with mean and population "
         r"deviation of all similarities of an image.",
         QUALITY + "return ...\n", QUALITY + QUALITY_BODY,
-        (Wrong("the deviation divides by the number of similarities, not by one less", "correction=0", "correction=1"),
+        (Wrong("the deviation divides by the number of similarities, not by one "
+               "less", "correction=0", "correction=1"),
          Wrong("a cosine lies in [-1, 1]: bring the mean to [0, 1] first", "(mu + 1) / 2", "mu"),
          Wrong("the symmetry is missing", "(q * s_f)", "q"),
          Wrong("the power is taken of everything, the symmetry too", "(q * s_f) ** p", "q ** p * s_f"),
          Wrong("that is the variance; the deviation is its root", "s.std(dim=1, correction=0)",
                "s.var(dim=1, correction=0)"),
          Wrong("the spread lowers the score: subtract it from 1", "(1 - sigma)", "sigma"),
-         Wrong("spread is taken over all similarities at once, not within each start", "s.std(dim=1, correction=0)",
+         Wrong("spread is taken over all similarities at once, not within each start", "s.std(dim=1, "
+                                                                                       "correction=0)",
                "S.std(dim=2, correction=0).mean(dim=1)")),
         draw_scores, lambda S, s_f, p: faceqan.quality(S, s_f, p), tolerance=1e-7),
     Exercise(
         "4.3", "attack", 8,
-        "The whole attack: record the similarity, take a step from where you are, and so on. The last similarity "
+        "The whole attack: record the similarity, take a step from where you are, and so on. The last "
+        "similarity "
         "needs no further step.",
         ATTACK + "return ...\n", ATTACK + ATTACK_BODY,
         (Wrong("the gradient was taken at the start only: each step needs that of its own place", ATTACK_BODY,
                "recorded, first = [], x.clone().requires_grad_(True)\n"
-               "    gradient, = torch.autograd.grad(-F.cosine_similarity(y, recogniser(first), dim=1).sum(), first)\n"
-               "    for _ in range(steps):\n        recorded.append(F.cosine_similarity(y, recogniser(x), dim=1))\n"
-               "        x = (x + epsilon * gradient.sign()).clamp(-1, 1)\n    return torch.stack(recorded, dim=1)\n"),
+               "    gradient, = torch.autograd.grad(-F.cosine_similarity(y, recogniser(first), dim=1).sum(), "
+               "first)\n"
+               "    for _ in range(steps):\n        recorded.append(F.cosine_similarity(y, recogniser(x), "
+               "dim=1))\n"
+               "        x = (x + epsilon * gradient.sign()).clamp(-1, 1)\n    return torch.stack(recorded, "
+               "dim=1)\n"),
          Wrong("y follows the face: compare with the face's own embedding throughout",
                "recorded.append(similarity.detach())",
                "recorded.append(similarity.detach())\n        y = recogniser(x).detach()"),
@@ -147,12 +155,16 @@ EXERCISES = [
         points=2, tolerance=1e-7),
     Exercise(
         "4.4", "directions", 4,
-        "Does FaceQAN's mean score rise or fall from no flaw to its strongest? Predict first, then report what step 8 "
-        "shows: a dictionary from " + ", ".join(f"`{flaw}`" for flaw in FLAWS) + " to `\"rises\"` or `\"falls\"`.",
+        "Does FaceQAN's mean score rise or fall from no flaw to its strongest? Predict first, then report "
+        "what step 8 "
+        "shows: a dictionary from " + ", ".join(f"`{flaw}`" for flaw in FLAWS) + " to `\"rises\"` or "
+                                                                                 "`\"falls\"`.",
         "directions = ...\n",
-        "directions = {\"yaw\": \"falls\", \"light_angle\": \"falls\", \"defocus\": \"falls\", \"noise\": \"falls\",\n"
+        "directions = {\"yaw\": \"falls\", \"light_angle\": \"falls\", \"defocus\": \"falls\", \"noise\": "
+        "\"falls\",\n"
         "              \"mask\": \"rises\", \"bar\": \"falls\"}\n",
         (Wrong("the mask: look again at step 8", "\"mask\": \"rises\"", "\"mask\": \"falls\""),
-         Wrong("yaw does something else: look at the figure again", "\"yaw\": \"falls\"", "\"yaw\": \"rises\"")),
+         Wrong("yaw does something else: look at the figure again", "\"yaw\": \"falls\"", "\"yaw\": "
+                                                                                          "\"rises\"")),
         judge=judged_directions, monkey=lambda rng: random_words(rng, FLAWS, WORDS, "directions")),
 ]

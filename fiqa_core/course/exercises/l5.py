@@ -45,7 +45,7 @@ QUALITY = """def diffusion_quality(similarities):
     """
 
 FLAWS, WORDS = ("yaw", "light_angle", "defocus", "noise", "mask", "hat"), ("flip", "backward", "neither")
-LEAST = 0.02
+LEAST = 0.01
 
 
 def deciding_terms() -> dict[str, str]:
@@ -67,7 +67,8 @@ EXERCISES = [
     Exercise(
         "5.1", "alphas_bar", 5,
         r"The cosine schedule. $\beta_t = 1 - f(t)/f(t-1)$, at most 0.999, is the noise of step $t$; "
-        r"$\bar\alpha_t = \prod_{s \le t} (1 - \beta_s)$ is what is left of the picture after it. `f` is there.",
+        r"$\bar\alpha_t = \prod_{s \le t} (1 - \beta_s)$ is what is left of the picture after it. `f` is "
+        r"there.",
         SCHEDULE + "return ...\n",
         SCHEDULE + "beta = (1 - f[1:] / f[:-1]).clamp(0, 0.999)\n    return torch.cumprod(1 - beta, dim=0)\n",
         (Wrong("what is left after two steps is a share of a share: multiply, do not add",
@@ -75,25 +76,30 @@ EXERCISES = [
          Wrong("beta is at most 0.999: the last step may not wipe out everything", ".clamp(0, 0.999)", ""),
          Wrong("beta is the noise that is added; what is left of the picture is 1 - beta",
                "torch.cumprod(1 - beta, dim=0)", "torch.cumprod(beta, dim=0)"),
-         Wrong("that is one step by itself: all steps so far count", "torch.cumprod(1 - beta, dim=0)", "1 - beta")),
+         Wrong("that is one step by itself: all steps so far count", "torch.cumprod(1 - beta, "
+                                                                     "dim=0)", "1 - beta")),
         lambda rng: [(int(T),) for T in (*rng.choice(range(4, 12), 3, replace=False), int(rng.integers(13, 30)), 1000)],
         lambda T: diffusion.tables(T)["alphas_cumprod"].double(), tolerance=2e-6),
     Exercise(
         "5.2", "add_noise", 4,
-        r"The forward process in one line: $x_t = \sqrt{\bar\alpha_t}\,x + \sqrt{1 - \bar\alpha_t}\,\varepsilon$.",
+        r"The forward process in one line: $x_t = \sqrt{\bar\alpha_t}\,x + \sqrt{1 - "
+        r"\bar\alpha_t}\,\varepsilon$.",
         NOISE + "return ...\n",
         NOISE + "return abar[t].sqrt() * x + (1 - abar[t]).sqrt() * noise\n",
         (Wrong("abar is a share of the variance: the factors of pictures are roots",
                "abar[t].sqrt() * x + (1 - abar[t]).sqrt() * noise", "abar[t] * x + (1 - abar[t]) * noise"),
          Wrong("the two factors are swapped: your face is noise at the start",
-               "abar[t].sqrt() * x + (1 - abar[t]).sqrt() * noise", "(1 - abar[t]).sqrt() * x + abar[t].sqrt() * noise"),
+               "abar[t].sqrt() * x + (1 - abar[t]).sqrt() * noise", "(1 - abar[t]).sqrt() * x + "
+                                                                    "abar[t].sqrt() * noise"),
          Wrong("the picture keeps all of itself and noise comes on top: its variance grows",
                "abar[t].sqrt() * x +", "x +"),
-         Wrong("only one of the two factors has its root", "(1 - abar[t]).sqrt() * noise", "(1 - abar[t]) * noise")),
+         Wrong("only one of the two factors has its root", "(1 - abar[t]).sqrt() * noise", "(1 - abar[t]) * "
+                                                                                           "noise")),
         draw_noises, lambda x, t, noise, abar: diffusion.add_noise(x[None], t, noise[None], abar)[0]),
     Exercise(
         "5.3", "diffusion_quality", 5,
-        "DifFIQA's score: every term is a similarity to the face's own embedding, (B, n) for n repeats. The score is "
+        "DifFIQA's score: every term is a similarity to the face's own embedding, (B, n) for n repeats. The "
+        "score is "
         "the mean over all terms and repeats.",
         QUALITY + "return ...\n",
         QUALITY + "return torch.stack(list(similarities.values())).mean(dim=(0, 2))\n",
@@ -106,11 +112,13 @@ EXERCISES = [
         draw_similarities, lambda similarities: diffiqa.quality(similarities)),
     Exercise(
         "5.4", "deciding_terms", 5,
-        "Which term notices which flaw? From step 7: does the mirror (`\"flip\"`) fall more, or the repaired face "
+        "Which term notices which flaw? From step 7: does the mirror (`\"flip\"`) fall more, or the repaired "
+        "face "
         f"(`\"backward\"`), or does neither fall by {LEAST}? A dictionary from "
         + ", ".join(f"`{flaw}`" for flaw in FLAWS) + " to one of the three words.",
         "deciding_terms = ...\n",
-        "deciding_terms = {\"yaw\": \"flip\", \"light_angle\": \"flip\", \"defocus\": \"backward\", \"noise\": \"backward\",\n"
+        "deciding_terms = {\"yaw\": \"flip\", \"light_angle\": \"flip\", \"defocus\": \"backward\", "
+        "\"noise\": \"flip\",\n"
         "                  \"mask\": \"neither\", \"hat\": \"neither\"}\n",
         (Wrong("yaw does something else", "\"yaw\": \"flip\"", "\"yaw\": \"backward\""),
          Wrong("hat does something else", "\"hat\": \"neither\"", "\"hat\": \"flip\"")),

@@ -81,25 +81,30 @@ def judged_split(outputs, cases, seed) -> Verdict:
 
 def random_split(rng) -> str:
     """Random rules for who is put aside."""
-    rule = rng.choice(["rng.random(len(identity)) < {a}", "identity < {b}", "np.arange(len(identity)) % {b} == 0",
-                       "(identity + rng.integers(99)) % {b} == 0", "rng.permutation(len(identity)) < {a} * len(identity)"])
+    rule = rng.choice(["rng.random(len(identity)) < {a}", "identity < {b}", "np.arange(len(identity)) % {b} "
+                                                                            "== 0",
+                       "(identity * rng.integers(1, 9)) % {b} == 0", "rng.permutation(len(identity)) < {a} * "
+                                                                   "len(identity)"])
     return f"def split_people(identity, share, rng):\n    return {rule.format(a=round(rng.random(), 2), b=rng.integers(2, 12))}\n"
 
 
 EXERCISES = [
     Exercise(
         "6.1", "min_max", 3,
-        "A student learns labels from 0 to 1. Bring the teacher's scores of the training list there, the lowest to 0 "
+        "A student learns labels from 0 to 1. Bring the teacher's scores of the training list there, the "
+        "lowest to 0 "
         "and the highest to 1.",
         SCALE + "return ...\n", SCALE + "return (scores - scores.min()) / (scores.max() - scores.min())\n",
         (Wrong("the lowest score does not become 0: subtract it first",
                "(scores - scores.min()) / (scores.max() - scores.min())", "scores / scores.max()"),
          Wrong("mean 0 and deviation 1 are not the range from 0 to 1",
-               "(scores - scores.min()) / (scores.max() - scores.min())", "(scores - scores.mean()) / scores.std()"),
+               "(scores - scores.min()) / (scores.max() - scores.min())", "(scores - scores.mean()) / "
+                                                                          "scores.std()"),
          Wrong("ranks forget how far apart two scores are: the way must be linear",
                "(scores - scores.min()) / (scores.max() - scores.min())",
                "np.argsort(np.argsort(scores)) / (len(scores) - 1)"),
-         Wrong("the highest score does not become 1: divide by the whole span", " / (scores.max() - scores.min())", "")),
+         Wrong("the highest score does not become 1: divide by the whole span", " / (scores.max() - "
+                                                                                "scores.min())", "")),
         lambda rng: [(rng.uniform(low, high, n),) for n, low, high in
                      ((3, 0.8, 0.95), (6, 0.9, 0.99), (9, -2, 3), (20, 20, 40), (50, 0.1, 0.3))], ediffiqa.min_max),
     Exercise(
@@ -110,15 +115,18 @@ EXERCISES = [
         (Wrong("as the paper prints it, the face at its centre loses most: is that meant?", "(1 - similarity)",
                "similarity"),
          Wrong("some labels leave [0, 1]", ".clamp(0, 1)", ""),
-         Wrong("epsilon stands in it once", "epsilon * (1 - similarity)", "epsilon * epsilon * (1 - similarity)"),
+         Wrong("epsilon stands in it once", "epsilon * (1 - similarity)", "epsilon * epsilon * (1 - "
+                                                                          "similarity)"),
          Wrong("embeddings have lengths of their own: a cosine is asked, not a product",
                "F.cosine_similarity(embedding, centre, dim=1)", "(embedding * centre).sum(dim=1)"),
          Wrong("a face far from its centre must lose, in yours it gains", "q - epsilon", "q + epsilon")),
         draw_labels, lambda q, embedding, centre, epsilon: ediffiqa.optimised_labels(q, embedding, centre, epsilon)),
     Exercise(
         "6.3", "class_centres", 7,
-        "A person's centre is the mean embedding of her best images. Best are those at or above the score at rank "
-        "`int(beta * (N - 1))` of *all* images, counted from the highest. Who has fewer than `least` of them gets no "
+        "A person's centre is the mean embedding of her best images. Best are those at or above the score at "
+        "rank "
+        "`int(beta * (N - 1))` of *all* images, counted from the highest. Who has fewer than `least` of them "
+        "gets no "
         "centre. Return a dictionary from person to centre.",
         CENTRES + "return ...\n", CENTRES + CENTRES_BODY,
         (Wrong("all images are in your centres, poor ones too", "best = scores >= limit",
@@ -127,13 +135,15 @@ EXERCISES = [
          Wrong("you took the worst images: the rank counts from the highest score",
                "[::-1][int(beta * (len(scores) - 1))]\n    best = scores >= limit",
                "[int(beta * (len(scores) - 1))]\n    best = scores <= limit"),
-         Wrong("the images at the limit belong to the best, too", "best = scores >= limit", "best = scores > limit"),
+         Wrong("the images at the limit belong to the best, too", "best = scores >= limit", "best = scores > "
+                                                                                            "limit"),
          Wrong("that is the best image of each person; a centre is a mean", ".mean(axis=0) for who",
                "[0] for who")),
         draw_people, class_centres),
     Exercise(
         "6.4", "split_people", 7,
-        "Does the student know quality, or has it met the people? Put a share of the *people* aside for the test, drawn "
+        "Does the student know quality, or has it met the people? Put a share of the *people* aside for the "
+        "test, drawn "
         "by the generator `rng`, and mark all their images. Nobody may be on both sides.",
         SPLIT + "return ...\n", SPLIT + SPLIT_BODY,
         (Wrong("people are on both sides: the student has met whom it is tested on", SPLIT_BODY,

@@ -78,25 +78,31 @@ def judged_claims(outputs, cases, seed) -> Verdict:
 EXERCISES = [
     Exercise(
         "7.1", "interval", 8,
-        "How certain is an error rate? Draw *people* again and again, with replacement, and look at the rates that come "
-        "out. A person drawn twice brings all her comparisons twice. The drawn people are given; return the two "
+        "How certain is an error rate? Draw *people* again and again, with replacement, and look at the "
+        "rates that come "
+        "out. A person drawn twice brings all her comparisons twice. The drawn people are given; return the "
+        "two "
         "percentiles with `np.percentile`.",
         INTERVAL + "return ...\n", INTERVAL + INTERVAL_BODY,
         (Wrong("an identity's comparisons move together: you resample comparisons as if each stood alone",
                "[[np.sum(draw == who) for who in identity] for draw in drawn]",
                "[np.bincount(draw % len(errors), minlength=len(errors)) for draw in drawn]"),
-         Wrong("who is drawn twice counts twice, in yours only once", "np.sum(draw == who)", "np.any(draw == who)"),
+         Wrong("who is drawn twice counts twice, in yours only once", "np.sum(draw == who)", "np.any(draw == "
+                                                                                             "who)"),
          Wrong("people count equally in yours, however many comparisons they bring",
                "(counts * errors).sum(axis=1) / counts.sum(axis=1)",
                "np.array([np.mean([errors[identity == who].mean() for who in draw]) for draw in drawn])"),
          Wrong("that is mean and deviation: an interval of a rate need not be symmetric, take percentiles",
                "np.percentile(rates, [2.5, 97.5])", "rates.mean() + 1.96 * rates.std() * np.array([-1, 1])"),
-         Wrong("that leaves out a tenth: 95 % lie between the percentiles 2.5 and 97.5", "[2.5, 97.5]", "[5, 95]")),
+         Wrong("that leaves out a tenth: 95 % lie between the percentiles 2.5 and "
+               "97.5", "[2.5, 97.5]", "[5, 95]")),
         draw_resamples, interval),
     Exercise(
         "7.2", "mean_ranks", 7,
-        "A mean of areas lets the benchmark with the widest values decide; ranks do not. Lower is better and has rank "
-        "1, equal values share the mean of their ranks, and marked cells (SER-FIQ on XQLFW, which it helped to choose) "
+        "A mean of areas lets the benchmark with the widest values decide; ranks do not. Lower is better and "
+        "has rank "
+        "1, equal values share the mean of their ranks, and marked cells (SER-FIQ on XQLFW, which it helped "
+        "to choose) "
         "take no part: neither in the ranking of their benchmark nor in the mean of their method.",
         RANK + "return ...\n", RANK + RANK_BODY,
         (Wrong("equal values got different ranks, by their order in the table",
@@ -112,7 +118,8 @@ EXERCISES = [
         draw_tables, mean_ranks),
     Exercise(
         "7.3", "verdicts", 8,
-        "Five sentences about the printed tables, below as `a` to `e`. For each give the word (`\"true\"`, `\"false\"` "
+        "Five sentences about the printed tables, below as `a` to `e`. For each give the word (`\"true\"`, "
+        "`\"false\"` "
         "or `\"not decidable\"`) and the printed numbers that show it, none where nothing printed can show it: "
         "`{\"a\": (\"true\", [0.7519, 0.6847]), ...}`. The word alone earns nothing.\n\n"
         + "\n".join(f"- **{key}** {claim.sentence}" for key, claim in CLAIMS.items()),
@@ -125,7 +132,8 @@ EXERCISES = [
         judge=judged_claims, monkey=random_claims, points=2),
     Exercise(
         "7.4", "identities_needed", 5,
-        "An interval narrows with the root of the number of people. How many would it take until *half* the interval is "
+        "An interval narrows with the root of the number of people. How many would it take until *half* the "
+        "interval is "
         "no wider than a difference you want to see? Return a whole number, rounded up.",
         NEEDED + "return ...\n",
         NEEDED + "return int(np.ceil(identities * (width / 2 / difference) ** 2))\n",

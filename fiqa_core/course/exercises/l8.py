@@ -95,7 +95,8 @@ def judged_causes(outputs, cases, seed) -> Verdict:
 EXERCISES = [
     Exercise(
         "8.1", "fuse", 5,
-        "One vector for a clip: bring each frame's embedding to length 1, take their sum weighted by quality, and bring "
+        "One vector for a clip: bring each frame's embedding to length 1, take their sum weighted by "
+        "quality, and bring "
         "the result to length 1.",
         FUSE + "return ...\n", FUSE + FUSE_BODY,
         (Wrong("every frame counts the same in yours: weight by quality", "quality @ unit", "unit.sum(axis=0)"),
@@ -109,14 +110,17 @@ EXERCISES = [
         draw_clips, fuse, tolerance=1e-5),
     Exercise(
         "8.2", "variability", 5,
-        "A detector finds a face a little differently each time. Does a score mind more than it tells people apart? "
-        "Divide the deviation within a picture (the root of the mean variance over its crops) by the deviation of the "
+        "A detector finds a face a little differently each time. Does a score mind more than it tells people "
+        "apart? "
+        "Divide the deviation within a picture (the root of the mean variance over its crops) by the "
+        "deviation of the "
         "pictures' mean scores.",
         RATIO + "return ...\n",
         RATIO + "within = np.sqrt(scores.var(axis=1).mean())\n    return within / scores.mean(axis=1).std()\n",
         (Wrong("that is the deviation of everything: pictures differ too", "np.sqrt(scores.var(axis=1).mean())",
                "scores.std()"),
-         Wrong("the two directions are swapped", "scores.var(axis=1).mean())\n    return within / scores.mean(axis=1)",
+         Wrong("the two directions are swapped", "scores.var(axis=1).mean())\n    return within / "
+                                                 "scores.mean(axis=1)",
                "scores.var(axis=0).mean())\n    return within / scores.mean(axis=0)"),
          Wrong("deviations are not averaged: average the variances, then take the root",
                "np.sqrt(scores.var(axis=1).mean())", "scores.std(axis=1).mean()"),
@@ -127,27 +131,32 @@ EXERCISES = [
                      for p, j in ((3, 4), (5, 6), (8, 3), (10, 10), (20, 5))], variability),
     Exercise(
         "8.3", "cause", 8,
-        "Not only how poor a picture is, but *why*. Eight measures of a face are given, and the mean measures of faces "
-        "of six kinds (none, pose, blur, noise, dark, side light). Return the place of the kind that is nearest. "
+        "Not only how poor a picture is, but *why*. Eight measures of a face are given, and the mean "
+        "measures of faces "
+        "of six kinds (none, pose, blur, noise, dark, side light). Return the place of the kind that is "
+        "nearest. "
         "70 % of sixty unseen faces must be right. Mind that the measures have different scales.",
         CAUSE + "return ...\n",
         CAUSE + "return int(np.argmin((((centres - m) / spread) ** 2).sum(axis=1)))\n",
         (Wrong("every face is called pose", "int(np.argmin((((centres - m) / spread) ** 2).sum(axis=1)))", "1"),
          Wrong("mostly taken", "np.argmin", "np.argmax"),
-         Wrong("mostly taken", "((centres - m) / spread) ** 2", "(centres / spread) ** 2")),
+         Wrong("every face is called side light", "((centres - m) / spread) ** 2", "(centres / spread) ** 2")),
         draw_kinds, judge=judged_causes, points=2, seeds=3,
         monkey=lambda rng: CAUSE + f"w = np.array({rng.normal(size=8).round(2).tolist()})\n"
                                    f"    return int(np.argsort(centres @ w)[int(abs(m @ w) * 7) % 6])\n"),
     Exercise(
         "8.4", "operating_point", 6,
-        "An application may reject a share `goal` of the right people. Find the largest threshold that keeps this on "
-        "half A (a comparison is accepted at `similarity >= t`; take one of A's similarities), then say what it really "
+        "An application may reject a share `goal` of the right people. Find the largest threshold that keeps "
+        "this on "
+        "half A (a comparison is accepted at `similarity >= t`; take one of A's similarities), then say what "
+        "it really "
         "rejects on half B, which had no say. Return both.",
         POINT + "return ..., ...\n", POINT + POINT_BODY,
         (Wrong("the threshold was fitted on B, where it is to be tested", "similarity[split_a])",
                "similarity[~split_a])"),
          Wrong("all comparisons had a say: then B is no test", "similarity[split_a])", "similarity)"),
-         Wrong("the rate is that of A: it promises, B tells", "similarity[~split_a] < t", "similarity[split_a] < t"),
+         Wrong("the rate is that of A: it promises, B tells", "similarity[~split_a] < "
+                                                              "t", "similarity[split_a] < t"),
          Wrong("one more rejection is allowed: a comparison at the threshold is accepted",
                "int(np.floor(goal * len(own) + 1e-9))", "int(np.floor(goal * len(own) + 1e-9)) - 1")),
         draw_halves, operating_point),

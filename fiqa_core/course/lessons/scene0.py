@@ -11,7 +11,8 @@ def ready() -> str:
     """What was found, in one line. Raises FiqaError for what is missing."""
     comparisons = len(load_pack()["genuine"])
     count = sum(parameter.numel() for model in (network(), unet()) for parameter in model.parameters())
-    return (f"Ready: Python {platform.python_version()}, torch {torch.__version__}, networks of {count:,} weights, "
+    return (f"Ready: Python {platform.python_version()}, torch {torch.__version__}, networks of {count:,} "
+            f"weights, "
             f"{comparisons:,} comparisons.")
 
 

@@ -13,7 +13,8 @@ from fiqa_core.evaluation.thresholds import threshold_at_fmr
 
 # letter -> (caption, flaws); one person, one capture each
 SIX = {"A": ("portrait", {}), "B": ("out of focus", {"defocus": 2}), "C": ("mask", {"mask": 0.8}),
-       "D": ("turned away", {"yaw": 60}), "E": ("lit from the side", {"light_angle": 80}), "F": ("smile", {"smile": 1})}
+       "D": ("turned away", {"yaw": 60}), "E": ("lit from the "
+                                                "side", {"light_angle": 80}), "F": ("smile", {"smile": 1})}
 GRID = ({}, {"smile": 0.8}, {"yaw": 30}, {"light_angle": 50})
 SLIDE = (("pleasing", {"smile": 0.5}), ("pleasing", {"mask": 0.8}), ("ugly", {"defocus": 2}))
 
@@ -36,7 +37,8 @@ def slide():
     shown = torch.cat([faces(1, 5, **flaws) for _, flaws in SLIDE])
     found = cosines(shown, faces(1, 5).expand(len(shown), -1, -1, -1))
     captions = [f"{word}\ncosine {value:.2f}" for (word, _), value in zip(SLIDE, found)]
-    return sketch.faces_row(shown, captions, "A smiling face, a masked face, a blurred face, with their cosines",
+    return sketch.faces_row(shown, captions, "A smiling face, a masked face, a blurred face, with their "
+                                             "cosines",
                              "Looks and use")
 
 
@@ -80,7 +82,8 @@ def harm(flaw: str, place: int) -> float:
 
 def draw_harm(*flaws: str):
     """Mean similarity over the six strengths of some flaws."""
-    lines = {f"{flaw} to {SWEEP[flaw][-1]:g}": (range(6), load_pack().swept("cos", flaw).mean(0)) for flaw in flaws}
+    lines = {f"{flaw} to "
+             f"{SWEEP[flaw][-1]:g}": (range(6), load_pack().swept("cos", flaw).mean(0)) for flaw in flaws}
     return sketch.curves(lines, "strength (0 none, 5 the strongest)", "mean cosine with the portrait",
                           "Similarity falls as each flaw grows, at different speed", "Which flaw hurts?",
                           level=rates()["threshold"])
@@ -91,8 +94,10 @@ def measured(order: str):
     found = cosines(captures(), captures()[:1].expand(6, -1, -1, -1))
     names = [letter for letter in order.upper() if letter in SIX] + [x for x in SIX if x not in order.upper()]
     values = {f"{x}: {SIX[x][0]}": float(found[list(SIX).index(x)]) for x in names}
-    return sketch.bars(values, "cosine with A (higher is better)", "Six captures in your order, with their cosines",
-                        "Your order from the top, the recogniser's value to the right", level=rates()["threshold"])
+    return sketch.bars(values, "cosine with A (higher is better)", "Six captures in your order, with their "
+                                                                   "cosines",
+                        "Your order from the top, the recogniser's value to the "
+                        "right", level=rates()["threshold"])
 
 
 def refused(flaw: str, place: int) -> float:
@@ -109,10 +114,13 @@ def claimed() -> dict[str, Claim]:
                 "blurred": refused("defocus", blur), "masked": refused("mask", mask)}
 
     return {
-        "rates": Claim("A threshold of {threshold:.2f} lets {fmr:.0%} of the impostors pass and rejects {fnmr:.1%} of "
+        "rates": Claim("A threshold of {threshold:.2f} lets {fmr:.0%} of the impostors pass and rejects "
+                       "{fnmr:.1%} of "
                        "the genuine comparisons.", rates, lambda threshold, fnmr, fmr: 0.002 < fnmr < 0.6,
                        "FNMR between 0.2 % and 60 %"),
-        "ugly": Claim("Blur of 2 pixels looks bad and leaves a mean cosine of {blur:.2f} ({blurred:.0%} of these people "
-                      "would be refused); a clean picture with a mask is left with {mask:.2f} ({masked:.0%}).", ugly,
+        "ugly": Claim("Blur of 2 pixels looks bad and leaves a mean cosine of {blur:.2f} ({blurred:.0%} of "
+                      "these people "
+                      "would be refused); a clean picture with a mask is left with {mask:.2f} "
+                      "({masked:.0%}).", ugly,
                       lambda blur, mask, blurred, masked: blur > mask + 0.1, "blur above mask by 0.1"),
     }

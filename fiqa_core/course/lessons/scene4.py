@@ -73,7 +73,8 @@ def draw_perturbation(factor: float = 200):
     moved = x + EPSILON * gradient(x).sign()
     shown = torch.stack([x[0], moved[0].clamp(0, 1), sketch.difference(x[0], moved[0], factor)])
     return sketch.faces_row(shown, ["face", "after a step", f"difference x {factor:g}"],
-                             "A face, the same face after a step, and their difference enlarged", "Can you see it?",
+                             "A face, the same face after a step, and their difference "
+                             "enlarged", "Can you see it?",
                              columns=3)
 
 
@@ -103,7 +104,8 @@ def draw_symmetry():
     with torch.no_grad():
         s_f = F.cosine_similarity(network()(turned), network()(turned.flip(3)), dim=1).numpy()
     return sketch.curves({"s_f": (angles, s_f)}, "yaw, degrees", "cosine with the mirrored face",
-                          "The similarity to the mirrored face over the angle of the head", "What does s_f see?")
+                          "The similarity to the mirrored face over the angle of the head", "What does s_f "
+                                                                                            "see?")
 
 
 def compare(quality) -> str:
@@ -130,16 +132,19 @@ def change(flaw: str) -> np.ndarray:
 
 def draw_sweep(*flaws: str):
     """FaceQAN's score and the true similarity over some flaws' strengths."""
-    lines = {f"{flaw} to {SWEEP[flaw][-1]:g}": (range(6), load_pack().swept("faceqan", flaw).mean(0)) for flaw in flaws}
+    lines = {f"{flaw} to "
+             f"{SWEEP[flaw][-1]:g}": (range(6), load_pack().swept("faceqan", flaw).mean(0)) for flaw in flaws}
     return sketch.curves(lines, "strength (0 none, 5 the strongest)", "mean FaceQAN score",
                           "FaceQAN's mean score as each flaw grows", "Does the score fall with every flaw?")
 
 
 def draw_truth(*flaws: str):
     """The true similarity over the same flaws."""
-    lines = {f"{flaw} to {SWEEP[flaw][-1]:g}": (range(6), load_pack().swept("cos", flaw).mean(0)) for flaw in flaws}
+    lines = {f"{flaw} to "
+             f"{SWEEP[flaw][-1]:g}": (range(6), load_pack().swept("cos", flaw).mean(0)) for flaw in flaws}
     return sketch.curves(lines, "strength (0 none, 5 the strongest)", "mean cosine with the portrait",
-                          "Mean similarity to the portrait as each flaw grows", "What the recogniser really loses")
+                          "Mean similarity to the portrait as each flaw grows", "What the recogniser really "
+                                                                                "loses")
 
 
 def printed_times():
@@ -148,7 +153,8 @@ def printed_times():
     own = table[table["quantity"] == "run time mean"]
     starts = own["setting"].str.removeprefix("k=").astype(int)
     return sketch.curves({"FaceQAN": (starts, own["value"])}, "starts k", "seconds per image (printed)",
-                          "The printed time grows in proportion to the starts", "FaceQAN (ICPR 2022), Table III")
+                          "The printed time grows with the starts", "FaceQAN (ICPR 2022), Table "
+                                                                                "III")
 
 
 def claimed() -> dict[str, Claim]:
@@ -160,8 +166,10 @@ def claimed() -> dict[str, Claim]:
                 "cosine": float(cosine.mean())}
 
     return {
-        "blind": Claim("Under the largest mask FaceQAN's mean score goes from {before:.2f} to {after:.2f} and rises for "
-                       "{share:.0%} of these people, while their mean cosine with the portrait is {cosine:.2f}.", blind,
+        "blind": Claim("Under the largest mask FaceQAN's mean score goes from {before:.2f} to {after:.2f} "
+                       "and rises for "
+                       "{share:.0%} of these people, while their mean cosine with the portrait is "
+                       "{cosine:.2f}.", blind,
                        lambda before, after, share, cosine: after > before and share >= 0.5 and cosine < 0.8,
                        "the mean rises, for at least half of the people; mean cosine below 0.8"),
     }

@@ -28,7 +28,8 @@ def draw_averages(limit: float = 0.3):
     """Averages at a discard limit, the lowest first."""
     values = averages()[limit].sort_values()
     return sketch.bars(values.to_dict(), f"printed average pAUC at {limit} (lower is better)",
-                        "One dot for each method, the averages of the DifFIQA paper", "Seven benchmarks in one number")
+                        "One dot for each method, the averages of the DifFIQA paper", "Seven benchmarks in "
+                                                                                      "one number")
 
 
 @cache
@@ -60,7 +61,8 @@ def ranks_and_means(recogniser: str = "ArcFace") -> pd.DataFrame:
 
 def draw_spread(recogniser: str = "ArcFace"):
     """Every method's area on every benchmark."""
-    return sketch.cells(per_benchmark(recogniser), 0.3, 1.1, "Fifteen methods by seven benchmarks; a few cells lie above 1",
+    return sketch.cells(per_benchmark(recogniser), 0.3, 1.1, "Fifteen methods by seven benchmarks; a few "
+                                                             "cells lie above 1",
                          f"Printed pAUC at 0.3, {recogniser} (lower is better)", "{:.3f}")
 
 

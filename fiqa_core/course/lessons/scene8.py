@@ -7,6 +7,7 @@ import torch
 
 from fiqa_core.base.images import to_batch
 from fiqa_core.challenges.component_measures import COMPONENTS
+from fiqa_core.challenges.crops import jitter_matrices, rewarp
 from fiqa_core.course import sketch
 from fiqa_core.course.claims import Claim
 from fiqa_core.course.exercises.l8 import variability
@@ -20,16 +21,17 @@ from fiqa_core.methods.pixels import sharpness
 from fiqa_core.rendering.identity import sample_identities
 from fiqa_core.rendering.nuisance import neutral
 
-ADVICE = {"none": "thank you", "pose": "turn to the camera", "blur": "hold still and focus", "noise": "more light",
+ADVICE = {"none": "thank you", "pose": "turn to the camera", "blur": "hold still and "
+                                                                     "focus", "noise": "more light",
           "dark": "more light", "side light": "turn towards the light"}
 
 
 @cache
 def jittered(people: int = 8, crops: int = 5, size: float = 3.0) -> torch.Tensor:
-    """(people, crops, 3, 112, 112): every picture cropped as by a detector that misses by `size` pixels."""
-    table = neutral(people * crops)
-    table["jitter"] = size
-    shown = rendered(sample_identities(people, 61), np.repeat(np.arange(people), crops), table)
+    """(people, crops, 3, 112, 112): every picture cropped anew as by a detector that misses by up to `size` pixels."""
+    portraits = rendered(sample_identities(people, 61), np.arange(people), neutral(people))
+    names = [f"{person} {crop}" for person in range(people) for crop in range(crops)]
+    shown = rewarp(np.repeat(portraits, crops, axis=0), jitter_matrices(names, size, 1))
     return to_batch(shown).unflatten(0, (people, crops))
 
 
@@ -44,7 +46,8 @@ def jitter_scores(method: str = "faceqan") -> np.ndarray:
 def draw_crops():
     """One picture, five crops."""
     return sketch.faces_row(jittered()[0], [f"{value:.3f}" for value in jitter_scores()[0]],
-                             "Five crops of one picture with their FaceQAN scores", "One picture, five crops", columns=5)
+                             "Five crops of one picture with their FaceQAN scores", "One picture, five "
+                                                                                    "crops", columns=5)
 
 
 def draw_jitter():
@@ -63,13 +66,14 @@ def clip(people: int = 10, frames: int = 8) -> tuple[torch.Tensor, np.ndarray]:
     table = neutral(people * frames)
     table["yaw"] = rng.uniform(-60, 60, len(table))
     table["defocus"] = rng.uniform(0, 4, len(table))
-    who = np.repeat(np.arange(people), frames)
+    table["style"] = who = np.repeat(np.arange(people), frames)
     shown = to_batch(rendered(sample_identities(people, 71), who, table)).unflatten(0, (people, frames))
     portraits = to_batch(rendered(sample_identities(people, 71), np.arange(people), neutral(people)))
     with torch.no_grad():
         return shown, network()(portraits).numpy()
 
 
+@cache
 def strategies() -> dict[str, float]:
     """Mean cosine of a clip's vector with the portrait, by what the vector is made of."""
     shown, portraits = clip()
@@ -81,7 +85,8 @@ def strategies() -> dict[str, float]:
     who, zeros = np.repeat(np.arange(people), frames), np.zeros(people * frames, int)
     best = quality.reshape(people, frames).argmax(1) + np.arange(people) * frames
     portrait = portraits / np.linalg.norm(portraits, axis=1, keepdims=True)
-    found = {"one frame at random": e[::frames], "best frame by FaceQAN": e[best], "plain mean": pool(e, who, zeros),
+    found = {"one frame at random": e[::frames], "best frame by "
+                                                 "FaceQAN": e[best], "plain mean": pool(e, who, zeros),
              "mean weighted by FaceQAN": pool(e, who, zeros, quality)}
     return {name: float(np.mean(np.sum(v / np.linalg.norm(v, axis=1, keepdims=True) * portrait, axis=1)))
             for name, v in found.items()}
@@ -89,7 +94,8 @@ def strategies() -> dict[str, float]:
 
 def draw_clip():
     """The frames of one clip."""
-    return sketch.faces_row(clip()[0][0], [f"frame {i + 1}" for i in range(8)], "Eight frames of one person who moves",
+    return sketch.faces_row(clip()[0][0], [f"frame {i + 1}" for i in range(8)], "Eight frames of one person "
+                                                                                "who moves",
                              "Which frame would you compare?", columns=8)
 
 
@@ -115,7 +121,8 @@ def operating_points() -> pd.DataFrame:
     rows = [(name, fmr, threshold_at_fmr(similarity[~genuine], fmr)) for name, fmr in (
         ("sorting a photo album", 1e-1), ("unlocking a door", 1e-2), ("crossing a border", 1e-3))]
     table = pd.DataFrame(rows, columns=["application", "FMR allowed", "threshold"]).set_index("application")
-    table["rejected of the right people"] = [f"{np.mean(similarity[genuine] < t):.1%}" for t in table["threshold"]]
+    table["rejected of the right "
+          "people"] = [f"{np.mean(similarity[genuine] < t):.1%}" for t in table["threshold"]]
     return table.round(3)
 
 
@@ -130,9 +137,11 @@ def claimed() -> dict[str, Claim]:
         return {"one": found["one frame at random"], "mean": found["plain mean"]}
 
     return {
-        "wobble": Claim("Within a picture FaceQAN's score deviates by {within:.3f}, between pictures by {between:.3f}.", wobble,
+        "wobble": Claim("Within a picture FaceQAN's score deviates by {within:.3f}, between pictures by "
+                        "{between:.3f}.", wobble,
                         lambda within, between: within > 0.1 * between, "within at least a tenth of between"),
-        "fused": Claim("A frame at random has a mean cosine of {one:.2f} with the portrait, the mean of all frames {mean:.2f}.",
+        "fused": Claim("A frame at random has a mean cosine of {one:.2f} with the portrait, the mean of all "
+                       "frames {mean:.2f}.",
                        fused, lambda one, mean: mean > one + 0.02, "the mean above a random frame by 0.02"),
     }
 

@@ -17,7 +17,7 @@ def table() -> str:
     for kind in KINDS:
         rows += [(f"{TITLES[kind]}:", "", "", "", "")]
         rows += [row(model) for model in models().values() if model.kind == kind]
-    rows += [("the workbook's own, which ship with it:", "", "", "", "verification of people held out")]
+    rows += [("shipped with the workbook:", "", "", "", "verification of people held out")]
     rows += [own_row(network) for network in shipped().values()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

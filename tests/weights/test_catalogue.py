@@ -6,6 +6,7 @@ import pytest
 
 from fiqa_core.base.errors import FiqaError
 from fiqa_core.weights import catalogue, place
+from fiqa_core.weights.shipped import shipped
 from tests.helpers.shared import shared_path
 from tests.helpers.weights_shop import weights, write_catalogue
 
@@ -117,7 +118,7 @@ def test_list_shows_every_model_with_state_licence_and_way(shop, capsys):
     assert weights("list") == 0
     printed = capsys.readouterr().out
     lines = {line.split()[0]: line for line in printed.splitlines() if line.startswith("  ")}
-    assert set(lines) == {"state"} | set(MODELS)
+    assert set(lines) == {"state"} | set(MODELS) | set(shipped())
     assert re.search(r"missing +7\.3 MB +CC BY 4\.0 +weights fetch", lines["ediffiqa_t_opencv"])
     assert re.search(r"missing +\? +MIT +by hand: mk-minchul/AdaFace", lines["adaface_ir50_casia"])
     assert max(map(len, printed.splitlines())) <= 120

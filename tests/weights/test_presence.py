@@ -96,7 +96,7 @@ def test_check_remembers_a_digest_so_that_later_damage_is_noticed(shop, checkpoi
     content[len(content) // 2] ^= 1
     shop.target.write_bytes(content)
     assert presence.state_of(model) == "unchecked"
-    assert weights("check") == 1
+    assert weights("check", "tiny") == 1
     printed = capsys.readouterr().out
     assert printed.startswith("FAULT") and "has changed since it was recorded" in printed
     assert weights("add", "tiny", shop.target, "--replace") == 0

@@ -9,6 +9,7 @@ from fiqa_core.course.exercise import exercises
 from fiqa_core.course.grade import grade, read_submission, submissions_in
 from tests.course.submissions import write_all
 
+pytestmark = pytest.mark.timeout(1500)      # ten processes, one after the other, on a busy machine
 FOUR = {identity: exercises()[identity] for identity in ("4.1", "4.2", "4.3")}
 
 
